@@ -1,0 +1,25 @@
+"""An Anthropic Messages gateway on aiohttp: as a command, as an application, or as a part of yours."""
+
+from proxy.app import RUNNER_OPTIONS, create_app, setup
+from proxy.config import Auth, Config, Key, Limits, Listen, Log, Model, Timeouts, Upstream
+from proxy.config_file import ConfigError, load_config
+from proxy.gateway import Gateway
+
+__all__ = [
+    "RUNNER_OPTIONS",
+    "Auth",
+    "Config",
+    "ConfigError",
+    "Gateway",
+    "Key",
+    "Limits",
+    "Listen",
+    "Log",
+    "Model",
+    "Timeouts",
+    "Upstream",
+    "create_app",
+    "load_config",
+    "setup",
+]
+__version__ = "0.1.0"

@@ -1,0 +1,43 @@
+"""The command `anyrouter`, also `python -m proxy`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from proxy.commands import check, claude, demo, doctor, keys, sandbox, serve
+from proxy.config_file import ConfigError
+
+DONE, FAILED, WRONG_USE = 0, 1, 2
+
+_COMMANDS = (serve, demo, sandbox, check, keys, claude, doctor)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        0 done, 1 failed, 2 wrong use or configuration. What went wrong is one line on stderr.
+    """
+    parser = argparse.ArgumentParser(
+        prog="anyrouter",
+        description="An Anthropic Messages gateway: change the base URL, keep your client.",
+    )
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add_parser(subparsers)
+    args = parser.parse_args(argv)
+    try:
+        status: int = args.run(args)
+    except ConfigError as error:
+        print(f"anyrouter: {error}", file=sys.stderr)
+        return WRONG_USE
+    except (OSError, RuntimeError) as error:
+        print(f"anyrouter: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return FAILED
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""One line a request: which client asked for which model, where it went, how it ended. Never a key, never content."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, BinaryIO, Literal
+
+import msgspec
+
+from proxy.exchange import Exchange
+
+LineSink = Callable[[bytes], None]
+
+_FLUSH_AFTER_S = 0.05
+
+
+class AccessRecord(msgspec.Struct, omit_defaults=True):
+    """The line's fields, in their order; those that hold nothing are left out.
+
+    Times are milliseconds from the request's head. `cause` says why a request failed, in one word.
+    """
+
+    time: str
+    request_id: str
+    client: str | None
+    method: str
+    path: str
+    status: int | None
+    total_ms: float
+    bytes_in: int
+    bytes_out: int
+    key: str | None = None
+    model: str | None = None
+    upstream: str | None = None
+    upstream_model: str | None = None
+    stream: bool = False
+    first_byte_ms: float | None = None
+    usage: dict[str, Any] | None = None
+    session_id: str | None = None
+    agent_id: str | None = None
+    cause: str | None = None
+
+
+class AccessLog:
+    """Writes each exchange's line.
+
+    Args:
+        line_format: `json`, or `text`: the same fields as `name=value`.
+        sink: takes a line, without its end; None: nothing is logged.
+    """
+
+    def __init__(self, line_format: Literal["json", "text"], sink: LineSink | None) -> None:
+        self._sink = sink
+        self._encode = msgspec.json.Encoder().encode if line_format == "json" else _text
+        self._second = -1
+        self._stamp = ""
+
+    def write(self, exchange: Exchange) -> None:
+        """Write the line of an exchange that has just ended."""
+        if self._sink is None:
+            return
+        started, first_byte = exchange.started, exchange.first_byte
+        self._sink(
+            self._encode(
+                AccessRecord(
+                    time=self._time(exchange.received_at),
+                    request_id=exchange.request_id,
+                    client=exchange.client,
+                    method=exchange.method,
+                    path=exchange.path,
+                    status=exchange.status,
+                    total_ms=round((time.monotonic() - started) * 1e3, 2),
+                    bytes_in=exchange.bytes_in,
+                    bytes_out=exchange.bytes_out,
+                    key=exchange.key,
+                    model=exchange.model,
+                    upstream=exchange.upstream,
+                    upstream_model=exchange.upstream_model,
+                    stream=exchange.stream,
+                    first_byte_ms=None
+                    if first_byte is None
+                    else round((first_byte - started) * 1e3, 2),
+                    usage=exchange.usage or None,
+                    session_id=exchange.session_id,
+                    agent_id=exchange.agent_id,
+                    cause=exchange.cause,
+                )
+            )
+        )
+
+    def _time(self, unix_s: float) -> str:
+        second = int(unix_s)
+        if second != self._second:
+            self._second = second
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._stamp}.{int((unix_s - second) * 1e3):03d}Z"
+
+
+def _text(record: AccessRecord) -> bytes:
+    fields = msgspec.to_builtins(record)
+    head = (
+        f"{fields.pop('time')} {fields.pop('method')} {fields.pop('path')} {fields.pop('status')}"
+    )
+    # Values come from clients and upstreams: encoded as JSON, none can break the line or fake another field.
+    rest = b" ".join(
+        name.encode() + b"=" + (value.encode() if _plain(value) else msgspec.json.encode(value))
+        for name, value in fields.items()
+    )
+    return head.encode() + b" " + rest
+
+
+def _plain(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value
+
+
+class BufferedSink:
+    """Writes lines to a stream from a thread of its own, so that a slow disk or pipe never holds the event loop.
+
+    Lines are gathered for 50 ms. `close` writes what is left.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._lines: list[bytes] = []
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="access-log")
+        self._scheduled = False
+
+    def __call__(self, line: bytes) -> None:
+        """Take a line."""
+        self._lines.append(line)
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_later(_FLUSH_AFTER_S, self._hand_over)
+
+    def _hand_over(self) -> None:
+        lines, self._lines = self._lines, []
+        written = asyncio.get_running_loop().run_in_executor(self._thread, self._write, lines)
+        written.add_done_callback(self._written)
+
+    def _written(self, future: "asyncio.Future[None]") -> None:
+        self._scheduled = False
+        future.result()
+        if self._lines:
+            self._scheduled = True
+            self._hand_over()
+
+    def _write(self, lines: list[bytes]) -> None:
+        self._stream.write(b"\n".join([*lines, b""]))
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Write what is left and end the thread."""
+        self._thread.shutdown(wait=True)
+        lines, self._lines = self._lines, []
+        if lines:
+            self._write(lines)

@@ -1,0 +1,87 @@
+"""Wiring: a complete application, or the gateway as a part of yours."""
+
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from aiohttp import http_parser, web
+
+from proxy.access_log import AccessLog, LineSink
+from proxy.config import Config
+from proxy.gateway import GATEWAY, Gateway
+from proxy.handlers import add_routes
+from proxy.middlewares import CHAIN
+
+# Options for the `AppRunner` of an application that holds a gateway: a client that leaves cancels its request,
+# so that the upstream's answer is not paid for in vain, and compressed bodies come undecoded, so that decoding them
+# is bounded here.
+RUNNER_OPTIONS: dict[str, Any] = {
+    "access_log": None,
+    "auto_decompress": False,
+    "handler_cancellation": True,
+}
+
+_access_logger = logging.getLogger("anyrouter.access")
+
+
+def log_access(line: bytes) -> None:
+    """Hand an access line to the logger `anyrouter.access`, at level info."""
+    _access_logger.info("%s", line.decode())
+
+
+def create_app(config: Config, *, access_log: LineSink | None = log_access) -> web.Application:
+    """Make an application that is a gateway: the API under `config.listen.base_path` and under `/`.
+
+    Args:
+        config: from `load_config`, or built by hand.
+        access_log: takes each request's line; default: the logger `anyrouter.access`; None: no lines.
+
+    Raises:
+        RuntimeError: aiohttp's compiled HTTP parser is missing.
+    """
+    app = _gateway_app(config, access_log)
+    add_routes(app.router, "")
+    add_routes(app.router, config.listen.base_path)
+    return app
+
+
+def setup(
+    app: web.Application, config: Config, *, access_log: LineSink | None = log_access
+) -> Gateway:
+    """Mount a gateway under `config.listen.base_path` of an application, beside its other routes.
+
+    Run the application with `RUNNER_OPTIONS`. `listen.host`, `port`, `workers`, `limits.max_connections`,
+    `timeouts.request_head_s` and `drain_s` belong to a server, which here is yours.
+
+    Args:
+        app: not started yet.
+        config: as for `create_app`.
+        access_log: as for `create_app`.
+
+    Returns:
+        The gateway; set its `draining` to make it refuse new requests.
+
+    Raises:
+        RuntimeError: aiohttp's compiled HTTP parser is missing, or `app` has started.
+    """
+    part = _gateway_app(config, access_log)
+    add_routes(part.router, "")
+    app.add_subapp(config.listen.base_path, part)
+    return part[GATEWAY]
+
+
+def _gateway_app(config: Config, access_log: LineSink | None) -> web.Application:
+    if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
+        # The pure Python parser has had request smuggling bugs, and is slow.
+        raise RuntimeError(
+            "aiohttp's compiled HTTP parser is missing; reinstall aiohttp from a wheel"
+        )
+    app = web.Application(middlewares=CHAIN)
+    app[GATEWAY] = Gateway(config, AccessLog(config.log.format, access_log))
+    app.cleanup_ctx.append(_open_pool)
+    return app
+
+
+async def _open_pool(app: web.Application) -> AsyncIterator[None]:
+    async with app[GATEWAY].pool:
+        yield

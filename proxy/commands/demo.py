@@ -1,0 +1,90 @@
+"""`anyrouter demo`: gateway and sandbox upstream in one process, ready to try."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import uvloop
+
+from proxy import keys
+from proxy.access_log import BufferedSink
+from proxy.app import create_app
+from proxy.commands import options
+from proxy.commands.serve import log_to_stderr
+from proxy.config import Auth, Config, Key, Listen, Log, Model, Upstream
+from proxy.sandbox import Knobs, serve_sandbox
+from proxy.server import serve
+
+MODEL = "anthropic/claude-sonnet-4.6"
+
+_MODELS = (
+    MODEL,
+    "anthropic/claude-opus-5.5",
+    "anthropic/claude-haiku-4.5",
+)
+_GUIDE = """\
+AnyRouter demo: a gateway, and behind it a sandbox that answers like the API. Ctrl-C ends it.
+
+Your key, for this run:  {key}
+
+Try it:
+  curl -s {url}/v1/messages -H 'x-api-key: {key}' \\
+    -H 'anthropic-version: 2023-06-01' -H 'content-type: application/json' \\
+    -d '{{"model": "{model}", "max_tokens": 64, "messages": [{{"role": "user", "content": "say hi"}}]}}'
+
+Claude Code:
+  ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN={key} claude --model {model}
+
+Python (pip install anthropic):
+  anthropic.Anthropic(base_url="{url}", api_key="{key}")
+
+TypeScript (npm install @anthropic-ai/sdk):
+  new Anthropic({{ baseURL: "{url}", apiKey: "{key}" }})
+"""
+
+
+def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
+    """Describe the command."""
+    parser = subparsers.add_parser("demo", help="gateway and sandbox upstream, ready to try")
+    parser.add_argument("--port", type=options.port, default=8080, help="default: %(default)s")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until told to stop."""
+    log_to_stderr(demo_config(0, "http://127.0.0.1:1", "ar-"))
+    sink = BufferedSink(sys.stdout.buffer)
+    try:
+        uvloop.run(_demo(args.port, sink))
+    finally:
+        sink.close()
+    return 0
+
+
+def demo_config(port: int, sandbox_url: str, key: str) -> Config:
+    """Configure a gateway in front of a sandbox."""
+    return Config(
+        upstreams=(Upstream("sandbox", sandbox_url, Auth("x-api-key", "sandbox")),),
+        models=(
+            *(Model(id=model, upstream="sandbox") for model in _MODELS),
+            Model(id="anthropic/*", upstream="sandbox"),
+        ),
+        keys=(Key(name="demo", sha256=keys.digest(key)),),
+        listen=Listen(port=port),
+        log=Log(level="info", format="text"),
+    )
+
+
+async def _demo(port: int, sink: BufferedSink) -> None:
+    sandbox = await serve_sandbox("127.0.0.1", 0, Knobs())
+    try:
+        key = keys.new_key()
+        config = demo_config(port, f"http://127.0.0.1:{sandbox.addresses[0][1]}", key)
+
+        def ready(addresses: Sequence[tuple[str, int]]) -> None:
+            url = f"http://127.0.0.1:{addresses[0][1]}{config.listen.base_path}"
+            print(_GUIDE.format(key=key, url=url, model=MODEL), flush=True)
+
+        await serve(create_app(config, access_log=sink), config, ready)
+    finally:
+        await sandbox.cleanup()

@@ -1,0 +1,31 @@
+"""`anyrouter keys new`: make a client's key."""
+
+import argparse
+import json
+
+from proxy import keys
+from proxy.commands import options
+from proxy.config_file import ConfigError, check_key_name
+
+
+def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
+    """Describe the command."""
+    parser = subparsers.add_parser("keys", help="make keys for clients")
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    new = actions.add_parser("new", help="print a new key once, and the entry to store")
+    new.add_argument("name", metavar="NAME", help="who uses it; appears in the log")
+    new.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a key, which is stored nowhere, and its configuration entry."""
+    try:
+        check_key_name(args.name)
+    except ConfigError as error:
+        raise ConfigError(f"NAME: {error}") from None
+    key = keys.new_key()
+    entry = json.dumps({"name": args.name, "sha256": keys.digest(key)})
+    print(
+        f"{key}\n\nThe key is shown this once. Under `keys:` in the configuration goes:\n  - {entry}"
+    )
+    return 0

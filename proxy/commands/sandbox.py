@@ -1,0 +1,37 @@
+"""`anyrouter sandbox`: the stand-in for the API, alone."""
+
+import argparse
+import asyncio
+import signal
+
+import uvloop
+
+from proxy.commands import options
+from proxy.sandbox import Knobs, add_arguments, knobs_from, serve_sandbox
+
+
+def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
+    """Describe the command."""
+    parser = subparsers.add_parser("sandbox", help="run the sandbox upstream alone")
+    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
+    parser.add_argument("--port", type=options.port, default=9090, help="default: %(default)s")
+    add_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until told to stop."""
+    uvloop.run(_serve(args.host, args.port, knobs_from(args)))
+    return 0
+
+
+async def _serve(host: str, port: int, knobs: Knobs) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    runner = await serve_sandbox(host, port, knobs)
+    try:
+        print(f"sandbox on http://{host}:{runner.addresses[0][1]}", flush=True)
+        await stop.wait()
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,100 @@
+"""`anyrouter serve`: run the gateway."""
+
+import argparse
+import dataclasses
+import logging
+import sys
+from collections.abc import Sequence
+
+import uvloop
+
+from proxy import keys
+from proxy.access_log import BufferedSink
+from proxy.app import create_app
+from proxy.commands import options
+from proxy.config import Config, Key
+from proxy.config_file import load_config
+from proxy.server import serve
+from proxy.workers import supervise
+
+_log = logging.getLogger("anyrouter")
+
+
+def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
+    """Describe the command."""
+    parser = subparsers.add_parser("serve", help="run the gateway")
+    options.add_config(parser)
+    parser.add_argument("--host", help="address to bind; default: the configuration's")
+    parser.add_argument("--port", type=options.port, help="default: the configuration's")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="processes; default: the configuration's"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until told to stop."""
+    if args.workers is not None and args.workers < 1:
+        print("anyrouter: --workers: must be at least 1", file=sys.stderr)
+        return 2
+    config = options.with_listen(
+        load_config(args.config), host=args.host, port=args.port, workers=args.workers
+    )
+    log_to_stderr(config)
+    config = with_some_key(config)
+    if config.listen.workers > 1:
+        return supervise(config, serve_worker, announce)
+    serve_one(config, reuse_port=False, announced=True)
+    return 0
+
+
+def serve_worker(config: Config) -> None:
+    """Be one of several processes on the port."""
+    serve_one(config, reuse_port=True, announced=False)
+
+
+def serve_one(config: Config, *, reuse_port: bool, announced: bool) -> None:
+    """Serve in this process, access lines on stdout."""
+    wanted = logging.getLogger("anyrouter").isEnabledFor(logging.INFO)
+    sink = BufferedSink(sys.stdout.buffer) if wanted else None
+
+    def ready(addresses: Sequence[tuple[str, int]]) -> None:
+        if announced:
+            announce(addresses)
+
+    try:
+        uvloop.run(serve(create_app(config, access_log=sink), config, ready, reuse_port=reuse_port))
+    finally:
+        if sink is not None:
+            sink.close()
+
+
+def announce(addresses: Sequence[tuple[str, int]]) -> None:
+    """Say where the gateway listens."""
+    for host, port in addresses:
+        shown = f"[{host}]" if ":" in host else host
+        _log.info("listening on http://%s:%d", shown, port)
+
+
+def log_to_stderr(config: Config) -> None:
+    """Send the log, access lines apart, to stderr."""
+    logging.basicConfig(
+        level=config.log.level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    logging.getLogger("anyrouter").setLevel(config.log.level.upper())
+
+
+def with_some_key(config: Config) -> Config:
+    """Make a key for this run when none is configured: a gateway nobody can use helps nobody."""
+    if config.keys:
+        return config
+    key = keys.new_key()
+    print(
+        f"no keys are configured; for this run only, use: {key}\n"
+        "make a lasting one with `anyrouter keys new NAME`",
+        file=sys.stderr,
+        flush=True,
+    )
+    return dataclasses.replace(config, keys=(Key(name="this-run", sha256=keys.digest(key)),))

@@ -1,0 +1,112 @@
+"""The configuration as the program sees it: frozen, complete, checked. Pure.
+
+`proxy.config_file` reads it from YAML; an embedding application may build it itself. Defaults are those of
+`schemas/config.schema.json`, which a test compares.
+"""
+
+import dataclasses
+import datetime
+from typing import Literal
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the gateway listens."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    base_path: str = "/api"
+    workers: int = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Auth:
+    """The credential presented to an upstream. `repr` never shows it."""
+
+    scheme: Literal["x-api-key", "bearer", "none"] = "none"
+    key: str | None = dataclasses.field(default=None, repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Upstream:
+    """A server that speaks the Messages API. `headers` replace the client's of the same name."""
+
+    name: str
+    base_url: str
+    auth: Auth = Auth()
+    headers: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Model:
+    """A catalog entry: one model, or with a trailing `*` in its id all that start so.
+
+    Attributes:
+        id: `anthropic/NAME`.
+        upstream: name of the upstream that serves it.
+        upstream_model: the id sent there; None: the id without vendor, dots as dashes.
+        display_name: shown in the model list; None: the id.
+        created_at: RFC 3339, shown in the model list.
+        aliases: other ids clients may send for it.
+    """
+
+    id: str
+    upstream: str
+    upstream_model: str | None = None
+    display_name: str | None = None
+    created_at: str = "1970-01-01T00:00:00Z"
+    aliases: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Key:
+    """A client's key, as its SHA-256 in hex. `models` are ids and wildcards; `expires_at` None: never."""
+
+    name: str
+    sha256: str
+    models: tuple[str, ...] = ("*",)
+    expires_at: datetime.datetime | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client can ask of the server: bytes of a body, open connections of one process."""
+
+    max_body_bytes: int = 33_554_432
+    max_connections: int = 10_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Timeouts:
+    """All in seconds; the schema says what each bounds."""
+
+    connect_s: float = 5
+    first_byte_s: float = 600
+    idle_s: float = 300
+    ping_after_s: float = 20
+    request_head_s: float = 10
+    request_body_idle_s: float = 30
+    drain_s: float = 30
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Log:
+    """What is logged, and how a request's line looks."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "text"] = "json"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration. `anthropic_versions` None: any date is accepted."""
+
+    upstreams: tuple[Upstream, ...]
+    models: tuple[Model, ...]
+    keys: tuple[Key, ...] = ()
+    listen: Listen = Listen()
+    anthropic_versions: frozenset[str] | None = None
+    limits: Limits = Limits()
+    timeouts: Timeouts = Timeouts()
+    echo_model: bool = True
+    log: Log = Log()

@@ -1,0 +1,181 @@
+"""The server's side of a connection: how many there are, how long a head may take, how bad HTTP is answered.
+
+aiohttp bounds neither a connection's count nor the time a head takes. Both are kept here with one timer for all
+connections, through public hooks of `web.RequestHandler` only.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from aiohttp import web
+
+from proxy.access_log import AccessLog
+from proxy.config import Config
+from proxy.errors import InvalidRequest, Overloaded, ProxyError
+from proxy.exchange import Exchange
+
+_log = logging.getLogger(__name__)
+
+_REASON_CHARS = 200
+_REFUSAL_LINGER_S = 2.0
+_REFUSALS_PER_LIMIT = 1.1
+
+
+class Connection(web.RequestHandler):
+    """One client connection of a gateway that serves itself."""
+
+    __slots__ = ("_busy", "_head_since", "_listener")
+
+    def __init__(self, listener: "Listener", server: web.Server, **options: Any) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **options)
+        self._listener = listener
+        self._busy = False
+        self._head_since: float | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start to wait for a head."""
+        self._head_since = self._loop.time()
+        self._listener.connections.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget the connection."""
+        self._listener.connections.discard(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Note when the head of a further request begins to arrive."""
+        super().data_received(data)
+        if self._head_since is None and not self._busy:
+            self._head_since = self._loop.time()
+
+    def request_began(self) -> None:
+        """Note that a head is complete."""
+        self._busy = True
+        self._head_since = None
+
+    def log_access(
+        self,
+        request: web.BaseRequest,  # noqa: ARG002 - aiohttp's signature
+        response: web.StreamResponse,  # noqa: ARG002 - aiohttp's signature
+        time: float | None,  # noqa: ARG002 - aiohttp's signature
+    ) -> None:
+        """Note that the answer is written. aiohttp calls this once a request; our own log has been written."""
+        self._busy = False
+
+    def head_overdue(self, since: float) -> bool:
+        """Tell whether the head awaited began before `since`."""
+        return self._head_since is not None and self._head_since < since
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is not HTTP, in the API's shape; close, since nobody knows where the next request starts."""
+        if not 400 <= status < 500:  # noqa: PLR2004 - client errors
+            return super().handle_error(request, status, exc, message)
+        reason = " ".join((message or "").split())[:_REASON_CHARS]
+        error = InvalidRequest(f"malformed HTTP request: {reason}")
+        response = web.Response(
+            status=400,
+            headers={**error.headers(), "Content-Type": "application/json"},
+            body=self._listener.note_malformed(request.remote, error),
+        )
+        response.force_close()
+        return response
+
+
+class Listener:
+    """Makes a `Connection` for each client that connects, and closes those that are slow with a head.
+
+    It is the protocol factory for `loop.create_server`.
+    """
+
+    def __init__(self, server: web.Server, config: Config, access_log: AccessLog) -> None:
+        self._server = server
+        self._options = {"access_log": None, "auto_decompress": False, "keepalive_timeout": 75.0}
+        self._max_connections = config.limits.max_connections
+        self._request_head_s = config.timeouts.request_head_s
+        self._access_log = access_log
+        self._timer: asyncio.TimerHandle | None = None
+        self._refusals: set[asyncio.BaseProtocol] = set()
+        self.connections: set[Connection] = set()
+        make_request = server.request_factory
+
+        def noted(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> Any:
+            protocol.request_began()
+            return make_request(message, payload, protocol, writer, task)
+
+        server.request_factory = noted
+        self._look()
+
+    def __call__(self) -> asyncio.Protocol:
+        """Make the protocol of a new connection."""
+        if len(self.connections) >= self._max_connections:
+            return _Refusal(self._refusals, self._max_connections)
+        return Connection(self, self._server, **self._options)
+
+    def close(self) -> None:
+        """Stop the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def note_malformed(self, client: str | None, error: ProxyError) -> bytes:
+        """Log a request that is not HTTP and give the body of its answer."""
+        exchange = Exchange(method="-", path="-", client=client)
+        exchange.fail(error)
+        exchange.answered(error.status)
+        body = error.body(exchange.request_id)
+        exchange.bytes_out = len(body)
+        self._access_log.write(exchange)
+        return body
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        since = loop.time() - self._request_head_s
+        for connection in [each for each in self.connections if each.head_overdue(since)]:
+            _log.info("closed a connection whose request head took over %g s", self._request_head_s)
+            connection.force_close()
+        self._timer = loop.call_later(min(self._request_head_s / 10, 1.0), self._look)
+
+
+class _Refusal(asyncio.Protocol):
+    """Answers one connection too many: 529 and a close that lets the client read it."""
+
+    def __init__(self, refusals: set[asyncio.BaseProtocol], limit: int) -> None:
+        self._refusals = refusals
+        self._full = len(refusals) > limit * _REFUSALS_PER_LIMIT
+        self._transport: asyncio.Transport | None = None
+        self._answered = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError("a stream transport is needed")
+        self._transport = transport
+        if self._full:
+            transport.abort()
+            return
+        self._refusals.add(self)
+        asyncio.get_running_loop().call_later(_REFUSAL_LINGER_S, transport.abort)
+
+    def data_received(self, data: bytes) -> None:  # noqa: ARG002 - the request is not read
+        # Only once the client has spoken: a close with unread bytes would be a reset, and the answer lost.
+        if self._answered or self._transport is None:
+            return
+        self._answered = True
+        error = Overloaded("too many connections; try again", "too_many_connections")
+        body = error.body("req_refused")
+        head = "".join(f"{name}: {value}\r\n" for name, value in error.headers().items())
+        self._transport.write(
+            b"HTTP/1.1 529 Overloaded\r\nContent-Type: application/json\r\nConnection: close\r\n"
+            b"request-id: req_refused\r\n%sContent-Length: %d\r\n\r\n%s"
+            % (head.encode(), len(body), body)
+        )
+        self._transport.write_eof()
+
+    def connection_lost(self, exc: BaseException | None) -> None:  # noqa: ARG002 - either way it is gone
+        self._refusals.discard(self)

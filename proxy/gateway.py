@@ -1,0 +1,32 @@
+"""What one gateway is made of while it runs: catalog, keys, pool, watch and log, made from one `Config`."""
+
+from aiohttp import web
+
+from proxy.access_log import AccessLog
+from proxy.config import Config
+from proxy.keys import KeyRing
+from proxy.routing import Router
+from proxy.upstream import UpstreamPool
+from proxy.watch import Watch
+
+
+class Gateway:
+    """The parts that requests share.
+
+    Attributes:
+        config: as given.
+        router, key_ring, pool, watch, access_log: made from it.
+        draining: set when the process is about to end: no new request is taken.
+    """
+
+    def __init__(self, config: Config, access_log: AccessLog) -> None:
+        self.config = config
+        self.router = Router(config.models)
+        self.key_ring = KeyRing(config.keys)
+        self.pool = UpstreamPool(config)
+        self.watch = Watch(config.timeouts)
+        self.access_log = access_log
+        self.draining = False
+
+
+GATEWAY = web.AppKey("gateway", Gateway)

@@ -1,0 +1,135 @@
+"""The endpoints. `relay_call` is the way of a request once its key, version, body and route are settled."""
+
+import logging
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from proxy import catalog, relay
+from proxy.errors import (
+    REQUEST_ID,
+    ModelForbidden,
+    ProxyError,
+    UpstreamFailed,
+    UpstreamRefusedCredential,
+)
+from proxy.gateway import GATEWAY
+from proxy.middlewares import CALL, COUNT_TOKENS_PATH, EXCHANGE, KEY, MESSAGES_PATH, ROUTE, public
+from proxy.request_body import no_continue
+from proxy.routing import permits
+
+_log = logging.getLogger(__name__)
+
+
+async def relay_messages(request: web.Request) -> web.StreamResponse:
+    """`POST /v1/messages`."""
+    echo = request[CALL].model if request.app[GATEWAY].config.echo_model else None
+    return await _relay(request, MESSAGES_PATH, echo)
+
+
+async def relay_count_tokens(request: web.Request) -> web.StreamResponse:
+    """`POST /v1/messages/count_tokens`."""
+    return await _relay(request, COUNT_TOKENS_PATH, None)
+
+
+async def _relay(request: web.Request, path: str, echo_model: str | None) -> web.StreamResponse:
+    """Send the call to its upstream and its answer to the client."""
+    pool = request.app[GATEWAY].pool
+    exchange, call, route = request[EXCHANGE], request[CALL], request[ROUTE]
+    query = request.rel_url.raw_query_string
+    answer = await pool.post(
+        exchange,
+        route.upstream,
+        f"{path}?{query}" if query else path,
+        pool.outbound_headers(request.headers, route.upstream),
+        call.body_for(route.upstream_model),
+    )
+    try:
+        _refuse_unfit(answer, route.upstream)
+        exchange.request_id = answer.headers.get(REQUEST_ID, exchange.request_id)
+        if relay.is_stream(answer):
+            return await relay.relay_stream(request, exchange, answer, echo_model)
+        body = await relay.read_whole(exchange, answer)
+        return relay.whole_response(exchange, answer, body, echo_model)
+    finally:
+        # A no-op after the last byte; before it, the upstream learns at once that nobody listens.
+        answer.close()
+
+
+def _refuse_unfit(answer: aiohttp.ClientResponse, upstream: str) -> None:
+    """Refuse the answers that must not reach a client."""
+    error: ProxyError
+    match answer.status:
+        case 401:
+            _log.error(
+                "upstream %s refused the gateway's own credential: "
+                "check upstreams.%s.auth in the configuration",
+                upstream,
+                upstream,
+            )
+            error = UpstreamRefusedCredential()
+        case status if 300 <= status < 400:  # noqa: PLR2004 - redirects
+            _log.error(
+                "upstream %s answered with a redirect: check upstreams.%s.base_url",
+                upstream,
+                upstream,
+            )
+            error = UpstreamFailed("the upstream answered with a redirect", "upstream_redirect")
+        case _:
+            return
+    raise error
+
+
+async def list_models(request: web.Request) -> web.Response:
+    """`GET /v1/models`: what the caller's key may use."""
+    gateway = request.app[GATEWAY]
+    entries = catalog.visible(gateway.config.models, gateway.router, request[KEY])
+    return _json(catalog.page(entries, request.query))
+
+
+async def get_model(request: web.Request) -> web.Response:
+    """`GET /v1/models/{id}`; the id's slash may come raw or as %2F."""
+    model_id = request.match_info["model_id"]
+    route = request.app[GATEWAY].router.find(model_id)
+    if not permits(request[KEY].models, route):
+        raise ModelForbidden(f"this key may not use model: {model_id[:200]}")
+    return _json(catalog.describe(model_id, route))
+
+
+@public
+async def say_hello(_request: web.Request) -> web.Response:
+    """`HEAD|GET /` and `/api/hello`: clients look whether anybody is there."""
+    return _json({"service": "anyrouter"})
+
+
+@public
+async def report_health(_request: web.Request) -> web.Response:
+    """`GET /healthz`: the process is up."""
+    return _json({"status": "ok"})
+
+
+@public
+async def report_readiness(request: web.Request) -> web.Response:
+    """`GET /readyz`: 503 while draining."""
+    if request.app[GATEWAY].draining:
+        return _json({"status": "draining"}, status=503)
+    return _json({"status": "ready"})
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(
+        status=status, body=msgspec.json.encode(value), content_type="application/json"
+    )
+
+
+def add_routes(router: web.UrlDispatcher, base_path: str) -> None:
+    """Add the endpoints below a path: `""`, or one that starts with a slash."""
+    router.add_post(base_path + MESSAGES_PATH, relay_messages, expect_handler=no_continue)
+    router.add_post(base_path + COUNT_TOKENS_PATH, relay_count_tokens, expect_handler=no_continue)
+    router.add_get(f"{base_path}/v1/models", list_models)
+    router.add_get(f"{base_path}/v1/models/{{model_id:.+}}", get_model)
+    router.add_get(f"{base_path}/", say_hello)
+    router.add_get(f"{base_path}/hello", say_hello)
+    router.add_get(f"{base_path}/healthz", report_health)
+    router.add_get(f"{base_path}/readyz", report_readiness)

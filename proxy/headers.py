@@ -1,0 +1,87 @@
+"""Which headers cross the gateway, in both directions. Pure.
+
+Removed first, set afterwards: a client that lists one of our headers in `Connection` must not be able to
+remove what we set (golang/go issue 50580). Hop-by-hop is RFC 9110 section 7.6.1.
+"""
+
+from collections.abc import Iterable
+
+from multidict import CIMultiDict, CIMultiDictProxy, istr
+
+X_API_KEY = istr("x-api-key")
+AUTHORIZATION = istr("Authorization")
+ANTHROPIC_VERSION = istr("anthropic-version")
+ACCEPT_ENCODING = istr("Accept-Encoding")
+CONNECTION = istr("Connection")
+CONTENT_TYPE = istr("Content-Type")
+CONTENT_ENCODING = istr("Content-Encoding")
+SESSION_ID = istr("x-claude-code-session-id")
+AGENT_ID = istr("x-claude-code-agent-id")
+
+_HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+# The body is decoded and its model replaced, so what describes its bytes is ours to set. `expect` was
+# answered here. `host` names the upstream. Cookies and credentials are for the gateway alone.
+_NOT_OUTBOUND = _HOP_BY_HOP | {
+    "accept-encoding",
+    "authorization",
+    "content-encoding",
+    "content-length",
+    "cookie",
+    "cookie2",
+    "expect",
+    "host",
+    "http2-settings",
+    "x-api-key",
+}
+# Cookies, transport policy and alternative services speak of the upstream's host, not of the gateway's.
+_NOT_INBOUND = _HOP_BY_HOP | {
+    "alt-svc",
+    "content-length",
+    "set-cookie",
+    "set-cookie2",
+    "strict-transport-security",
+}
+
+
+def _listed_in_connection(headers: CIMultiDictProxy[str]) -> frozenset[str]:
+    return frozenset(
+        name.strip().lower() for value in headers.getall(CONNECTION) for name in value.split(",")
+    )
+
+
+def _crossing(headers: CIMultiDictProxy[str], dropped: frozenset[str]) -> CIMultiDict[str]:
+    if CONNECTION in headers:
+        dropped = dropped | _listed_in_connection(headers)
+    return CIMultiDict([item for item in headers.items() if item[0].lower() not in dropped])
+
+
+def outbound(inbound: CIMultiDictProxy[str], ours: Iterable[tuple[istr, str]]) -> CIMultiDict[str]:
+    """Build the headers of the request to the upstream.
+
+    Args:
+        inbound: as the client sent them.
+        ours: the upstream's credential and further headers; each replaces the client's of that name.
+    """
+    headers = _crossing(inbound, _NOT_OUTBOUND)
+    # A compressed stream could not be watched for usage; an upstream that compresses all the same is relayed as it is.
+    headers[ACCEPT_ENCODING] = "identity"
+    for name, value in ours:
+        headers[name] = value
+    return headers
+
+
+def inbound(upstream: CIMultiDictProxy[str]) -> CIMultiDict[str]:
+    """Build the headers of the answer to the client from the upstream's; its length is set by who writes the body."""
+    return _crossing(upstream, _NOT_INBOUND)

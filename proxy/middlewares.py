@@ -1,0 +1,194 @@
+"""The chain in front of the relay, outermost first: error shape, authentication, version, model routing.
+
+Each step puts one typed value into the request for the next: `EXCHANGE`, `KEY`, `CALL`, `ROUTE`.
+"""
+
+import asyncio
+import datetime
+import logging
+import re
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from proxy import errors, headers
+from proxy.config import Key
+from proxy.connection import Connection
+from proxy.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, ProxyError
+from proxy.exchange import Exchange
+from proxy.gateway import GATEWAY, Gateway
+from proxy.request_body import read_body
+from proxy.routing import Route, permits
+from proxy.validation import COUNT_TOKENS, MESSAGES, Call, parse_call
+
+EXCHANGE = web.RequestKey("exchange", Exchange)
+KEY = web.RequestKey("key", Key)
+CALL = web.RequestKey("call", Call)
+ROUTE = web.RequestKey("route", Route)
+
+MESSAGES_PATH = "/v1/messages"
+COUNT_TOKENS_PATH = "/v1/messages/count_tokens"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_log = logging.getLogger(__name__)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_PATH_CHARS = 200
+_LOGGED_ID_CHARS = 100
+
+
+def public(handler: Handler) -> Handler:
+    """Mark a handler that answers without a credential, and while the gateway drains."""
+    handler.is_public = True  # type: ignore[attr-defined] # read by `_is_public`
+    return handler
+
+
+def _is_public(request: web.Request) -> bool:
+    match = request.match_info
+    return match.http_exception is not None or getattr(match.handler, "is_public", False)
+
+
+@web.middleware
+async def error_shape(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn any failure into the API's error shape, and any request into a line of the access log."""
+    gateway = request.app[GATEWAY]
+    exchange = Exchange(
+        method=request.method, path=request.rel_url.raw_path[:_PATH_CHARS], client=request.remote
+    )
+    request[EXCHANGE] = exchange
+    gateway.watch.begin(exchange)
+    try:
+        if gateway.draining and not _is_public(request):
+            refusal = error_response(exchange, errors.draining())
+            refusal.force_close()
+            return refusal
+        response: web.StreamResponse = await handler(request)
+    except ProxyError as error:
+        return error_response(exchange, error)
+    except web.HTTPException as error:
+        return error_response(exchange, _shaped(request, error))
+    except (asyncio.CancelledError, ConnectionResetError):
+        exchange.cause = "client_closed"
+        raise
+    except Exception:  # noqa: BLE001 - the last resort: logged with its traceback, answered in the API's shape
+        if exchange.stream and request.transport is not None:
+            request.transport.abort()
+        _log.exception("%s %s %s: a defect", exchange.request_id, request.method, request.path)
+        return error_response(exchange, InternalError("internal error of the gateway"))
+    else:
+        if exchange.status is None:
+            exchange.answered(response.status)
+        if isinstance(response, web.Response):
+            exchange.bytes_out = response.content_length or 0
+            response.headers.setdefault(errors.REQUEST_ID, exchange.request_id)
+        return response
+    finally:
+        gateway.watch.end(exchange)
+        gateway.access_log.write(exchange)
+
+
+def error_response(exchange: Exchange, error: ProxyError) -> web.Response:
+    """Build the answer to a failure and note it."""
+    exchange.fail(error)
+    exchange.answered(error.status)
+    body = error.body(exchange.request_id)
+    exchange.bytes_out = len(body)
+    return web.Response(
+        status=error.status,
+        headers={
+            errors.REQUEST_ID: exchange.request_id,
+            headers.CONTENT_TYPE: "application/json",
+            **error.headers(),
+        },
+        body=body,
+    )
+
+
+def _shaped(request: web.Request, error: web.HTTPException) -> ProxyError:
+    """Word what aiohttp's router refuses."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return MethodNotAllowed(request.method, sorted(error.allowed_methods))
+    if isinstance(error, web.HTTPNotFound):
+        return NotFound(f"no such path: {request.rel_url.raw_path[:_PATH_CHARS]}")
+    return InvalidRequest(error.reason)
+
+
+@web.middleware
+async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Find whose key the request carries, before a byte of its body is read."""
+    if _is_public(request):
+        return await handler(request)
+    key = request.app[GATEWAY].key_ring.authenticate(
+        request.headers, datetime.datetime.now(datetime.UTC)
+    )
+    exchange = request[EXCHANGE]
+    exchange.key = key.name
+    exchange.session_id = _bounded(request, headers.SESSION_ID)
+    exchange.agent_id = _bounded(request, headers.AGENT_ID)
+    request[KEY] = key
+    return await handler(request)
+
+
+def _bounded(request: web.Request, name: str) -> str | None:
+    value = request.headers.get(name)
+    return value[:_LOGGED_ID_CHARS] if value else None
+
+
+@web.middleware
+async def check_version(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Require a well-formed and accepted `anthropic-version`; it is forwarded as it came."""
+    if KEY in request:
+        _check_version(
+            request.headers.get(headers.ANTHROPIC_VERSION),
+            request.app[GATEWAY].config.anthropic_versions,
+        )
+    return await handler(request)
+
+
+def _check_version(version: str | None, accepted: frozenset[str] | None) -> None:
+    if version is None:
+        raise InvalidRequest("anthropic-version: header is required, such as 2023-06-01")
+    if _DATE.fullmatch(version) is None:
+        raise InvalidRequest("anthropic-version: must be a date, YYYY-MM-DD")
+    try:
+        datetime.date.fromisoformat(version)
+    except ValueError as error:
+        raise InvalidRequest(f"anthropic-version: {error}") from None
+    if accepted is not None and version not in accepted:
+        raise InvalidRequest(
+            f"anthropic-version: {version} is not accepted here; "
+            f"accepted: {', '.join(sorted(accepted))}"
+        )
+
+
+@web.middleware
+async def route_model(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Read and check the body, and find the upstream of its model."""
+    if KEY not in request or request.method != "POST":
+        return await handler(request)
+    gateway = request.app[GATEWAY]
+    exchange = request[EXCHANGE]
+    call = await _read_call(request, exchange, gateway)
+    exchange.model = call.model[:_LOGGED_ID_CHARS]
+    route = gateway.router.find(call.model)
+    if not permits(request[KEY].models, route):
+        raise errors.ModelForbidden(f"this key may not use model: {exchange.model}")
+    exchange.upstream = route.upstream
+    exchange.upstream_model = route.upstream_model
+    request[CALL] = call
+    request[ROUTE] = route
+    return await handler(request)
+
+
+async def _read_call(request: web.Request, exchange: Exchange, gateway: Gateway) -> Call:
+    body = await read_body(
+        request,
+        exchange,
+        gateway.config.limits.max_body_bytes,
+        decoded_by_host=not isinstance(request.protocol, Connection),
+    )
+    counts = request.rel_url.raw_path.endswith(COUNT_TOKENS_PATH)
+    return parse_call(body, COUNT_TOKENS if counts else MESSAGES)
+
+
+CHAIN = (error_shape, authenticate, check_version, route_model)

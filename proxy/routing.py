@@ -1,0 +1,103 @@
+"""From the model id a client asked for to the upstream that serves it. Pure.
+
+Ids are compared in one canonical form, because clients spell one model in many ways: Claude Code sends bare
+`claude-…` ids and a trailing `[1m]`, catalogs write `4.6`, the API itself `4-6`.
+"""
+
+import dataclasses
+import functools
+import re
+from collections.abc import Iterable
+
+from proxy.config import Model
+from proxy.errors import UnknownModel
+
+VENDOR = "anthropic/"
+
+_DOT_BETWEEN_DIGITS = re.compile(r"(?<=\d)\.(?=\d|$)")
+_SHOWN_CHARS = 200
+_CACHED_IDS = 4096
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Route:
+    """Where a model is served.
+
+    Attributes:
+        upstream: the upstream's name.
+        upstream_model: the id to send there.
+        model: the catalog entry, a wildcard perhaps.
+        canonical: the id asked for, in canonical form; what a key's permissions are compared with.
+    """
+
+    upstream: str
+    upstream_model: str
+    model: Model
+    canonical: str
+
+
+def canonical(model_id: str) -> str:
+    """Spell an id the one way ids are compared: with its vendor, dashes for dots between digits, no `[1m]`."""
+    model_id = model_id.removesuffix("[1m]")
+    if model_id.startswith("claude-"):
+        model_id = VENDOR + model_id
+    return _DOT_BETWEEN_DIGITS.sub("-", model_id)
+
+
+class Router:
+    """The catalog, ready for look-up. Exact ids and aliases win over wildcards, longer wildcards over shorter."""
+
+    def __init__(self, models: Iterable[Model]) -> None:
+        exact: dict[str, Model] = {}
+        wildcards: dict[str, Model] = {}
+        for model in models:
+            if model.id.endswith("*"):
+                wildcards[canonical(model.id[:-1])] = model
+            else:
+                exact.update(dict.fromkeys(map(canonical, (model.id, *model.aliases)), model))
+        self._exact = exact
+        self._wildcards = sorted(wildcards.items(), key=lambda item: -len(item[0]))
+        self.find = functools.lru_cache(_CACHED_IDS)(self._find)
+
+    def _find(self, model_id: str) -> Route:
+        """Find the route of the id a client asked for.
+
+        Raises:
+            UnknownModel: not in the catalog.
+        """
+        wanted = canonical(model_id)
+        if (model := self._exact.get(wanted)) is not None:
+            own_id = canonical(model.id)
+            upstream_model = model.upstream_model or _native(model.id)
+            return Route(model.upstream, upstream_model, model, own_id)
+        for prefix, model in self._wildcards:
+            if wanted.startswith(prefix) and len(wanted) > len(prefix):
+                pattern = model.upstream_model
+                rest = wanted[len(prefix) :]
+                upstream_model = pattern.replace("*", rest) if pattern else _native(wanted)
+                return Route(model.upstream, upstream_model, model, wanted)
+        raise _unknown(model_id, wanted)
+
+
+def permits(patterns: Iterable[str], route: Route) -> bool:
+    """Tell whether a key with these ids and wildcards may use a route."""
+    return any(
+        route.canonical.startswith(canonical(pattern[:-1]))
+        if pattern.endswith("*")
+        else route.canonical == canonical(pattern)
+        for pattern in patterns
+    )
+
+
+def _native(model_id: str) -> str:
+    return _DOT_BETWEEN_DIGITS.sub("-", model_id.removeprefix(VENDOR))
+
+
+def _unknown(model_id: str, wanted: str) -> UnknownModel:
+    shown = model_id[:_SHOWN_CHARS]
+    if wanted.startswith(VENDOR):
+        return UnknownModel(f"model: {shown}")
+    return UnknownModel(
+        f"model: {shown}: only {VENDOR}… models are served here; "
+        "other vendors' models belong to /v1/chat/completions"
+    )

@@ -1,0 +1,96 @@
+"""Serve a gateway: listen, wait for a signal, drain."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from aiohttp import web
+
+from proxy.app import RUNNER_OPTIONS
+from proxy.config import Config
+from proxy.connection import Listener
+from proxy.gateway import GATEWAY
+
+_log = logging.getLogger(__name__)
+
+_BACKLOG = 2048
+_LAST_WORDS_S = 2.0
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    app: web.Application, config: Config, *, reuse_port: bool = False
+) -> AsyncIterator[Sequence[tuple[str, int]]]:
+    """Serve an application of `create_app` inside the context; yields the bound addresses.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    runner = web.AppRunner(app, shutdown_timeout=_LAST_WORDS_S, **RUNNER_OPTIONS)
+    await runner.setup()
+    try:
+        if runner.server is None:
+            raise RuntimeError("the runner has no server after its setup")
+        listener = Listener(runner.server, config, app[GATEWAY].access_log)
+        server = await asyncio.get_running_loop().create_server(
+            listener,
+            config.listen.host,
+            config.listen.port,
+            backlog=_BACKLOG,
+            reuse_port=reuse_port,
+        )
+        try:
+            yield [sock.getsockname()[:2] for sock in server.sockets]
+        finally:
+            server.close()
+            listener.close()
+    finally:
+        await runner.cleanup()
+
+
+async def drain(app: web.Application, drain_s: float, hurry: asyncio.Event) -> None:
+    """Take no new request, let those in flight finish, end what is left after `drain_s` or on `hurry`."""
+    gateway = app[GATEWAY]
+    gateway.draining = True
+    _log.info("draining: %d requests in flight", len(gateway.watch.in_flight))
+    idle = asyncio.create_task(gateway.watch.idle())
+    hurried = asyncio.create_task(hurry.wait())
+    await asyncio.wait((idle, hurried), timeout=drain_s, return_when=asyncio.FIRST_COMPLETED)
+    hurried.cancel()
+    if not idle.done():
+        _log.warning("ending %d requests unfinished", len(gateway.watch.in_flight))
+        gateway.watch.interrupt_all()
+        await asyncio.wait((idle,), timeout=_LAST_WORDS_S)
+    idle.cancel()
+
+
+async def serve(
+    app: web.Application,
+    config: Config,
+    ready: Callable[[Sequence[tuple[str, int]]], None],
+    *,
+    reuse_port: bool = False,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal ends the drain.
+
+    Args:
+        app: of `create_app(config)`.
+        config: says where to listen and how long to drain.
+        ready: called with the bound addresses.
+        reuse_port: whether other processes listen on the same port.
+    """
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def signalled() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signalled)
+    async with listening(app, config, reuse_port=reuse_port) as addresses:
+        ready(addresses)
+        await stop.wait()
+        await drain(app, config.timeouts.drain_s, hurry)
+    _log.info("stopped")

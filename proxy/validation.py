@@ -1,0 +1,107 @@
+"""A request's body: bytes in, a checked `Call` out. Pure.
+
+Two validators read the same schema files. `jsonschema-rs` accepts or refuses (2 µs on a 122 kB body, 90 µs on
+600 messages) and finds the place; `jsonschema` words what is wrong there, on the failing value alone, because on a
+whole 1 MB request it would hold the event loop for 40 ms.
+"""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jsonschema
+import jsonschema_rs
+import msgspec
+
+from proxy import json_members, schema_files
+from proxy.errors import InvalidRequest
+
+MESSAGES = "messages-request"
+COUNT_TOKENS = "count-tokens-request"
+
+_SHOWN_CHARS = 60
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Call:
+    """A checked request.
+
+    Attributes:
+        body: the JSON text as the client sent it, decoded from any Content-Encoding.
+        members: its top-level members, each with its own bytes.
+        model: the id the client asked for.
+        stream: whether it asked for server-sent events.
+        max_tokens: None for count_tokens, which has none.
+    """
+
+    body: bytes
+    members: json_members.Members
+    model: str
+    stream: bool
+    max_tokens: int | None
+
+    def body_for(self, upstream_model: str) -> bytes:
+        """Give the outbound body: this one, naming the upstream's model id."""
+        return json_members.replace(
+            self.body, self.members, "model", msgspec.json.encode(upstream_model)
+        )
+
+
+def parse_call(body: bytes, schema_name: str) -> Call:
+    """Check a body against a schema and read what routing needs.
+
+    Args:
+        body: JSON text.
+        schema_name: `MESSAGES` or `COUNT_TOKENS`.
+
+    Raises:
+        InvalidRequest: not JSON, not UTF-8, nested too deep, a number out of range, or not what the schema describes.
+    """
+    try:
+        decoded = msgspec.json.decode(body)
+    except RecursionError:
+        raise InvalidRequest("body: nested too deep") from None
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"body: not UTF-8 (byte {error.start})") from None
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"body: not valid JSON: {error}") from None
+    validator = _compiled(schema_name)
+    if not validator.is_valid(decoded):
+        raise InvalidRequest(explain(schema_name, decoded))
+    return Call(
+        body=body,
+        members=json_members.read(body),
+        model=decoded["model"],
+        stream=decoded.get("stream") is True,
+        max_tokens=decoded.get("max_tokens"),
+    )
+
+
+def explain(schema_name: str, decoded: Any) -> str:
+    """Word the first thing wrong with a body the schema refuses, as `messages.0.role: …`."""
+    error = next(iter(_compiled(schema_name).iter_errors(decoded)))
+    place = [str(step) for step in error.instance_path]
+    if error.kind.name == "required":
+        # `required` fails at the object; the reader looks for the field.
+        return f"{'.'.join([*place, error.kind.value])}: field required"
+    rule = jsonschema.Draft202012Validator({error.kind.name: error.kind.value})
+    worded = next(iter(rule.iter_errors(_shortened(error.instance))))
+    return f"{'.'.join(place) or 'body'}: {worded.message}"
+
+
+@functools.cache
+def _compiled(schema_name: str) -> jsonschema_rs.Draft202012Validator:
+    schemas = [schema_files.load(name) for name in schema_files.names()]
+    registry = jsonschema_rs.Registry([(schema["$id"], schema) for schema in schemas])
+    return jsonschema_rs.Draft202012Validator(schema_files.load(schema_name), registry=registry)
+
+
+def _shortened(value: Any) -> Any:
+    """Stand in for a value of any size where only its type and bounds matter."""
+    if isinstance(value, str):
+        return value[:_SHOWN_CHARS]
+    if isinstance(value, list):
+        return []
+    if isinstance(value, dict):
+        return {}
+    return value

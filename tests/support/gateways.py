@@ -1,0 +1,91 @@
+"""Run a gateway on a loopback port inside a test."""
+
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from proxy import Auth, Config, Gateway, Key, Limits, Listen, Model, Timeouts, Upstream, create_app
+from proxy.gateway import GATEWAY
+from proxy.keys import digest
+from proxy.server import listening
+
+KEY = "ar-test-key-0123456789"
+UPSTREAM_KEY = "sk-upstream-secret-0123456789"
+VERSION = "2023-06-01"
+MODEL = "anthropic/claude-sonnet-4.6"
+HEADERS = {
+    "x-api-key": KEY,
+    "anthropic-version": VERSION,
+    "content-type": "application/json",
+}
+BODY = (
+    b'{"model": "anthropic/claude-sonnet-4.6", "max_tokens": 64,'
+    b' "messages": [{"role": "user", "content": "say hi"}]}'
+)
+STREAM_BODY = BODY[:-1] + b', "stream": true}'
+
+
+@dataclasses.dataclass(frozen=True)
+class Running:
+    """A gateway that listens. `log` holds its access lines, decoded, oldest first."""
+
+    url: str
+    host: str
+    port: int
+    app: web.Application
+    session: aiohttp.ClientSession
+    log: list[dict[str, Any]]
+
+    @property
+    def gateway(self) -> Gateway:
+        return self.app[GATEWAY]
+
+    def post(
+        self,
+        body: bytes = BODY,
+        path: str = "/v1/messages",
+        headers: dict[str, str] | None = None,
+        **options: Any,
+    ) -> "aiohttp.client._RequestContextManager":
+        """Send a request with good headers, some replaced or added."""
+        return self.session.post(
+            self.url + path, data=body, headers={**HEADERS, **(headers or {})}, **options
+        )
+
+
+def config_for(upstream_url: str, **changes: Any) -> Config:
+    """Configure a gateway in front of one upstream, with timeouts that tests can wait for."""
+    config = Config(
+        upstreams=(Upstream("first", upstream_url, Auth("x-api-key", UPSTREAM_KEY)),),
+        models=(Model(id=MODEL, upstream="first"), Model(id="anthropic/*", upstream="first")),
+        keys=(Key("tester", digest(KEY)),),
+        listen=Listen(port=0),
+        limits=Limits(),
+        timeouts=Timeouts(),
+    )
+    return dataclasses.replace(config, **changes)
+
+
+@contextlib.asynccontextmanager
+async def running(config: Config) -> AsyncIterator[Running]:
+    """Serve a gateway the way `anyrouter serve` does."""
+    log: list[dict[str, Any]] = []
+    app = create_app(config, access_log=lambda line: log.append(msgspec.json.decode(line)))
+    async with (
+        listening(app, config) as addresses,
+        aiohttp.ClientSession(auto_decompress=False) as session,
+    ):
+        host, port = addresses[0]
+        yield Running(
+            url=f"http://{host}:{port}{config.listen.base_path}",
+            host=host,
+            port=port,
+            app=app,
+            session=session,
+            log=log,
+        )

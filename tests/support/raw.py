@@ -1,0 +1,150 @@
+"""Both ends of a connection, byte by byte: an upstream that follows a script, and a client that sends what it likes."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+SSE_HEAD = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nrequest-id: req_up\r\n"
+    b"transfer-encoding: chunked\r\n\r\n"
+)
+EVENTS = (
+    (
+        b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_1","type":"message",'
+        b'"role":"assistant","model":"claude-sonnet-4-6","content":[],"stop_reason":null,'
+        b'"usage":{"input_tokens":11,"cache_read_input_tokens":3,"output_tokens":1}}}\n\n'
+    ),
+    (
+        b'event: content_block_start\ndata: {"type":"content_block_start","index":0,'
+        b'"content_block":{"type":"text","text":""}}\n\n'
+    ),
+    b'event: ping\ndata: {"type": "ping"}\n\n',
+    (
+        b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,'
+        b'"delta":{"type":"text_delta","text":"Hi"}}\n\n'
+    ),
+    b'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n',
+    (
+        b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn",'
+        b'"stop_sequence":null},"usage":{"output_tokens":7}}\n\n'
+    ),
+    b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
+)
+STREAM = b"".join(EVENTS)
+MESSAGE = (
+    b'{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-6",'
+    b'"content":[{"type":"text","text":"Hi"}],"stop_reason":"end_turn","stop_sequence":null,'
+    b'"usage":{"input_tokens":11,"output_tokens":7}}'
+)
+
+
+def chunk(part: bytes) -> bytes:
+    """Frame bytes as one chunk of a chunked body."""
+    return b"%x\r\n%s\r\n" % (len(part), part)
+
+
+def answer(body: bytes = MESSAGE, status: bytes = b"200 OK", *head: bytes) -> bytes:
+    """Frame a JSON answer with its length."""
+    lines = [b"HTTP/1.1 " + status, b"content-type: application/json", *head]
+    return b"\r\n".join([*lines, b"content-length: %d" % len(body), b"", body])
+
+
+class Exchange:
+    """One request as it reached the upstream, and the way to answer it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.head = b""
+        self.body = b""
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def until_closed(self) -> None:
+        """Wait until the gateway closes or resets the connection."""
+        with contextlib.suppress(ConnectionError):
+            while await self.reader.read(1 << 16):
+                pass
+
+    def reset(self) -> None:
+        self.writer.transport.abort()
+
+
+Script = Callable[[Exchange], Awaitable[None]]
+
+
+class RawUpstream:
+    """An upstream that reads each request whole and then does what `script` says.
+
+    Returning from the script keeps the connection open for the next request; `connections` counts those
+    accepted, `open` those not closed yet.
+    """
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.requests: list[Exchange] = []
+        self.connections = 0
+        self.open = 0
+        self.all_closed = asyncio.Event()
+        self.arrived = asyncio.Event()
+        self.url = ""
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.open += 1
+        self.all_closed.clear()
+        try:
+            while True:
+                exchange = Exchange(reader, writer)
+                exchange.head = await reader.readuntil(b"\r\n\r\n")
+                lower = exchange.head.lower()
+                if b"content-length:" in lower:
+                    length = int(lower.split(b"content-length:")[1].split(b"\r\n")[0])
+                    exchange.body = await reader.readexactly(length)
+                self.requests.append(exchange)
+                self.arrived.set()
+                await self.script(exchange)
+                if writer.is_closing():
+                    return
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self.open -= 1
+            if not self.open:
+                self.all_closed.set()
+            writer.close()
+
+
+@contextlib.asynccontextmanager
+async def raw_upstream(script: Script) -> AsyncIterator[RawUpstream]:
+    """Listen on a loopback port."""
+    upstream = RawUpstream(script)
+    server = await asyncio.start_server(upstream.handle, "127.0.0.1", 0, limit=1 << 26)
+    upstream.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield upstream
+    finally:
+        server.close()
+        for exchange in upstream.requests:
+            exchange.writer.transport.abort()
+        async with asyncio.timeout(5):
+            await server.wait_closed()
+            if upstream.open:
+                await upstream.all_closed.wait()
+
+
+async def talk(host: str, port: int, data: bytes, *, within_s: float = 5.0) -> bytes:
+    """Send bytes, and give everything that comes until the other side closes."""
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(data)
+        async with asyncio.timeout(within_s):
+            return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
