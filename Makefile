@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt lock clean
+.PHONY: help run test check fmt lock clean test-clients test-stack test-wheel bench bench-quick
 
 help:
 	@echo "make run [PORT=8080]   install into .venv and start the demo gateway"
 	@echo "make test              formatter check, linter, type checker, all tests"
 	@echo "make test-clients      the official SDKs and Claude Code against the gateway"
 	@echo "make test-stack        the docker compose stack, for real"
+	@echo "make test-wheel        the wheel in an empty environment"
 	@echo "make bench             the benchmark (bench-quick: under two minutes)"
 	@echo "make lock              renew requirements/*.txt from pyproject.toml"
 
@@ -38,6 +39,21 @@ check: $(VENV)/.dev
 
 test: check
 	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=95
+
+test-clients: $(VENV)/.run
+	$(BIN)/python tests/clients/run.py
+
+test-stack:
+	tests/stack/run.sh
+
+test-wheel: $(VENV)/.run
+	tests/wheel/run.sh
+
+bench: $(VENV)/.dev
+	$(BIN)/python bench/run.py
+
+bench-quick: $(VENV)/.dev
+	$(BIN)/python bench/run.py --quick
 
 fmt: $(VENV)/.dev
 	$(BIN)/ruff format .

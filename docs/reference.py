@@ -1,0 +1,98 @@
+"""Write the field tables of the documentation from the schema files.
+
+`python docs/reference.py` rewrites what stands between the markers `<!-- table: NAME -->` and `<!-- end -->` in the
+README and in docs/*.md; a test fails while they differ.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from proxy import schema_files
+
+ROOT = Path(__file__).parent.parent
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+
+_SECTION = re.compile(r"(<!-- table: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def filled(text: str) -> str:
+    """Give a page with its tables as the schemas have them now."""
+    return _SECTION.sub(lambda match: match[1] + table(match[2]) + match[3], text)
+
+
+def table(schema_name: str) -> str:
+    """Render one schema's fields as a table."""
+    schema = schema_files.load(schema_name)
+    lines = ["| field | type | default | meaning |", "|---|---|---|---|"]
+    lines += [
+        f"| `{path}` | {_kind(field)} | {default} | {field['description'].replace('|', '∣')} |"
+        for path, field, default in _fields(schema, schema, "")
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _fields(
+    schema: dict[str, Any], root: dict[str, Any], prefix: str
+) -> Iterator[tuple[str, dict[str, Any], str]]:
+    required = schema.get("required", ())
+    for name, given in schema.get("properties", {}).items():
+        field, top = _resolved(given, root)
+        path = prefix + name
+        yield path, field, _default(field, required=name in required)
+        yield from _inside(field, top, path)
+
+
+def _inside(
+    field: dict[str, Any], root: dict[str, Any], path: str
+) -> Iterator[tuple[str, dict[str, Any], str]]:
+    yield from _fields(field, root, f"{path}.")
+    for inner, step in (
+        (field.get("items"), "[]."),
+        (field.get("additionalProperties"), ".NAME."),
+    ):
+        if isinstance(inner, dict) and inner:
+            entry, top = _resolved(inner, root)
+            yield from _fields(entry, top, path + step)
+
+
+def _resolved(field: dict[str, Any], root: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    reference = field.get("$ref")
+    if reference is None:
+        return field, root
+    file, _, pointer = reference.partition("#")
+    top = schema_files.load(file.removesuffix(schema_files.SUFFIX)) if file else root
+    found: Any = top
+    for step in pointer.strip("/").split("/"):
+        found = found[step]
+    return found, top
+
+
+def _kind(field: dict[str, Any]) -> str:
+    if "enum" in field:
+        return " ∣ ".join(f"`{value}`" for value in field["enum"])
+    kind = field.get("type", "any")
+    kinds = [kind] if isinstance(kind, str) else [each for each in kind if each != "null"]
+    return " or ".join(kinds)
+
+
+def _default(field: dict[str, Any], *, required: bool) -> str:
+    if required:
+        return "required"
+    if "default" not in field or field["default"] == {}:
+        return ""
+    return f"`{json.dumps(field['default'])}`"
+
+
+def main() -> None:
+    """Rewrite the pages that have changed."""
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        if (new := filled(text)) != text:
+            page.write_text(new, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
