@@ -28,7 +28,7 @@ def table(schema_name: str) -> str:
     schema = schema_files.load(schema_name)
     lines = ["| field | type | default | meaning |", "|---|---|---|---|"]
     lines += [
-        f"| `{path}` | {_kind(field)} | {default} | {field['description'].replace('|', '∣')} |"
+        f"| `{path}` | {_kind(field)} | {default} | {field['description']} |"
         for path, field, default in _fields(schema, schema, "")
     ]
     return "\n".join(lines) + "\n"
@@ -72,7 +72,7 @@ def _resolved(field: dict[str, Any], root: dict[str, Any]) -> tuple[dict[str, An
 
 def _kind(field: dict[str, Any]) -> str:
     if "enum" in field:
-        return " ∣ ".join(f"`{value}`" for value in field["enum"])
+        return " or ".join(f"`{value}`" for value in field["enum"])
     kind = field.get("type", "any")
     kinds = [kind] if isinstance(kind, str) else [each for each in kind if each != "null"]
     return " or ".join(kinds)

@@ -1,0 +1,102 @@
+"""What the README shows is run. SDK snippets and Claude Code: tests/clients; `make` and compose: .ci/run."""
+
+import asyncio
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+import proxy
+from proxy.config_file import parse_config
+from proxy.gateway import GATEWAY
+from proxy.sandbox import Knobs, serve_sandbox
+from tests.docs.snippets import ROOT, snippets
+from tests.support.gateways import KEY, Running, config_for, running
+
+ENVIRON = {"ANTHROPIC_API_KEY": "sk-made-up", "ANYROUTER_KEY": KEY}
+README_URL = "http://127.0.0.1:8080"
+
+
+async def paste(command: str, gateway: Running, *, path: str) -> str:
+    """Run a snippet in a shell as a reader would, but for the port."""
+    process = await asyncio.create_subprocess_exec(
+        "sh",
+        "-euc",
+        command.replace(README_URL, f"http://127.0.0.1:{gateway.port}"),
+        env={"PATH": path, "ANYROUTER_KEY": KEY},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with asyncio.timeout(30):
+        output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+    return output.decode()
+
+
+async def test_the_curl_works_when_pasted() -> None:
+    (command,) = [each for each in snippets("README.md", "sh") if each.startswith("curl")]
+    sandbox = await serve_sandbox("127.0.0.1", 0, Knobs())
+    try:
+        url = f"http://127.0.0.1:{sandbox.addresses[0][1]}"
+        async with running(config_for(url)) as gateway:
+            assert "You said: say hi" in await paste(command, gateway, path="/usr/bin:/bin")
+    finally:
+        await sandbox.cleanup()
+
+
+def test_the_small_configuration_is_complete() -> None:
+    (text,) = snippets("README.md", "yaml")
+    config = parse_config(text, ENVIRON)
+    assert config.upstreams[0].auth.key == "sk-made-up"
+
+
+async def test_the_plugin_snippet_mounts_a_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = [each for each in snippets("README.md", "python") if "proxy.setup" in each]
+    monkeypatch.chdir(ROOT)
+    for name, value in ENVIRON.items():
+        monkeypatch.setenv(name, value)
+    names: dict[str, object] = {"__name__": "__main__"}
+    exec(compile(code, "README.md", "exec"), names)
+    app, gateway = names["app"], names["gateway"]
+    assert isinstance(app, web.Application)
+    assert isinstance(gateway, proxy.Gateway)
+    assert isinstance(names["runner"], web.AppRunner)
+    assert GATEWAY not in app
+
+
+def test_every_command_of_the_table_exists() -> None:
+    rows = re.findall(
+        r"^\| `anyrouter ([a-z]+)(?: new)?.*` \|", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    assert len(rows) == 7
+    for command in rows:
+        done = subprocess.run(
+            [sys.executable, "-m", "proxy", command, "--help"], capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_every_make_target_shown_exists() -> None:
+    text = (ROOT / "README.md").read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"make ([a-z][a-z-]+)", text))
+    assert {"run", "test", "bench", "test-clients"} <= targets
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_tables_are_those_of_the_schemas() -> None:
+    reference = runpy.run_path(str(ROOT / "docs" / "reference.py"))
+    for page in reference["PAGES"]:
+        text = Path(page).read_text("utf-8")
+        assert reference["filled"](text) == text, f"{page}: run `python docs/reference.py`"
+
+
+def test_links_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\((?!https?://)([^)#]+)\)", page.read_text("utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
