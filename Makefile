@@ -50,10 +50,10 @@ test-wheel: $(VENV)/.run
 	tests/wheel/run.sh
 
 bench: $(VENV)/.dev
-	$(BIN)/python bench/run.py
+	$(BIN)/python -m bench.run
 
 bench-quick: $(VENV)/.dev
-	$(BIN)/python bench/run.py --quick
+	$(BIN)/python -m bench.run --quick
 
 fmt: $(VENV)/.dev
 	$(BIN)/ruff format .

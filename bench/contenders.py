@@ -1,0 +1,210 @@
+"""What is compared: nothing in between, nginx, the textbook relay, the gateway; upstreams."""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.http_client import API_KEY
+from bench.processes import Child, free_port
+
+DIRECT, NGINX, RELAY, GATEWAY = "direct", "nginx", "relay", "gateway"
+ALL = (DIRECT, NGINX, RELAY, GATEWAY)
+
+_HERE = Path(__file__).parent
+_MESSAGE = {
+    "id": "msg_01BenchBenchBenchBench",
+    "type": "message",
+    "role": "assistant",
+    "model": "claude-haiku-4-5",
+    "content": [{"type": "text", "text": "Hello."}],
+    "stop_reason": "end_turn",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 12, "output_tokens": 16},
+}
+_MESSAGE_BYTES = 300
+
+_NGINX = """\
+daemon off;
+worker_processes {workers};
+worker_rlimit_nofile 16384;
+pid {directory}/nginx.pid;
+error_log {directory}/error.log crit;
+events {{ worker_connections 8192; }}
+http {{
+  access_log off;
+  keepalive_requests 1000000000;
+  keepalive_timeout 1h;
+  client_max_body_size 64m;
+  client_body_buffer_size 2m;
+  client_body_temp_path {directory}/body;
+  proxy_temp_path {directory}/proxy;
+  fastcgi_temp_path {directory}/fastcgi;
+  uwsgi_temp_path {directory}/uwsgi;
+  scgi_temp_path {directory}/scgi;
+  {servers}
+}}
+"""
+_PASS_THROUGH = """\
+  upstream api {{ server 127.0.0.1:{upstream_port}; keepalive 512; keepalive_requests 1000000000; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location / {{
+      proxy_pass http://api;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_buffering off;
+      proxy_read_timeout 1h;
+    }}
+  }}
+"""
+# `return` alone answers before the request body was read, which makes a proxy in front drop the
+# connection. `mirror` reads the body first; the 404 for the absent file then becomes the answer.
+_FIXED_ANSWER = """\
+  default_type application/json;
+  log_not_found off;
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    root {directory}/none;
+    location / {{ mirror /read; error_page 404 405 =200 @answer; }}
+    location = /read {{ internal; return 204; }}
+    location = /healthz {{ return 200 ""; }}
+    location @answer {{ return 200 '{message}'; }}
+  }}
+"""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A contender that serves.
+
+    Attributes:
+        port: where to send requests.
+        child: its process; None for `direct`.
+        start_s: process start to first answered request.
+    """
+
+    name: str
+    port: int
+    child: Child | None
+    start_s: float
+
+
+def gateway_command() -> str | None:
+    """Return the installed gateway's command: beside this interpreter, else on PATH."""
+    beside = Path(sys.executable).with_name("anyrouter")
+    return str(beside) if beside.exists() else shutil.which("anyrouter")
+
+
+def missing_tools() -> list[str]:
+    """Return the programs that the benchmark needs and does not find."""
+    return [tool for tool in ("wrk", "nginx") if _find(tool) is None]
+
+
+def _find(tool: str) -> str | None:
+    # Debian keeps nginx where an ordinary user's PATH does not look.
+    return shutil.which(tool) or shutil.which(tool, path="/usr/sbin:/usr/local/sbin")
+
+
+def _nginx(directory: Path, workers: int, servers: str) -> list[str]:
+    text = _NGINX.format(workers=workers, directory=directory, servers=servers)
+    if os.geteuid() == 0:
+        text = "user root;\n" + text  # its default user cannot write into our directory
+    conf = directory / "nginx.conf"
+    conf.write_text(text)
+    return [_find("nginx") or "nginx", "-p", str(directory), "-c", str(conf)]
+
+
+def _gateway(directory: Path, port: int, upstream_port: int, workers: int) -> list[str]:
+    config = {
+        "upstreams": {
+            "bench": {
+                "base_url": f"http://127.0.0.1:{upstream_port}",
+                "auth": {"scheme": "x-api-key", "key": "upstream-key"},
+            }
+        },
+        "models": [{"id": "anthropic/*", "upstream": "bench"}],
+        "keys": [
+            {
+                "name": "bench",
+                "sha256": hashlib.sha256(API_KEY.encode()).hexdigest(),
+                "models": ["anthropic/*"],
+            }
+        ],
+        "log": {"level": "info", "format": "json"},
+    }
+    path = directory / "config.yaml"
+    path.write_text(json.dumps(config, indent=2))  # JSON is YAML, too
+    command = [gateway_command() or "anyrouter", "serve", "--config", str(path)]
+    return [*command, "--workers", str(workers), "--host", "127.0.0.1", "--port", str(port)]
+
+
+@contextmanager
+def running(name: str, upstream_port: int, scratch: Path, workers: int = 1) -> Iterator[Running]:
+    """Run a contender in front of an upstream.
+
+    Args:
+        name: one of `ALL`.
+        upstream_port: where it sends requests.
+        scratch: existing directory for configuration and output.
+        workers: processes; nginx and the gateway only.
+
+    Raises:
+        StartError: it did not come up.
+    """
+    if name == DIRECT:
+        yield Running(name, upstream_port, None, 0.0)
+        return
+    port = free_port()
+    directory = scratch / f"{name}-{port}"
+    directory.mkdir()
+    if name == NGINX:
+        servers = _PASS_THROUGH.format(port=port, upstream_port=upstream_port)
+        command = _nginx(directory, workers, servers)
+    elif name == RELAY:
+        script = str(_HERE / "bare_relay.py")
+        command = [sys.executable, script, "--port", str(port)]
+        command += ["--upstream", f"http://127.0.0.1:{upstream_port}"]
+    else:
+        command = _gateway(directory, port, upstream_port, workers)
+    with _serving(command, directory, port) as (child, start_s):
+        yield Running(name, port, child, start_s)
+
+
+@contextmanager
+def _serving(command: list[str], directory: Path, port: int) -> Iterator[tuple[Child, float]]:
+    child = Child(command, directory / "output.log")
+    try:
+        yield child, child.wait_until_answering(port)
+    finally:
+        child.stop()
+
+
+@contextmanager
+def plain_upstream(scratch: Path) -> Iterator[int]:
+    """Run the upstream of the plain workloads: nginx with a fixed 300-byte message."""
+    message = json.dumps(_MESSAGE, separators=(",", ":"))
+    padding = "." * (_MESSAGE_BYTES - len(message))
+    message = message.replace("Hello.", "Hello." + padding)
+    port = free_port()
+    directory = scratch / "plain-upstream"
+    directory.mkdir()
+    servers = _FIXED_ANSWER.format(port=port, directory=directory, message=message)
+    with _serving(_nginx(directory, 1, servers), directory, port):
+        yield port
+
+
+@contextmanager
+def stream_upstream(scratch: Path) -> Iterator[int]:
+    """Run the upstream of the stream workloads."""
+    port = free_port()
+    directory = scratch / "stream-upstream"
+    directory.mkdir()
+    command = [sys.executable, str(_HERE / "sse_upstream.py"), "--port", str(port)]
+    with _serving(command, directory, port):
+        yield port

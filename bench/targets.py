@@ -1,0 +1,69 @@
+"""What the gateway has to reach, in this run's own figures."""
+
+from dataclasses import dataclass
+
+from bench.contenders import GATEWAY, NGINX, RELAY
+from bench.results import Results
+
+
+@dataclass(frozen=True)
+class Target:
+    """One bound on the gateway.
+
+    Attributes:
+        bound: the limit, in the figure's unit or as a ratio.
+        at_least: whether more is better.
+        ratio_to: compare the ratio to this contender instead of the figure itself.
+        minus: compare the difference to this contender instead of the figure itself.
+    """
+
+    workload: str
+    metric: str
+    bound: float
+    at_least: bool = False
+    ratio_to: str | None = None
+    minus: str | None = None
+
+    def measured(self, results: Results) -> float | None:
+        """Return what is compared with the bound; None when the run does not hold it."""
+        if self.ratio_to:
+            return results.ratio(self.workload, GATEWAY, self.ratio_to, self.metric)
+        value = results.median(self.workload, GATEWAY, self.metric)
+        if value is not None and self.minus:
+            other = results.median(self.workload, self.minus, self.metric)
+            return None if other is None else value - other
+        return value
+
+    def holds(self, measured: float) -> bool:
+        """Compare."""
+        return measured >= self.bound if self.at_least else measured <= self.bound
+
+    def __str__(self) -> str:
+        what = f"{self.workload} {self.metric}"
+        if self.ratio_to:
+            what += f" / {self.ratio_to}"
+        if self.minus:
+            what += f" - {self.minus}"
+        return f"{what} {'≥' if self.at_least else '≤'} {self.bound:g}"
+
+
+TARGETS = (
+    Target("W1", "rps", 1.2, at_least=True, ratio_to=RELAY),
+    Target("W1", "rps", 0.12, at_least=True, ratio_to=NGINX),
+    Target("W2", "rps", 1.2, at_least=True, ratio_to=RELAY),
+    Target("W2", "rps", 0.22, at_least=True, ratio_to=NGINX),
+    Target("W3", "rps", 0.9, at_least=True, ratio_to=RELAY),
+    Target("W3", "block_max_ms", 10),
+    Target("W5 200", "cpu_us", 40),
+    Target("W5 200", "event_p99_ms", 5, minus=NGINX),
+    Target("W5 1000", "lost", 0),
+    Target("W6", "added_p50_ms", 0.4),
+    Target("W6", "added_p99_ms", 1.5),
+    Target("W7", "idle_mb", 60),
+    Target("W7", "kb_per_stream", 40),
+    # The soak opens 2,800 streams a minute: 180 bytes kept of each would exceed this.
+    Target("W7", "slope_kb_min", 500),
+    Target("W8", "start_s", 0.6),
+    Target("W9", "w1_scale", 1.5, at_least=True),
+    Target("W9", "w2_scale", 1.5, at_least=True),
+)
