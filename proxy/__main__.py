@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add_parser(subparsers)
-    args = parser.parse_args(argv)
+    args = parser.parse_args(claude.separated(sys.argv[1:] if argv is None else argv))
     try:
         status: int = args.run(args)
     except ConfigError as error:

@@ -1,6 +1,7 @@
 """One line a request: which client asked for which model, where it went, how it ended. Never a key, never content."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,11 +9,14 @@ from typing import Any, BinaryIO, Literal
 
 import msgspec
 
+from proxy.errors import encodable
 from proxy.exchange import Exchange
 
 LineSink = Callable[[bytes], None]
 
 _FLUSH_AFTER_S = 0.05
+# Printable ASCII without space and quote.
+_PLAIN = re.compile(r"[!#-~]+")
 
 
 class AccessRecord(msgspec.Struct, omit_defaults=True):
@@ -61,33 +65,32 @@ class AccessLog:
         if self._sink is None:
             return
         started, first_byte = exchange.started, exchange.first_byte
-        self._sink(
-            self._encode(
-                AccessRecord(
-                    time=self._time(exchange.received_at),
-                    request_id=exchange.request_id,
-                    client=exchange.client,
-                    method=exchange.method,
-                    path=exchange.path,
-                    status=exchange.status,
-                    total_ms=round((time.monotonic() - started) * 1e3, 2),
-                    bytes_in=exchange.bytes_in,
-                    bytes_out=exchange.bytes_out,
-                    key=exchange.key,
-                    model=exchange.model,
-                    upstream=exchange.upstream,
-                    upstream_model=exchange.upstream_model,
-                    stream=exchange.stream,
-                    first_byte_ms=None
-                    if first_byte is None
-                    else round((first_byte - started) * 1e3, 2),
-                    usage=exchange.usage or None,
-                    session_id=exchange.session_id,
-                    agent_id=exchange.agent_id,
-                    cause=exchange.cause,
-                )
-            )
+        record = AccessRecord(
+            time=self._time(exchange.received_at),
+            request_id=exchange.request_id,
+            client=exchange.client,
+            method=exchange.method,
+            path=exchange.path,
+            status=exchange.status,
+            total_ms=round((time.monotonic() - started) * 1e3, 2),
+            bytes_in=exchange.bytes_in,
+            bytes_out=exchange.bytes_out,
+            key=exchange.key,
+            model=exchange.model,
+            upstream=exchange.upstream,
+            upstream_model=exchange.upstream_model,
+            stream=exchange.stream,
+            first_byte_ms=None if first_byte is None else round((first_byte - started) * 1e3, 2),
+            usage=exchange.usage or None,
+            session_id=exchange.session_id,
+            agent_id=exchange.agent_id,
+            cause=exchange.cause,
         )
+        try:
+            line = self._encode(record)
+        except UnicodeEncodeError:
+            line = self._encode(_encodable(record))
+        self._sink(line)
 
     def _time(self, unix_s: float) -> str:
         second = int(unix_s)
@@ -99,19 +102,25 @@ class AccessLog:
 
 def _text(record: AccessRecord) -> bytes:
     fields = msgspec.to_builtins(record)
-    head = (
-        f"{fields.pop('time')} {fields.pop('method')} {fields.pop('path')} {fields.pop('status')}"
+    head = [_shown(fields.pop(name)) for name in ("time", "method", "path", "status")]
+    return b" ".join(
+        [*head, *(name.encode() + b"=" + _shown(value) for name, value in fields.items())]
     )
-    # Values come from clients and upstreams: encoded as JSON, none can break the line or fake another field.
-    rest = b" ".join(
-        name.encode() + b"=" + (value.encode() if _plain(value) else msgspec.json.encode(value))
-        for name, value in fields.items()
-    )
-    return head.encode() + b" " + rest
 
 
-def _plain(value: object) -> bool:
-    return isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value
+def _shown(value: object) -> bytes:
+    """Show a value so that it cannot break the line or fake another field: clients and upstreams choose some."""
+    plain = isinstance(value, str) and _PLAIN.fullmatch(value) is not None
+    return str(value).encode() if plain else msgspec.json.encode(value)
+
+
+def _encodable(record: AccessRecord) -> AccessRecord:
+    texts = {
+        name: encodable(value)
+        for name, value in msgspec.structs.asdict(record).items()
+        if isinstance(value, str)
+    }
+    return msgspec.structs.replace(record, **texts)
 
 
 class BufferedSink:
@@ -125,13 +134,14 @@ class BufferedSink:
         self._lines: list[bytes] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="access-log")
         self._scheduled = False
+        self._timer: asyncio.TimerHandle | None = None
 
     def __call__(self, line: bytes) -> None:
         """Take a line."""
         self._lines.append(line)
         if not self._scheduled:
             self._scheduled = True
-            asyncio.get_running_loop().call_later(_FLUSH_AFTER_S, self._hand_over)
+            self._timer = asyncio.get_running_loop().call_later(_FLUSH_AFTER_S, self._hand_over)
 
     def _hand_over(self) -> None:
         lines, self._lines = self._lines, []
@@ -151,6 +161,8 @@ class BufferedSink:
 
     def close(self) -> None:
         """Write what is left and end the thread."""
+        if self._timer is not None:
+            self._timer.cancel()
         self._thread.shutdown(wait=True)
         lines, self._lines = self._lines, []
         if lines:

@@ -1,35 +1,48 @@
 """Read `config.yaml` into a `Config`, or say in one line what is wrong with it."""
 
 import datetime
+import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-import jsonschema
 import yaml
 
-from proxy import schema_files
+from proxy import config_rules
 from proxy.config import Auth, Config, Key, Limits, Listen, Log, Model, Timeouts, Upstream
+from proxy.config_rules import dotted
 from proxy.keys import digest
-from proxy.routing import canonical
+from proxy.routing import canonical_pattern
 
 _REFERENCE = re.compile(r"\$\{(file:)?([^}]*)\}")
-_HOLD_SECRETS = {"keys", "upstreams"}
+_MERGE = "tag:yaml.org,2002:merge"
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; the text is `path.of.the.field: what is wrong`."""
+    """The configuration cannot be used; the text is `path.of.the.field: what is wrong`, on one line."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(" ".join(text.split()))
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key written twice, of which one would silently be lost."""
+    """YAML that refuses a key written twice, of which one would silently be lost, and leaves dates as they are."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's name and type
+        first: [(tag, regexp) for tag, regexp in resolvers if tag != _TIMESTAMP]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
+        if key_node.tag == _MERGE:
+            continue
         key = loader.construct_object(key_node)
         if isinstance(key, str | int) and key in seen:
             raise ConfigError(f"{key}: written twice (line {key_node.start_mark.line + 1})")
@@ -50,12 +63,7 @@ def load_config(path: str | os.PathLike[str], environ: Mapping[str, str] = os.en
     Raises:
         ConfigError: it cannot be read, or something in it is wrong.
     """
-    try:
-        text = Path(path).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ConfigError(f"{os.fspath(path)}: {reason}") from None
-    return parse_config(text, environ)
+    return parse_config(_read(path, os.fspath(path)), environ)
 
 
 def parse_config(text: str, environ: Mapping[str, str] = os.environ) -> Config:
@@ -66,6 +74,10 @@ def parse_config(text: str, environ: Mapping[str, str] = os.environ) -> Config:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}" if mark else "file"
         raise ConfigError(f"{place}: not YAML: {getattr(error, 'problem', error)}") from None
+    except ValueError as error:
+        raise ConfigError(f"file: not YAML: {error}") from None
+    except RecursionError:
+        raise ConfigError("file: nested too deep") from None
     return config_from(document, environ)
 
 
@@ -76,10 +88,8 @@ def config_from(document: Any, environ: Mapping[str, str] = os.environ) -> Confi
         ConfigError: with the path of the first field that is wrong.
     """
     document = _expand(document, (), environ)
-    schema = schema_files.load("config")
-    errors = jsonschema.Draft202012Validator(schema).iter_errors(document)
-    if (error := jsonschema.exceptions.best_match(errors)) is not None:
-        raise ConfigError(_worded(error))
+    if (wrong := config_rules.first_fault(document)) is not None:
+        raise ConfigError(wrong)
     config = _build(document)
     _check_references(config)
     return config
@@ -91,16 +101,30 @@ def check_key_name(name: str) -> None:
     Raises:
         ConfigError: it cannot stand in a configuration.
     """
-    rule = schema_files.load("config")["properties"]["keys"]["items"]["properties"]["name"]
-    if not jsonschema.Draft202012Validator(rule).is_valid(name):
-        raise ConfigError(f"must satisfy pattern {rule['pattern']}")
+    if (wrong := config_rules.key_name_fault(name)) is not None:
+        raise ConfigError(wrong)
+
+
+def _read(path: str | os.PathLike[str], place: str) -> str:
+    try:
+        return Path(path).read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(f"{place}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{place}: not UTF-8") from None
+    except ValueError:
+        raise ConfigError(f"{place}: not a file name") from None
 
 
 def _expand(value: Any, path: tuple[str | int, ...], environ: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
+        if (odd := next((key for key in value if not isinstance(key, str)), "")) != "":
+            raise ConfigError(f"{dotted((*path, str(odd)))}: a key must be text; put it in quotes")
         return {key: _expand(item, (*path, key), environ) for key, item in value.items()}
     if isinstance(value, list):
         return [_expand(item, (*path, index), environ) for index, item in enumerate(value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{dotted(path)}: must be a finite number")
     if not isinstance(value, str):
         return value
 
@@ -108,37 +132,11 @@ def _expand(value: Any, path: tuple[str | int, ...], environ: Mapping[str, str])
         is_file, name = match.groups()
         if not is_file:
             if name not in environ:
-                raise ConfigError(f"{_dotted(path)}: environment variable {name} is not set")
+                raise ConfigError(f"{dotted(path)}: environment variable {name} is not set")
             return environ[name]
-        try:
-            return Path(name).read_text("utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            raise ConfigError(f"{_dotted(path)}: {name}: {reason}") from None
+        return _read(name, f"{dotted(path)}: {name}").rstrip("\r\n")
 
     return _REFERENCE.sub(referred, value)
-
-
-def _dotted(path: Sequence[str | int]) -> str:
-    return ".".join(map(str, path)) or "file"
-
-
-def _worded(error: jsonschema.ValidationError) -> str:
-    """Word a schema error; without the value where that may be a secret."""
-    place = _dotted(error.absolute_path)
-    rule, expected = str(error.validator), error.validator_value
-    if rule == "additionalProperties":
-        rules: Any = error.schema
-        instance: Any = error.instance
-        known = rules.get("properties", {})
-        unknown = next(str(name) for name in instance if name not in known)
-        path = _dotted([*error.absolute_path, unknown])
-        return f"{path}: unknown key; known here: {', '.join(known)}"
-    if rule == "oneOf":
-        return f"{place}: needs either sha256 or key"
-    if error.absolute_path and error.absolute_path[0] in _HOLD_SECRETS and rule != "required":
-        return f"{place}: must satisfy {rule} {expected}"
-    return f"{place}: {error.message}"
 
 
 def _build(document: Mapping[str, Any]) -> Config:
@@ -177,8 +175,8 @@ def _build_key(entry: Mapping[str, Any], index: int) -> Key:
     if (text := entry.get("expires_at")) is not None:
         try:
             expires_at = datetime.datetime.fromisoformat(text)
-        except ValueError as error:
-            raise ConfigError(f"keys.{index}.expires_at: {error}") from None
+        except ValueError:
+            raise ConfigError(f"keys.{index}.expires_at: no such time") from None
     return Key(
         name=entry["name"],
         sha256=entry.get("sha256") or digest(entry["key"]),
@@ -191,6 +189,12 @@ def _check_references(config: Config) -> None:
     """Check what a schema cannot: names that refer, ids that must be alone."""
     upstreams = {upstream.name for upstream in config.upstreams}
     for upstream in config.upstreams:
+        try:
+            usable = urlsplit(upstream.base_url).port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ConfigError(f"upstreams.{upstream.name}.base_url: no valid host and port")
         if upstream.auth.scheme == "none" and upstream.auth.key is not None:
             raise ConfigError(f"upstreams.{upstream.name}.auth.key: not used with scheme none")
     for index, model in enumerate(config.models):
@@ -204,7 +208,7 @@ def _check_references(config: Config) -> None:
         for i, model in enumerate(config.models)
         for j, alias in enumerate(model.aliases)
     ]
-    _refuse_doubles(ids, canonical)
+    _refuse_doubles(ids, canonical_pattern)
     _refuse_doubles([(f"keys.{i}.name", key.name) for i, key in enumerate(config.keys)], str)
     digests = [(f"keys.{i}", key.sha256) for i, key in enumerate(config.keys)]
     _refuse_doubles(digests, str, shown="the same key")

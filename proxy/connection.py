@@ -1,36 +1,45 @@
 """The server's side of a connection: how many there are, how long a head may take, how bad HTTP is answered.
 
 aiohttp bounds neither a connection's count nor the time a head takes. Both are kept here with one timer for all
-connections, through public hooks of `web.RequestHandler` only.
+connections, through public hooks of `web.RequestHandler`, and its queue of parsed messages.
 """
 
 import asyncio
 import logging
 from typing import Any
 
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.streams import EMPTY_PAYLOAD
 
+from proxy import headers
 from proxy.access_log import AccessLog
 from proxy.config import Config
-from proxy.errors import InvalidRequest, Overloaded, ProxyError
+from proxy.errors import (
+    REQUEST_ID,
+    InvalidRequest,
+    Overloaded,
+    ProxyError,
+    RequestBodyTimeout,
+)
 from proxy.exchange import Exchange
 
 _log = logging.getLogger(__name__)
 
 _REASON_CHARS = 200
 _REFUSAL_LINGER_S = 2.0
-_REFUSALS_PER_LIMIT = 1.1
+_REFUSALS_AT_ONCE = 1000
 
 
 class Connection(web.RequestHandler):
     """One client connection of a gateway that serves itself."""
 
-    __slots__ = ("_busy", "_head_since", "_listener")
+    __slots__ = ("_body", "_busy", "_head_since", "_listener")
 
     def __init__(self, listener: "Listener", server: web.Server, **options: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self._listener = listener
         self._busy = False
+        self._body: StreamReader = EMPTY_PAYLOAD
         self._head_since: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -49,20 +58,31 @@ class Connection(web.RequestHandler):
         super().data_received(data)
         if self._head_since is None and not self._busy:
             self._head_since = self._loop.time()
+        self._break_body()
 
-    def request_began(self) -> None:
+    def request_began(self, body: StreamReader) -> None:
         """Note that a head is complete."""
         self._busy = True
+        self._body = body
         self._head_since = None
+        self._break_body()
+
+    def _break_body(self) -> None:
+        """Fail a body whose framing is broken: aiohttp only queues the error behind it, and its reader would wait."""
+        if self._messages and not self._body.is_eof():
+            self._body.set_exception(web.RequestPayloadError("malformed chunk"))
 
     def log_access(
         self,
         request: web.BaseRequest,  # noqa: ARG002 - aiohttp's signature
-        response: web.StreamResponse,  # noqa: ARG002 - aiohttp's signature
+        response: web.StreamResponse,
         time: float | None,  # noqa: ARG002 - aiohttp's signature
     ) -> None:
         """Note that the answer is written. aiohttp calls this once a request; our own log has been written."""
         self._busy = False
+        if response.status == RequestBodyTimeout.status or self._body.exception() is not None:
+            # aiohttp would wait ten seconds for the rest of a body that does not come.
+            self.force_close()
 
     def head_overdue(self, since: float) -> bool:
         """Tell whether the head awaited began before `since`."""
@@ -80,11 +100,8 @@ class Connection(web.RequestHandler):
             return super().handle_error(request, status, exc, message)
         reason = " ".join((message or "").split())[:_REASON_CHARS]
         error = InvalidRequest(f"malformed HTTP request: {reason}")
-        response = web.Response(
-            status=400,
-            headers={**error.headers(), "Content-Type": "application/json"},
-            body=self._listener.note_malformed(request.remote, error),
-        )
+        head, body = self._listener.refuse(request.remote, error)
+        response = web.Response(status=error.status, headers=head, body=body)
         response.force_close()
         return response
 
@@ -102,12 +119,12 @@ class Listener:
         self._request_head_s = config.timeouts.request_head_s
         self._access_log = access_log
         self._timer: asyncio.TimerHandle | None = None
-        self._refusals: set[asyncio.BaseProtocol] = set()
         self.connections: set[Connection] = set()
+        self.refusals: set[asyncio.BaseProtocol] = set()
         make_request = server.request_factory
 
         def noted(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> Any:
-            protocol.request_began()
+            protocol.request_began(payload)
             return make_request(message, payload, protocol, writer, task)
 
         server.request_factory = noted
@@ -116,7 +133,7 @@ class Listener:
     def __call__(self) -> asyncio.Protocol:
         """Make the protocol of a new connection."""
         if len(self.connections) >= self._max_connections:
-            return _Refusal(self._refusals, self._max_connections)
+            return _Refusal(self, mute=len(self.refusals) >= _REFUSALS_AT_ONCE)
         return Connection(self, self._server, **self._options)
 
     def close(self) -> None:
@@ -124,15 +141,20 @@ class Listener:
         if self._timer is not None:
             self._timer.cancel()
 
-    def note_malformed(self, client: str | None, error: ProxyError) -> bytes:
-        """Log a request that is not HTTP and give the body of its answer."""
+    def refuse(self, client: str | None, error: ProxyError) -> tuple[dict[str, str], bytes]:
+        """Log a request that no handler sees, and give headers and body of its answer."""
         exchange = Exchange(method="-", path="-", client=client)
         exchange.fail(error)
         exchange.answered(error.status)
         body = error.body(exchange.request_id)
         exchange.bytes_out = len(body)
         self._access_log.write(exchange)
-        return body
+        head = {
+            REQUEST_ID: exchange.request_id,
+            headers.CONTENT_TYPE: "application/json",
+            **error.headers(),
+        }
+        return head, body
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
@@ -146,9 +168,9 @@ class Listener:
 class _Refusal(asyncio.Protocol):
     """Answers one connection too many: 529 and a close that lets the client read it."""
 
-    def __init__(self, refusals: set[asyncio.BaseProtocol], limit: int) -> None:
-        self._refusals = refusals
-        self._full = len(refusals) > limit * _REFUSALS_PER_LIMIT
+    def __init__(self, listener: Listener, *, mute: bool) -> None:
+        self._listener = listener
+        self._mute = mute
         self._transport: asyncio.Transport | None = None
         self._answered = False
 
@@ -156,10 +178,10 @@ class _Refusal(asyncio.Protocol):
         if not isinstance(transport, asyncio.Transport):
             raise TypeError("a stream transport is needed")
         self._transport = transport
-        if self._full:
+        if self._mute:
             transport.abort()
             return
-        self._refusals.add(self)
+        self._listener.refusals.add(self)
         asyncio.get_running_loop().call_later(_REFUSAL_LINGER_S, transport.abort)
 
     def data_received(self, data: bytes) -> None:  # noqa: ARG002 - the request is not read
@@ -167,15 +189,15 @@ class _Refusal(asyncio.Protocol):
         if self._answered or self._transport is None:
             return
         self._answered = True
+        client = self._transport.get_extra_info("peername")
         error = Overloaded("too many connections; try again", "too_many_connections")
-        body = error.body("req_refused")
-        head = "".join(f"{name}: {value}\r\n" for name, value in error.headers().items())
+        fields, body = self._listener.refuse(client[0] if client else None, error)
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         self._transport.write(
-            b"HTTP/1.1 529 Overloaded\r\nContent-Type: application/json\r\nConnection: close\r\n"
-            b"request-id: req_refused\r\n%sContent-Length: %d\r\n\r\n%s"
+            b"HTTP/1.1 529 Overloaded\r\nConnection: close\r\n%sContent-Length: %d\r\n\r\n%s"
             % (head.encode(), len(body), body)
         )
         self._transport.write_eof()
 
     def connection_lost(self, exc: BaseException | None) -> None:  # noqa: ARG002 - either way it is gone
-        self._refusals.discard(self)
+        self._listener.refusals.discard(self)

@@ -16,6 +16,11 @@ RETRY_AFTER = istr("retry-after")
 SHOULD_RETRY = istr("x-should-retry")
 
 
+def encodable(text: str) -> str:
+    """Put `?` for what UTF-8 cannot hold: bytes of a path or a header that are not UTF-8 come as surrogates."""
+    return text.encode(errors="replace").decode()
+
+
 class ProxyError(Exception):
     """A failure with an answer.
 
@@ -40,10 +45,12 @@ class ProxyError(Exception):
 
     def body(self, request_id: str) -> bytes:
         """Give the JSON body of the answer, which is also the data of a stream's `event: error`."""
-        error: dict[str, object] = {"type": self.error_type, "message": self.message}
+        error: dict[str, object] = {"type": self.error_type, "message": encodable(self.message)}
         if self.error_code is not None:
             error["details"] = {"error_code": self.error_code}
-        return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id})
+        return msgspec.json.encode(
+            {"type": "error", "error": error, "request_id": encodable(request_id)}
+        )
 
     def headers(self) -> Mapping[str, str]:
         """Give the headers that tell the client whether and when to try again."""

@@ -116,12 +116,11 @@ class Exchange:
         """Give the reason of an interruption. Call it only while handling `CancelledError`.
 
         Raises:
-            asyncio.CancelledError: the cancellation was none of ours; the client has left.
+            asyncio.CancelledError: the cancellation was none of ours, or not ours alone; the client has left.
         """
         reason, self._reason = self._reason, None
-        if reason is None or self._task is None:
+        if reason is None or self._task is None or self._task.uncancel():
             raise asyncio.CancelledError
-        self._task.uncancel()
         return reason
 
     def fail(self, error: ProxyError) -> None:

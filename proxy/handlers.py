@@ -76,6 +76,8 @@ def _refuse_unfit(answer: aiohttp.ClientResponse, upstream: str) -> None:
                 upstream,
             )
             error = UpstreamFailed("the upstream answered with a redirect", "upstream_redirect")
+        case status if status < 200:  # noqa: PLR2004 - a change of protocol nobody asked for
+            error = UpstreamFailed("the upstream's answer is not one", "upstream_garbage")
         case _:
             return
     raise error

@@ -16,6 +16,7 @@ Members = dict[str, msgspec.Raw]
 _DECODER = msgspec.json.Decoder(Members)
 _NAME = re.compile(rb'[{,][ \t\r\n]*("(?:[^"\\]|\\.)*")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
 _SPACE = re.compile(rb"[ \t\r\n]*")
+_CACHED_NAME_BYTES = 64
 
 
 def read(body: bytes) -> Members:
@@ -59,7 +60,9 @@ def _find(body: bytes, members: Members, name: str) -> tuple[int, int] | None:
         start = match.end()
         end = start + memoryview(raw).nbytes
         # A doubled name shows as another name, or another value, than the dict has at this place.
-        if _name(match[1]) != expected or not body.startswith(raw, start):
+        quoted = match[1]
+        named = _short_name(quoted) if len(quoted) <= _CACHED_NAME_BYTES else _name(quoted)
+        if named != expected or not body.startswith(raw, start):
             return None
         if expected == name:
             span = start, end
@@ -67,9 +70,12 @@ def _find(body: bytes, members: Members, name: str) -> tuple[int, int] | None:
     return span if body[position : position + 1] == b"}" else None
 
 
-@functools.lru_cache(maxsize=256)
 def _name(quoted: bytes) -> str:
     return msgspec.json.decode(quoted, type=str)
+
+
+# Clients choose the names: only short ones are kept, so that nobody can fill the memory with them.
+_short_name = functools.lru_cache(maxsize=256)(_name)
 
 
 def _space(body: bytes, position: int) -> int:

@@ -9,7 +9,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
+from aiohttp import HttpVersion10, web
 
 from proxy import errors, headers
 from proxy.config import Key
@@ -58,8 +58,8 @@ async def error_shape(request: web.Request, handler: Handler) -> web.StreamRespo
     request[EXCHANGE] = exchange
     gateway.watch.begin(exchange)
     try:
-        if gateway.draining and not _is_public(request):
-            refusal = error_response(exchange, errors.draining())
+        if (turned_away := _turned_away(request, gateway)) is not None:
+            refusal = error_response(exchange, turned_away)
             refusal.force_close()
             return refusal
         response: web.StreamResponse = await handler(request)
@@ -85,6 +85,16 @@ async def error_shape(request: web.Request, handler: Handler) -> web.StreamRespo
     finally:
         gateway.watch.end(exchange)
         gateway.access_log.write(exchange)
+
+
+def _turned_away(request: web.Request, gateway: Gateway) -> ProxyError | None:
+    """Give the reason to look no further at a request."""
+    if gateway.draining and not _is_public(request):
+        return errors.draining()
+    if request.version < HttpVersion10:
+        # The parser lets HTTP/0.9 through, with headers that it never had.
+        return InvalidRequest("malformed HTTP request: HTTP/1.1 is needed")
+    return None
 
 
 def error_response(exchange: Exchange, error: ProxyError) -> web.Response:
@@ -174,7 +184,7 @@ async def route_model(request: web.Request, handler: Handler) -> web.StreamRespo
     if not permits(request[KEY].models, route):
         raise errors.ModelForbidden(f"this key may not use model: {exchange.model}")
     exchange.upstream = route.upstream
-    exchange.upstream_model = route.upstream_model
+    exchange.upstream_model = route.upstream_model[:_LOGGED_ID_CHARS]
     request[CALL] = call
     request[ROUTE] = route
     return await handler(request)
@@ -185,7 +195,7 @@ async def _read_call(request: web.Request, exchange: Exchange, gateway: Gateway)
         request,
         exchange,
         gateway.config.limits.max_body_bytes,
-        decoded_by_host=not isinstance(request.protocol, Connection),
+        host_may_decode=not isinstance(request.protocol, Connection),
     )
     counts = request.rel_url.raw_path.endswith(COUNT_TOKENS_PATH)
     return parse_call(body, COUNT_TOKENS if counts else MESSAGES)

@@ -5,6 +5,7 @@ After it, it is an `error` event where one may stand, and otherwise an aborted c
 """
 
 import asyncio
+import re
 import socket
 import struct
 
@@ -22,7 +23,9 @@ MAX_WHOLE_BYTES = 64 << 20
 
 _EVENT_STREAM = "text/event-stream"
 _JSON = "application/json"
+_LINGER_S = 10.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _READ_ERRORS = (aiohttp.ClientError, OSError)
 
 
@@ -69,6 +72,7 @@ def whole_response(
     encoded = headers.CONTENT_ENCODING in answer.headers
     if answer.status == web.HTTPOk.status_code and answer.content_type == _JSON and not encoded:
         body = _observed(exchange, body, echo_model)
+    crossing = _headers(exchange, answer)
     if answer.status >= web.HTTPBadRequest.status_code:
         exchange.cause = "upstream_error"
     exchange.bytes_out = len(body)
@@ -76,13 +80,16 @@ def whole_response(
     return web.Response(
         status=answer.status,
         reason=answer.reason,
-        headers=_headers(exchange, answer),
+        headers=crossing,
         body=body,
     )
 
 
 def _headers(exchange: Exchange, answer: aiohttp.ClientResponse) -> CIMultiDict[str]:
     crossing = headers.inbound(answer.headers)
+    # aiohttp reads such headers and refuses to write them, when it is too late for an answer.
+    if _CONTROL.search("".join((answer.reason or "", *crossing.keys(), *crossing.values()))):
+        raise UpstreamFailed("the upstream's headers are not HTTP", "upstream_garbage")
     crossing.setdefault(REQUEST_ID, exchange.request_id)
     return crossing
 
@@ -120,6 +127,8 @@ async def relay_stream(
     try:
         await _copy(exchange, answer.content, response, tap)
         if tap is None or tap.finished:
+            if tap is not None and tap.failed:
+                exchange.cause = "upstream_error"
             exchange.waits_for(Wait.CLIENT)
             await response.write_eof()
             return response
@@ -128,8 +137,9 @@ async def relay_stream(
         )
     except asyncio.CancelledError:
         error = exchange.interruption()
-    except ConnectionResetError:
-        raise  # the client's connection, found closed while writing
+    except ConnectionError as lost:
+        # The client's connection, found closed while writing; the upstream's failures are other exceptions.
+        raise ConnectionResetError from lost
     except (*_READ_ERRORS, ProxyError) as raised:
         error = raised
     finally:
@@ -166,6 +176,7 @@ async def _copy(
             await response.write(out)
     if tap is not None and (rest := tap.rest()):
         exchange.bytes_out += len(rest)
+        exchange.waits_for(Wait.CLIENT)
         await response.write(rest)
 
 
@@ -184,7 +195,7 @@ async def _end_broken(
     if not complete:
         exchange.fail(error)
     if isinstance(error, ClientStalled):
-        transport.abort()
+        _reset(transport, request)
         return
     if tap is None or not tap.at_boundary:
         _abort(transport, request)
@@ -198,7 +209,7 @@ async def _end_broken(
         await response.write_eof()
     except asyncio.CancelledError:
         exchange.fail(failure(exchange.interruption(), exchange.upstream or ""))
-        transport.abort()
+        _reset(transport, request)
     finally:
         exchange.wait = Wait.NOTHING
 
@@ -206,10 +217,18 @@ async def _end_broken(
 def _abort(transport: asyncio.Transport, request: web.Request) -> None:
     """Close without the end that the framing promises."""
     if request.version < aiohttp.HttpVersion11:
+        _reset(transport, request)
+        return
+    transport.close()
+    # What the client has not read yet may still reach it, but must not keep the connection for ever.
+    asyncio.get_running_loop().call_later(_LINGER_S, transport.abort)
+
+
+def _reset(transport: asyncio.Transport, request: web.Request) -> None:
+    """Close at once, whatever is still to be sent."""
+    if request.version < aiohttp.HttpVersion11:
         # There the end of the connection is the end of the body: only a reset tells them apart.
         sock: socket.socket | None = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        transport.abort()
-        return
-    transport.close()
+    transport.abort()

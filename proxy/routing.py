@@ -44,6 +44,11 @@ def canonical(model_id: str) -> str:
     return _DOT_BETWEEN_DIGITS.sub("-", model_id)
 
 
+def canonical_pattern(pattern: str) -> str:
+    """Spell an id or wildcard the one way they are compared."""
+    return canonical(pattern[:-1]) + "*" if pattern.endswith("*") else canonical(pattern)
+
+
 class Router:
     """The catalog, ready for look-up. Exact ids and aliases win over wildcards, longer wildcards over shorter."""
 
@@ -52,19 +57,23 @@ class Router:
         wildcards: dict[str, Model] = {}
         for model in models:
             if model.id.endswith("*"):
-                wildcards[canonical(model.id[:-1])] = model
+                wildcards[canonical_pattern(model.id)[:-1]] = model
             else:
                 exact.update(dict.fromkeys(map(canonical, (model.id, *model.aliases)), model))
         self._exact = exact
         self._wildcards = sorted(wildcards.items(), key=lambda item: -len(item[0]))
-        self.find = functools.lru_cache(_CACHED_IDS)(self._find)
+        self._find_short = functools.lru_cache(_CACHED_IDS)(self._find)
 
-    def _find(self, model_id: str) -> Route:
+    def find(self, model_id: str) -> Route:
         """Find the route of the id a client asked for.
 
         Raises:
             UnknownModel: not in the catalog.
         """
+        # Clients choose the ids: only short ones are kept, so that nobody can fill the memory with them.
+        return self._find_short(model_id) if len(model_id) <= _SHOWN_CHARS else self._find(model_id)
+
+    def _find(self, model_id: str) -> Route:
         wanted = canonical(model_id)
         if (model := self._exact.get(wanted)) is not None:
             own_id = canonical(model.id)

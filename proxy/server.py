@@ -15,6 +15,8 @@ from proxy.gateway import GATEWAY
 
 _log = logging.getLogger(__name__)
 
+HURRY = signal.SIGUSR1
+
 _BACKLOG = 2048
 _LAST_WORDS_S = 2.0
 
@@ -71,7 +73,7 @@ async def serve(
     config: Config,
     ready: Callable[[Sequence[tuple[str, int]]], None],
     *,
-    reuse_port: bool = False,
+    is_worker: bool = False,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends the drain.
 
@@ -79,17 +81,23 @@ async def serve(
         app: of `create_app(config)`.
         config: says where to listen and how long to drain.
         ready: called with the bound addresses.
-        reuse_port: whether other processes listen on the same port.
+        is_worker: whether this is one of several processes on the port. Its parent alone acts on Ctrl-C, and a
+            service manager may signal all of them at once: so a worker ends its drain on `HURRY` only.
     """
     stop, hurry = asyncio.Event(), asyncio.Event()
 
     def signalled() -> None:
-        (hurry if stop.is_set() else stop).set()
+        if stop.is_set() and not is_worker:
+            hurry.set()
+        stop.set()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, signalled)
-    async with listening(app, config, reuse_port=reuse_port) as addresses:
+    loop.add_signal_handler(signal.SIGTERM, signalled)
+    if is_worker:
+        loop.add_signal_handler(HURRY, hurry.set)
+    else:
+        loop.add_signal_handler(signal.SIGINT, signalled)
+    async with listening(app, config, reuse_port=is_worker) as addresses:
         ready(addresses)
         await stop.wait()
         await drain(app, config.timeouts.drain_s, hurry)

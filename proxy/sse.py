@@ -89,6 +89,13 @@ class StreamTap:
         partial = self._partial
         searched = max(len(partial) - 3, 0)
         partial += chunk
+        if self._skipping:
+            searched = 0
+            ends = [
+                found + len(mark) for mark in _BLANK_LINES if (found := partial.find(mark)) >= 0
+            ]
+            self._skipping = not ends
+            del partial[: min(ends, default=-3)]
         end = max(_end_of(partial, mark, searched) for mark in _BLANK_LINES)
         if end < 0:
             if len(partial) > _MAX_EVENT_BYTES and self._echo is None:
@@ -96,8 +103,7 @@ class StreamTap:
                 self._skipping = True
                 del partial[:-3]
             return b""
-        complete = b"" if self._skipping else bytes(partial[:end])
-        self._skipping = False
+        complete = bytes(partial[:end])
         del partial[:end]
         return complete
 

@@ -33,16 +33,43 @@ _ONE_PIECE_BYTES = 1 << 20
 
 
 class _UpstreamConnection(ResponseHandler):
-    """A connection that knows whether it was used before and whether the upstream has spoken since."""
+    """A connection that knows whether it was used before, whether the upstream has spoken since, and was asked to."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self.requests = 0
         self.heard = False
+        self.asked = False
+
+    def set_response_params(self, **options: Any) -> None:
+        """Begin to wait for an answer; aiohttp calls this once a request, before it sends."""
+        self.requests += 1
+        self.heard = False
+        self.asked = True
+        super().set_response_params(**options)
+
+    def answered(self) -> None:
+        self.asked = False
 
     def data_received(self, data: bytes) -> None:
         self.heard = True
-        super().data_received(data)
+        if self.asked:
+            super().data_received(data)
+        elif data:
+            # Nobody asked: on a pooled connection it would be taken for the answer of the next request.
+            self.abort()
+        if not self.asked and self._buffer:
+            self.abort()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if exc is not None and self._payload is not None and not self._payload.is_eof():
+            # A reset is no end, even for a body that only the end of the connection frames.
+            self._payload.set_exception(aiohttp.ClientPayloadError(f"reset: {exc}"), exc)
+        super().connection_lost(exc)
+
+    def close(self) -> None:
+        """Close at once: what is still to be sent to the upstream is for nobody any more."""
+        self.abort()
 
 
 class _StaleConnectionError(Exception):
@@ -56,14 +83,13 @@ class _UpstreamResponse(aiohttp.ClientResponse):
         protocol = connection.protocol
         if not isinstance(protocol, _UpstreamConnection):
             raise TypeError("the connector makes another protocol than it was told to")
-        protocol.requests += 1
-        protocol.heard = False
         try:
             await super().start(connection)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             if protocol.requests > 1 and not protocol.heard:
                 raise _StaleConnectionError from error
             raise
+        self.content.on_eof(protocol.answered)
         return self
 
 
@@ -180,7 +206,7 @@ def _own_headers(upstream: Upstream) -> tuple[tuple[istr, str], ...]:
 def _session(timeouts: Timeouts, *, force_close: bool) -> aiohttp.ClientSession:
     loop = asyncio.get_running_loop()
     connector = aiohttp.TCPConnector(limit=0, force_close=force_close)
-    # The connector's private hook for making protocols; tests/test_aiohttp_facts.py names it.
+    # The connector's private hook for making protocols; tests/unit/test_aiohttp_facts.py names it.
     make: functools.partial[Any] = functools.partial(_UpstreamConnection, loop)
     connector._factory = make  # noqa: SLF001
     return aiohttp.ClientSession(

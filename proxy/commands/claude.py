@@ -3,6 +3,7 @@
 import argparse
 import os
 import shutil
+from collections.abc import Sequence
 
 from proxy.commands import options
 
@@ -15,6 +16,8 @@ _CLASHING = (
     "CLAUDE_CODE_USE_FOUNDRY",
     "CLAUDE_CODE_USE_VERTEX",
 )
+_WITHOUT_VALUE = ("-h", "--help")
+_OURS = ("--url", "--key", *_WITHOUT_VALUE)
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
@@ -28,6 +31,19 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
     options.add_gateway(parser)
     parser.add_argument("args", nargs=argparse.REMAINDER, help="arguments for claude")
     parser.set_defaults(run=run)
+
+
+def separated(argv: Sequence[str]) -> list[str]:
+    """Put `--` before the first argument that is claude's.
+
+    argparse leaves the rest to a command only from the first argument on that does not begin with a dash.
+    """
+    if argv[:1] != ["claude"]:
+        return list(argv)
+    at = 1
+    while at < len(argv) and argv[at].partition("=")[0] in _OURS:
+        at += 1 if "=" in argv[at] or argv[at] in _WITHOUT_VALUE else 2
+    return [*argv[:at], *(["--"] if argv[at:] and argv[at] != "--" else []), *argv[at:]]
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import uvloop
 
@@ -44,26 +44,26 @@ def run(args: argparse.Namespace) -> int:
     config = with_some_key(config)
     if config.listen.workers > 1:
         return supervise(config, serve_worker, announce)
-    serve_one(config, reuse_port=False, announced=True)
+    serve_one(config, announce)
     return 0
 
 
-def serve_worker(config: Config) -> None:
+def serve_worker(config: Config, note_listening: Callable[[], None]) -> None:
     """Be one of several processes on the port."""
-    serve_one(config, reuse_port=True, announced=False)
+    serve_one(config, lambda _addresses: note_listening(), is_worker=True)
 
 
-def serve_one(config: Config, *, reuse_port: bool, announced: bool) -> None:
+def serve_one(
+    config: Config,
+    ready: Callable[[Sequence[tuple[str, int]]], None],
+    *,
+    is_worker: bool = False,
+) -> None:
     """Serve in this process, access lines on stdout."""
     wanted = logging.getLogger("anyrouter").isEnabledFor(logging.INFO)
     sink = BufferedSink(sys.stdout.buffer) if wanted else None
-
-    def ready(addresses: Sequence[tuple[str, int]]) -> None:
-        if announced:
-            announce(addresses)
-
     try:
-        uvloop.run(serve(create_app(config, access_log=sink), config, ready, reuse_port=reuse_port))
+        uvloop.run(serve(create_app(config, access_log=sink), config, ready, is_worker=is_worker))
     finally:
         if sink is not None:
             sink.close()

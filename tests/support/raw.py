@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 SSE_HEAD = (
@@ -43,6 +45,15 @@ def chunk(part: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(part), part)
 
 
+def reset(writer: asyncio.StreamWriter) -> None:
+    """End a connection with RST: what is not yet sent, or not yet read by the other side, is lost."""
+    if writer.transport.is_closing():
+        return
+    linger_not = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_not)
+    writer.transport.abort()
+
+
 def answer(body: bytes = MESSAGE, status: bytes = b"200 OK", *head: bytes) -> bytes:
     """Frame a JSON answer with its length."""
     lines = [b"HTTP/1.1 " + status, b"content-type: application/json", *head]
@@ -69,7 +80,7 @@ class Exchange:
                 pass
 
     def reset(self) -> None:
-        self.writer.transport.abort()
+        reset(self.writer)
 
 
 Script = Callable[[Exchange], Awaitable[None]]
@@ -111,10 +122,12 @@ class RawUpstream:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
             self.open -= 1
             if not self.open:
                 self.all_closed.set()
-            writer.close()
 
 
 @contextlib.asynccontextmanager

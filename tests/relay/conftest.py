@@ -1,0 +1,40 @@
+"""Every test here: nothing goes wrong unnoticed in the loop. Files with `BOTH_LOOPS = True` run on uvloop as well."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import uvloop
+
+_ASYNCIO = {"asyncio": asyncio.new_event_loop}
+_BOTH = {**_ASYNCIO, "uvloop": uvloop.new_event_loop}
+
+
+def pytest_asyncio_loop_factories(
+    item: pytest.Function,
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return _BOTH if getattr(item.module, "BOTH_LOOPS", False) else _ASYNCIO
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_collections() -> Iterator[None]:
+    """Leave what is imported out of the collections after each test."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def _nothing_unnoticed(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
+    """Fail a test that leaves an exception nobody retrieved, or has aiohttp log a traceback."""
+    unnoticed: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unnoticed.append(context))
+    yield
+    gc.collect()
+    await asyncio.sleep(0)
+    assert unnoticed == []
+    assert [each.getMessage() for each in caplog.records if each.exc_info] == []

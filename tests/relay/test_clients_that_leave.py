@@ -1,0 +1,120 @@
+"""A client that leaves: the upstream learns it within 100 ms, whatever was going on."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from tests.relay.settled import settled
+from tests.relay.wire import connected, request
+from tests.support.gateways import BODY, config_for, running
+from tests.support.raw import EVENTS, SSE_HEAD, Exchange, answer, chunk, raw_upstream, reset
+
+BOTH_LOOPS = True
+WITHIN_S = 0.1
+Saying = Callable[[Exchange], Awaitable[None]]
+
+
+async def nothing(exchange: Exchange) -> None:
+    pass
+
+
+async def head(exchange: Exchange) -> None:
+    await exchange.send(SSE_HEAD)
+
+
+async def some_events(exchange: Exchange) -> None:
+    await exchange.send(SSE_HEAD + chunk(EVENTS[0]) + chunk(EVENTS[1]))
+
+
+async def half_an_event(exchange: Exchange) -> None:
+    await exchange.send(SSE_HEAD + chunk(EVENTS[0] + EVENTS[1][:20]))
+
+
+async def half_a_message(exchange: Exchange) -> None:
+    await exchange.send(answer()[:-20])
+
+
+@pytest.mark.parametrize("kill", ["fin", "rst"])
+@pytest.mark.parametrize("saying", [nothing, head, some_events, half_an_event, half_a_message])
+async def test_the_upstream_call_is_closed_within_100_ms(saying: Saying, kill: str) -> None:
+    said = asyncio.Event()
+    took: list[float] = []
+
+    async def script(exchange: Exchange) -> None:
+        await saying(exchange)
+        said.set()
+        await exchange.until_closed()
+        took.append(time.monotonic() - left)
+
+    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+        before = len(asyncio.all_tasks())
+        async with connected(gateway) as (reader, writer):
+            writer.write(request())
+            await said.wait()
+            if saying in (head, some_events, half_an_event):
+                await reader.read(1)
+            left = time.monotonic()
+            if kill == "rst":
+                reset(writer)
+            else:
+                writer.close()
+            await settled(gateway, upstream, before)
+    print(f"upstream call closed after {took[0] * 1e3:.1f} ms")  # noqa: T201 - a figure to look at
+    assert took[0] < WITHIN_S
+    (line,) = gateway.log
+    assert line["cause"] == "client_closed"
+    assert line["status"] == (200 if saying in (head, some_events, half_an_event) else None)
+
+
+async def test_the_upstream_call_is_closed_while_the_request_is_still_going_out() -> None:
+    """The upstream reads no more; what is still to be sent to it must not keep the connection."""
+    body = BODY[:-1] + b', "padding": "%s"}' % (b"x" * 20_000_000)
+    arrived, closed = asyncio.Event(), asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        arrived.set()
+        async with asyncio.timeout(5):
+            await closed.wait()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, limit=1 << 10)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with running(config_for(url)) as gateway:
+        pool = gateway.gateway.pool._pooled
+        assert pool is not None
+        assert pool.connector is not None
+        async with connected(gateway) as (_, writer):
+            writer.write(request(body))
+            await arrived.wait()
+            await asyncio.sleep(0.05)  # the kernel's buffers fill up
+            (connection,) = pool.connector._acquired
+            writer.close()
+            await settled(gateway, None, 1 << 10)
+            left = time.monotonic()
+            while not connection._connection_lost_called and time.monotonic() - left < WITHIN_S:  # noqa: ASYNC110 - inside aiohttp
+                await asyncio.sleep(0.001)
+            closed.set()
+            assert connection._connection_lost_called
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_client_that_sends_its_next_request_early_does_not_look_gone() -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(SSE_HEAD + b"".join(map(chunk, EVENTS)) + chunk(b""))
+
+    async with (
+        raw_upstream(script) as upstream,
+        running(config_for(upstream.url)) as gateway,
+        connected(gateway) as (reader, writer),
+    ):
+        writer.write(request() + request())
+        seen = b""
+        while seen.count(b"\r\n0\r\n\r\n") < 2:
+            part = await reader.read(1 << 16)
+            assert part, seen
+            seen += part
+    assert seen.count(b"HTTP/1.1 200 OK") == seen.count(b'"message_stop"') == 2

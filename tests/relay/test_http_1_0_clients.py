@@ -1,0 +1,75 @@
+"""An HTTP/1.0 client knows a body's end only by the connection's: whole is a close, broken is a reset."""
+
+import asyncio
+
+import pytest
+
+from tests.relay.wire import Answer, connected, parse, received, request
+from tests.support.gateways import BODY, STREAM_BODY, config_for, running
+from tests.support.raw import EVENTS, SSE_HEAD, Exchange, Script, answer, chunk, raw_upstream
+
+BOTH_LOOPS = True
+
+
+async def got(script: Script, body: bytes = STREAM_BODY) -> tuple[Answer, bool]:
+    async with (
+        raw_upstream(script) as upstream,
+        running(config_for(upstream.url)) as gateway,
+        connected(gateway) as (reader, writer),
+    ):
+        writer.write(request(body, version="1.0"))
+        async with asyncio.timeout(5):
+            seen, reset = await received(reader)
+    reply = parse(seen, reset=reset)
+    assert reply is not None
+    assert reply.values("transfer-encoding") == []
+    return reply, reset
+
+
+async def test_a_whole_stream_ends_with_a_close() -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(SSE_HEAD + b"".join(map(chunk, (*EVENTS, b""))))
+
+    reply, reset = await got(script)
+    assert not reset
+    assert reply.ending == "message"
+
+
+async def test_a_stream_broken_between_events_ends_with_an_error_event() -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
+        exchange.writer.close()
+
+    reply, reset = await got(script)
+    assert not reset
+    assert reply.ending == "error event"
+
+
+@pytest.mark.parametrize("kill", ["fin", "rst"])
+async def test_a_stream_broken_inside_an_event_ends_with_a_reset(kill: str) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(SSE_HEAD + chunk(EVENTS[0]) + chunk(EVENTS[1][:20]))
+        await asyncio.sleep(0.02)
+        if kill == "rst":
+            exchange.reset()
+        else:
+            exchange.writer.close()
+
+    async with (
+        raw_upstream(script) as upstream,
+        running(config_for(upstream.url)) as gateway,
+        connected(gateway) as (reader, writer),
+    ):
+        writer.write(request(version="1.0"))
+        _, reset = await received(reader)
+    assert reset
+
+
+async def test_a_message_comes_with_its_length() -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(answer())
+
+    reply, reset = await got(script, BODY)
+    assert reply.whole
+    assert not reset
+    assert reply.values("content-length") == [str(len(reply.body))]

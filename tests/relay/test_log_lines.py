@@ -1,0 +1,151 @@
+"""The access line of a relayed request says how it went: status, bytes, usage, cause."""
+
+import asyncio
+import contextlib
+
+import pytest
+from aiohttp import web
+
+from proxy import setup
+from proxy.exchange import Exchange as Noted
+from proxy.gateway import Gateway
+from tests.relay.wire import ask, connected, request
+from tests.support.gateways import BODY, HEADERS, MODEL, STREAM_BODY, config_for, running
+from tests.support.raw import (
+    EVENTS,
+    MESSAGE,
+    SSE_HEAD,
+    Exchange,
+    Script,
+    answer,
+    chunk,
+    raw_upstream,
+)
+
+BOTH_LOOPS = True
+FAILING = (
+    b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"m"}}\n\n'
+)
+
+
+def streaming(*events: bytes) -> Script:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(SSE_HEAD + b"".join(map(chunk, (*events, b""))))
+
+    return script
+
+
+async def test_a_stream_logs_its_final_usage_and_the_bytes_the_client_got() -> None:
+    last = EVENTS[5].replace(
+        b'"usage":{"output_tokens":7}',
+        b'"usage":{"output_tokens":70,"input_tokens":null,"server_tool_use":{"web_search_requests":2}}',
+    )
+    async with (
+        raw_upstream(streaming(*EVENTS[:5], EVENTS[5], last, EVENTS[6])) as upstream,
+        running(config_for(upstream.url)) as gateway,
+    ):
+        reply = await ask(gateway, request(headers={"x-claude-code-session-id": "s-1"}))
+    (line,) = gateway.log
+    assert line["usage"] == {
+        "input_tokens": 11,
+        "cache_read_input_tokens": 3,
+        "output_tokens": 70,
+        "server_tool_use": {"web_search_requests": 2},
+    }
+    assert line["bytes_out"] == len(reply.body)
+    assert line["bytes_in"] == len(STREAM_BODY)
+    assert (line["status"], line["stream"], line.get("cause")) == (200, True, None)
+    assert (line["model"], line["upstream"]) == (MODEL, "first")
+    assert (line["upstream_model"], line["session_id"]) == ("claude-sonnet-4-6", "s-1")
+    assert (line["request_id"], line["key"]) == ("req_up", "tester")
+    assert 0 < line["first_byte_ms"] <= line["total_ms"]
+
+
+async def test_a_message_logs_its_usage() -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(answer())
+
+    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+        reply = await ask(gateway, request(BODY))
+    (line,) = gateway.log
+    assert line["usage"] == {"input_tokens": 11, "output_tokens": 7}
+    assert line["bytes_out"] == len(reply.body) == len(MESSAGE) + len("anthropic/")
+    assert "stream" not in line
+
+
+@pytest.mark.parametrize(
+    ("script", "cause"),
+    [
+        pytest.param(streaming(*EVENTS[:3]), "upstream_cut", id="no message_stop"),
+        pytest.param(streaming(*EVENTS[:3], FAILING), "upstream_error", id="error event"),
+        pytest.param(streaming(EVENTS[0][:40]), "upstream_cut", id="half of message_start"),
+    ],
+)
+async def test_a_stream_that_fails_logs_why_and_every_byte(script: Script, cause: str) -> None:
+    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+        reply = await ask(gateway)
+    (line,) = gateway.log
+    assert (line["status"], line["cause"]) == (200, cause)
+    assert line["bytes_out"] == len(reply.body)
+
+
+async def test_an_error_of_the_upstream_is_logged_as_its_own() -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(answer(b"{}", b"529 Overloaded"))
+
+    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+        await ask(gateway, request(BODY))
+    assert (gateway.log[0]["status"], gateway.log[0]["cause"]) == (529, "upstream_error")
+
+
+async def test_a_client_that_leaves_keeps_the_usage_known_so_far() -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
+        await exchange.until_closed()
+
+    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+        async with connected(gateway) as (reader, writer):
+            writer.write(request())
+            await reader.readuntil(b"message_start")
+        await upstream.all_closed.wait()
+        while not gateway.log:  # noqa: ASYNC110 - the line is the event
+            await asyncio.sleep(0)
+    (line,) = gateway.log
+    assert (line["status"], line["cause"]) == (200, "client_closed")
+    assert line["usage"]["input_tokens"] == 11
+
+
+async def test_a_host_that_does_not_cancel_handlers_blames_the_client_all_the_same() -> None:
+    """As a plugin the gateway may be run without `RUNNER_OPTIONS`: a client's reset is then seen while writing."""
+    ended = asyncio.Event()
+    seen: list[bytes] = []
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
+        while not exchange.writer.is_closing():
+            await exchange.send(chunk(EVENTS[3] * 100))
+
+    def log(line: bytes) -> None:
+        seen.append(line)
+        ended.set()
+
+    async with raw_upstream(script) as upstream:
+        app = web.Application()
+        gateway: Gateway = setup(app, config_for(upstream.url), access_log=log)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(request(path="/api/v1/messages", headers=dict(HEADERS)))
+        await reader.readuntil(b"message_start")
+        (exchange,) = gateway.watch.in_flight
+        assert isinstance(exchange, Noted)
+        await asyncio.sleep(0.1)  # until the gateway waits for its client
+        writer.transport.abort()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        await asyncio.wait_for(ended.wait(), 5)
+        await runner.cleanup()
+    assert b'"cause":"client_closed"' in seen[0]

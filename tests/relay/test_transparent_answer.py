@@ -1,0 +1,218 @@
+"""What the upstream answers reaches the client as it came: status, headers, bytes, the model apart."""
+
+import gzip
+import zlib
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.relay.wire import Answer, ask, request
+from tests.support.gateways import BODY, MODEL, STREAM_BODY, config_for, running
+from tests.support.raw import (
+    EVENTS,
+    MESSAGE,
+    SSE_HEAD,
+    STREAM,
+    Exchange,
+    Script,
+    answer,
+    chunk,
+    raw_upstream,
+)
+
+ECHOED = STREAM.replace(b'"model":"claude-sonnet-4-6"', b'"model":"%s"' % MODEL.encode())
+
+
+def saying(data: bytes) -> Script:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(data)
+
+    return script
+
+
+async def answered(
+    data: bytes, body: bytes = BODY, path: str = "/v1/messages", *, echo_model: bool = True
+) -> Answer:
+    """Give what the client gets when the upstream says `data`."""
+    async with (
+        raw_upstream(saying(data)) as upstream,
+        running(config_for(upstream.url, echo_model=echo_model)) as gateway,
+    ):
+        return await ask(gateway, request(body, path))
+
+
+async def test_a_message_keeps_every_byte_but_the_model() -> None:
+    odd = b' {\r\n"id" :\t"msg_1",  "model":"claude-sonnet-4-6" , "n":1.50e0,"s":"\\u00e9\\/"}\n'
+    reply = await answered(answer(odd))
+    assert reply.body == odd.replace(b"claude-sonnet-4-6", MODEL.encode())
+    assert reply.whole
+
+
+async def test_a_model_nested_in_a_message_is_not_the_message_s_model() -> None:
+    odd = b'{"content":[{"model":"a"}],"model":"b","usage":{"model":"c"}}'
+    reply = await answered(answer(odd))
+    assert reply.body == odd.replace(b'"b"', b'"%s"' % MODEL.encode())
+
+
+async def test_a_count_of_tokens_keeps_every_byte() -> None:
+    odd = b'{ "input_tokens" : 14 , "model":"as-it-is" }'
+    assert (await answered(answer(odd), path="/v1/messages/count_tokens")).body == odd
+
+
+async def test_without_echo_every_byte_is_the_upstreams() -> None:
+    assert (await answered(answer(), echo_model=False)).body == MESSAGE
+    stream = SSE_HEAD + chunk(STREAM) + chunk(b"")
+    assert (await answered(stream, STREAM_BODY, echo_model=False)).body == STREAM
+
+
+@pytest.mark.parametrize("status", [400, 402, 403, 404, 409, 413, 422, 429, 500, 503, 529])
+async def test_an_error_keeps_its_status_body_and_headers(status: int) -> None:
+    body = b'{"type":"error", "error":{"type":"x","message":"prompt is too long: 1 > 0"}} '
+    head = {
+        "retry-after": "7",
+        "x-should-retry": "true",
+        "request-id": "req_upstream",
+        "anthropic-ratelimit-requests-remaining": "0",
+        "anthropic-organization-id": "org",
+    }
+    lines = [f"{name}: {value}".encode() for name, value in head.items()]
+    reply = await answered(answer(body, b"%d Odd Reason" % status, *lines))
+    assert (reply.status, reply.body) == (status, body)
+    for name, value in head.items():
+        assert reply.values(name) == [value]
+
+
+async def test_headers_that_speak_of_the_upstreams_connection_stay_there() -> None:
+    dropped = {
+        "set-cookie": "a=1",
+        "alt-svc": 'h3=":443"',
+        "strict-transport-security": "max-age=1",
+        "keep-alive": "timeout=5",
+        "proxy-authenticate": "Basic",
+        "x-hop": "1",
+        "connection": "x-hop, keep-alive",
+        "trailer": "x-sum",
+    }
+    lines = [f"{name}: {value}".encode() for name, value in dropped.items()]
+    reply = await answered(answer(MESSAGE, b"200 OK", *lines, b"server: up", b"x-kept: 1"))
+    for name in dropped.keys() - {"connection"}:
+        assert reply.values(name) == []
+    assert reply.values("connection") in ([], ["close"])
+    assert reply.values("x-kept") == ["1"]
+    assert reply.values("server") == ["up"]
+
+
+async def test_a_compressed_message_passes_as_it_is() -> None:
+    body = gzip.compress(MESSAGE)
+    reply = await answered(answer(body, b"200 OK", b"content-encoding: gzip"))
+    assert reply.body == body
+    assert reply.values("content-encoding") == ["gzip"]
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate", "br"])
+async def test_a_compressed_stream_passes_as_it_is(name: str) -> None:
+    body = gzip.compress(STREAM) if name == "gzip" else zlib.compress(STREAM)
+    head = SSE_HEAD.replace(b"request-id", b"content-encoding: %s\r\nrequest-id" % name.encode())
+    reply = await answered(head + chunk(body[:50]) + chunk(body[50:]) + chunk(b""), STREAM_BODY)
+    assert (reply.body, reply.whole) == (body, True)
+    assert reply.values("content-encoding") == [name]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_neither_followed_nor_passed_on(status: int) -> None:
+    seen: list[bytes] = []
+
+    async def script(exchange: Exchange) -> None:
+        seen.append(exchange.head)
+        host = exchange.head.lower().split(b"host: ")[1].split(b"\r\n")[0]
+        location = b"location: http://%s/elsewhere" % host
+        await exchange.send(answer(b"{}", b"%d Moved" % status, location))
+
+    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+        reply = await ask(gateway, request(BODY))
+    assert (reply.status, reply.values("location"), len(seen)) == (502, [], 1)
+    assert gateway.log[0]["cause"] == "upstream_redirect"
+
+
+async def test_a_refused_credential_of_ours_is_a_502_without_the_upstreams_text() -> None:
+    reply = await answered(answer(b'{"secret":"invalid x-api-key"}', b"401 Unauthorized"))
+    assert reply.status == 502
+    assert b"secret" not in reply.body
+    assert reply.values("x-should-retry") == ["false"]
+
+
+async def test_a_request_id_is_made_where_the_upstream_gives_none() -> None:
+    bare = SSE_HEAD.replace(b"request-id: req_up\r\n", b"")
+    for data in (answer(), answer(b"{}", b"500 No"), bare + chunk(STREAM) + chunk(b"")):
+        (value,) = (await answered(data, STREAM_BODY)).values("request-id")
+        assert value.startswith("req_")
+
+
+async def test_the_upstreams_request_id_is_the_only_one() -> None:
+    for data in (
+        answer(MESSAGE, b"200 OK", b"request-id: req_up"),
+        answer(b"{}", b"429 Slow", b"Request-Id: req_up"),
+        SSE_HEAD + chunk(STREAM) + chunk(b""),
+    ):
+        assert (await answered(data, STREAM_BODY)).values("request-id") == ["req_up"]
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(cuts=st.lists(st.integers(1, len(STREAM) - 1), unique=True, max_size=12).map(sorted))
+async def test_a_stream_keeps_every_byte_however_it_is_cut(cuts: list[int]) -> None:
+    parts = [STREAM[start:end] for start, end in zip([0, *cuts], [*cuts, len(STREAM)], strict=True)]
+    assert await relayed_in(parts) == ECHOED
+
+
+async def relayed_in(parts: list[bytes]) -> bytes:
+    """Give the body of a stream that the upstream writes part by part."""
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(SSE_HEAD)
+        for part in parts:
+            await exchange.send(chunk(part))
+        await exchange.send(chunk(b""))
+
+    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+        reply = await ask(gateway)
+        assert reply.ending == "message"
+        return reply.body
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\n", b"\r"])
+async def test_a_stream_keeps_its_line_ends(end: bytes) -> None:
+    stream = STREAM.replace(b"\n", end)
+    for step in (1, 7, 1000):
+        parts = [stream[at : at + step] for at in range(0, len(stream), step)]
+        framed = SSE_HEAD + b"".join(map(chunk, parts)) + chunk(b"")
+        reply = await answered(framed, STREAM_BODY)
+        assert reply.body == ECHOED.replace(b"\n", end)
+
+
+async def test_unknown_events_and_comments_pass() -> None:
+    odd = b': hello\n\nevent: new_thing\ndata: {"type":"new_thing",\n data: 1}\nid: 3\n\n'
+    stream = odd + EVENTS[0] + odd + b"".join(EVENTS[1:])
+    reply = await answered(SSE_HEAD + chunk(stream) + chunk(b""), STREAM_BODY)
+    assert (
+        reply.body
+        == odd + ECHOED[: ECHOED.index(b"event: content")] + odd + STREAM[len(EVENTS[0]) :]
+    )
+
+
+async def test_an_answer_with_trailers_passes_without_them() -> None:
+    framed = SSE_HEAD + chunk(STREAM) + b"0\r\nx-sum: 1\r\n\r\n"
+    reply = await answered(framed, STREAM_BODY)
+    assert (reply.body, reply.whole) == (ECHOED, True)
+
+
+async def test_what_the_upstream_says_of_the_future_is_not_an_answer() -> None:
+    """103 Early Hints, then the answer."""
+    data = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" + answer()
+    reply = await answered(data)
+    assert reply.status == 200

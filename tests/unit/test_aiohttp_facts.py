@@ -1,0 +1,184 @@
+"""What the gateway relies on in aiohttp beyond its documented API: named here, and shown to hold."""
+
+import asyncio
+import contextlib
+import functools
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import http_parser, web
+from aiohttp.client_proto import ResponseHandler
+
+from proxy import upstream
+from proxy.config import Timeouts
+from proxy.connection import Connection
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+@contextlib.asynccontextmanager
+async def listening(factory: Callable[[], asyncio.Protocol]) -> AsyncIterator[int]:
+    server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+class Answering(asyncio.Protocol):
+    """Answers whatever comes with a head whose body is still to come."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        del data
+        self.transport.write(OK[:-2])
+
+
+def test_the_parser_is_the_compiled_one() -> None:
+    for compiled, pure in (
+        (http_parser.HttpRequestParser, http_parser.HttpRequestParserPy),
+        (http_parser.HttpResponseParser, http_parser.HttpResponseParserPy),
+    ):
+        assert compiled is not pure
+        assert compiled.__module__ == "aiohttp._http_parser"
+
+
+def test_the_version_is_the_one_these_facts_were_read_in() -> None:
+    assert aiohttp.__version__.startswith("3.14.")
+
+
+async def test_connector_factory_makes_the_protocol_of_a_new_connection() -> None:
+    """`TCPConnector._factory`, private, in proxy/upstream.py."""
+    async with aiohttp.TCPConnector() as connector:
+        factory = connector._factory
+        assert isinstance(factory, functools.partial)
+        assert factory.func is ResponseHandler
+        assert factory.keywords == {"loop": asyncio.get_running_loop()}
+    async with (
+        listening(Answering) as port,
+        upstream._session(Timeouts(), force_close=False) as session,
+        session.get(f"http://127.0.0.1:{port}/") as response,
+    ):
+        assert response.connection is not None
+        protocol = response.connection.protocol
+        assert isinstance(protocol, upstream._UpstreamConnection)
+        assert (protocol.requests, protocol.heard) == (1, True)
+        assert isinstance(response, upstream._UpstreamResponse)
+
+
+def test_the_protocol_of_the_pool_is_made_as_aiohttps_own() -> None:
+    parameters = inspect.signature(ResponseHandler.__init__).parameters
+    assert list(parameters) == ["self", "loop"]
+
+
+class Recording(web.RequestHandler):
+    """Notes which of the hooks of proxy/connection.py are called, in order."""
+
+    __slots__ = ("calls",)
+
+    def __init__(self, calls: list[Any], server: web.Server) -> None:
+        options: dict[str, Any] = {"access_log": None}
+        super().__init__(server, loop=asyncio.get_running_loop(), **options)
+        self.calls = calls
+
+    def log_access(self, request: Any, response: Any, time: float | None) -> None:
+        del request, time
+        self.calls.append(("log_access", response.status))
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        self.calls.append(("handle_error", status, type(exc).__name__, bool(message)))
+        assert request.remote == "127.0.0.1"
+        return web.Response(status=418)
+
+
+async def _calls(
+    sent: bytes,
+    handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]] | None = None,
+) -> tuple[list[Any], bytes]:
+    """Send bytes to a server of recording connections; give the calls and the answer."""
+    calls: list[Any] = []
+
+    async def fine(request: web.BaseRequest) -> web.StreamResponse:
+        del request
+        calls.append("handler")
+        return web.Response(text="ok")
+
+    server = web.Server(handler or fine)
+    make_request = server.request_factory
+
+    def noted(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> Any:
+        assert isinstance(protocol, Recording)
+        calls.append(("request_factory", message.path))
+        return make_request(message, payload, protocol, writer, task)
+
+    server.request_factory = noted
+    async with listening(lambda: Recording(calls, server)) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    await server.shutdown(1)
+    return calls, answer
+
+
+async def test_request_factory_is_called_at_each_head_and_log_access_once_an_answer_is_written() -> (
+    None
+):
+    """`_busy` in proxy/connection.py begins at the one and ends at the other."""
+    get = b"GET %s HTTP/1.1\r\nHost: h\r\n%s\r\n"
+    calls, answer = await _calls(get % (b"/1", b"") + get % (b"/2", b"Connection: close\r\n"))
+    once = ["handler", ("log_access", 200)]
+    assert calls == [("request_factory", "/1"), *once, ("request_factory", "/2"), *once]
+    assert answer.count(b"HTTP/1.1 200") == 2
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"\x16\x03\x01 no HTTP\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"],
+    ids=["no_http", "two_hosts"],
+)
+async def test_handle_error_words_the_answer_to_what_is_not_http(sent: bytes) -> None:
+    calls, answer = await _calls(sent)
+    assert next(call for call in calls if call[0] == "handle_error")[:2] == ("handle_error", 400)
+    assert "handler" not in calls
+    assert answer.startswith(b"HTTP/1.0 418 ")
+
+
+async def test_handle_error_is_asked_for_a_500_when_a_handler_raises() -> None:
+    async def broken(request: web.BaseRequest) -> web.StreamResponse:
+        del request
+        raise RuntimeError
+
+    calls, _ = await _calls(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", broken)
+    assert ("handle_error", 500, "RuntimeError", False) in calls
+
+
+def test_our_hooks_have_the_signatures_of_aiohttps() -> None:
+    for name in ("log_access", "handle_error", "data_received", "connection_made"):
+        ours, theirs = getattr(Connection, name), getattr(web.RequestHandler, name)
+        assert list(inspect.signature(ours).parameters) == list(
+            inspect.signature(theirs).parameters
+        )
+
+
+def test_a_protocol_knows_its_loop() -> None:
+    """`RequestHandler._loop`, inherited from aiohttp's BaseProtocol, in proxy/connection.py."""
+    assert "_loop" in {slot for base in web.RequestHandler.__mro__ for slot in _slots(base)}
+
+
+def _slots(base: type) -> tuple[str, ...]:
+    return tuple(getattr(base, "__slots__", ()))

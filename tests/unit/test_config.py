@@ -1,0 +1,94 @@
+"""The configuration model: its defaults are the schema's, and it shows no secret."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from proxy import schema_files
+from proxy.config import Auth, Config, Key, Limits, Listen, Log, Model, Timeouts, Upstream
+from proxy.config_file import load_config
+
+SCHEMA = schema_files.load("config")["properties"]
+SHIPPED = Path(__file__).parents[2] / "config.yaml"
+SECTIONS: dict[str, Any] = {
+    "listen": Listen(),
+    "limits": Limits(),
+    "timeouts": Timeouts(),
+    "log": Log(),
+}
+CONFIG = Config(
+    upstreams=(Upstream("a", "https://h", Auth("bearer", "sk-canary"), (("x", "canary"),)),),
+    models=(Model("anthropic/*", "a"),),
+)
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_the_defaults_of_a_section_are_the_schemas(name: str) -> None:
+    described = {field: rule["default"] for field, rule in SCHEMA[name]["properties"].items()}
+    assert dataclasses.asdict(SECTIONS[name]) == described
+
+
+@pytest.mark.parametrize(
+    ("rules", "value"),
+    [
+        (SCHEMA["models"]["items"]["properties"], Model("i", "u")),
+        (SCHEMA["keys"]["items"]["properties"], Key("n", "s")),
+        (SCHEMA["upstreams"]["additionalProperties"]["properties"], Upstream("n", "b")),
+    ],
+    ids=["model", "key", "upstream"],
+)
+def test_the_defaults_of_an_entry_are_the_schemas(rules: dict[str, Any], value: Any) -> None:
+    given = dataclasses.asdict(value)
+    for name, rule in rules.items():
+        if "default" not in rule:
+            continue
+        default = rule["default"]
+        ours = given[name]
+        if isinstance(default, dict):
+            ours = {key: each for key, each in dict(ours).items() if each is not None}
+        assert ours == (tuple(default) if isinstance(default, list) else default)
+
+
+def test_the_defaults_of_the_whole_are_the_schemas() -> None:
+    assert CONFIG.keys == tuple(SCHEMA["keys"]["default"])
+    assert CONFIG.echo_model is SCHEMA["echo_model"]["default"]
+    assert SCHEMA["anthropic_versions"]["default"] == "any"
+    assert CONFIG.anthropic_versions is None
+    for name, section in SECTIONS.items():
+        assert getattr(CONFIG, name) == section
+
+
+def test_the_shipped_file_is_valid_and_says_nothing_but_the_defaults() -> None:
+    config = load_config(SHIPPED, {"ANTHROPIC_API_KEY": "sk-canary"})
+    plain = dataclasses.replace(CONFIG, upstreams=config.upstreams, models=config.models)
+    assert config == plain
+    assert [upstream.name for upstream in config.upstreams] == ["anthropic"]
+    assert config.upstreams[0].auth == Auth("x-api-key", "sk-canary")
+
+
+def test_the_shipped_file_lists_every_key_that_has_a_default() -> None:
+    document = yaml.safe_load(SHIPPED.read_text("utf-8"))
+    assert list(document) == list(SCHEMA)
+    for name in SECTIONS:
+        assert document[name] == {
+            field: rule["default"] for field, rule in SCHEMA[name]["properties"].items()
+        }
+    (upstream,) = document["upstreams"].values()
+    assert list(upstream) == list(SCHEMA["upstreams"]["additionalProperties"]["properties"])
+    listed = {field for model in document["models"] for field in model}
+    assert listed | {"created_at"} == set(SCHEMA["models"]["items"]["properties"])
+    text = SHIPPED.read_text("utf-8")
+    for field in SCHEMA["keys"]["items"]["properties"]:
+        assert f"{field}:" in text
+
+
+def test_no_repr_shows_a_credential() -> None:
+    assert "canary" not in repr(CONFIG)
+
+
+def test_it_is_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        CONFIG.echo_model = False  # type: ignore[misc] # what is tested

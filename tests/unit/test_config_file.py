@@ -1,0 +1,129 @@
+"""What a configuration file may say, and what it becomes."""
+
+import datetime
+from pathlib import Path
+
+import pytest
+import yaml
+
+from proxy.config import Auth, Key, Limits, Listen, Log, Model, Timeouts, Upstream
+from proxy.config_file import ConfigError, check_key_name, config_from, load_config, parse_config
+from proxy.keys import digest
+from tests.unit.configurations import CANARY, ENVIRON, changed, document
+
+FULL = """
+listen: {host: 0.0.0.0, port: 0, base_path: /x/y.z, workers: 4}
+upstreams:
+  one:
+    base_url: https://h.example/prefix/
+    auth: &auth {scheme: bearer, key: "${SECRET}"}
+    headers: {x-one: "1", X-Two: "${HOST}"}
+  two:
+    base_url: http://[::1]:9090
+    auth: {<<: *auth, scheme: x-api-key}
+models:
+  - {id: anthropic/m-1.0, upstream: one, upstream_model: n, display_name: M,
+     created_at: 2026-01-02T03:04:05Z, aliases: [m]}
+  - {id: "anthropic/*", upstream: two}
+keys:
+  - {name: ci, sha256: "%s", models: ["anthropic/m*"], expires_at: 2027-01-01T00:00:00Z}
+  - {name: laptop, key: "${SECRET}"}
+anthropic_versions: [2023-06-01, "2026-10-21"]
+limits: {max_body_bytes: 1, max_connections: 2}
+timeouts: {connect_s: 0.5, first_byte_s: 1, idle_s: 2, ping_after_s: 3, request_head_s: 4,
+           request_body_idle_s: 5, drain_s: 6}
+echo_model: false
+log: {level: debug, format: text}
+""" % ("a" * 64)
+
+
+def test_every_key_arrives_where_it_belongs() -> None:
+    config = parse_config(FULL, ENVIRON)
+    assert config.listen == Listen("0.0.0.0", 0, "/x/y.z", 4)
+    assert config.upstreams == (
+        Upstream(
+            "one",
+            "https://h.example/prefix",
+            Auth("bearer", CANARY),
+            (("x-one", "1"), ("X-Two", "h.example")),
+        ),
+        Upstream("two", "http://[::1]:9090", Auth("x-api-key", CANARY)),
+    )
+    assert config.models == (
+        Model("anthropic/m-1.0", "one", "n", "M", "2026-01-02T03:04:05Z", ("m",)),
+        Model("anthropic/*", "two"),
+    )
+    expires_at = datetime.datetime(2027, 1, 1, tzinfo=datetime.UTC)
+    assert config.keys == (
+        Key("ci", "a" * 64, ("anthropic/m*",), expires_at),
+        Key("laptop", digest(CANARY)),
+    )
+    assert config.anthropic_versions == frozenset({"2023-06-01", "2026-10-21"})
+    assert config.limits == Limits(1, 2)
+    assert config.timeouts == Timeouts(0.5, 1, 2, 3, 4, 5, 6)
+    assert config.echo_model is False
+    assert config.log == Log("debug", "text")
+
+
+def test_what_is_left_out_has_its_default() -> None:
+    config = config_from({key: document()[key] for key in ("upstreams", "models")}, {})
+    assert (config.listen, config.limits, config.timeouts) == (Listen(), Limits(), Timeouts())
+    assert (config.keys, config.anthropic_versions, config.echo_model) == ((), None, True)
+    assert config.upstreams[0].auth == Auth("none", None)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("${HOST}", "h.example"),
+        ("x-${HOST}-${PORT}", "x-h.example-8080"),
+        ("${EMPTY}x", "x"),
+        ("$HOST ${", "$HOST ${"),
+        ("$${HOST}", "$h.example"),
+    ],
+)
+def test_variables_are_expanded_inside_strings(written: str, read: str) -> None:
+    assert config_from(changed("listen.host", written), ENVIRON).listen.host == read
+
+
+def test_what_a_variable_holds_is_not_expanded_again() -> None:
+    config = config_from(changed("listen.host", "${A}"), {"A": "${B}", "B": "b"})
+    assert config.listen.host == "${B}"
+
+
+def test_a_file_gives_its_text_without_the_line_end(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{CANARY}\r\n")
+    config = config_from(changed("keys.0.key", "${file:%s}" % (tmp_path / "key")), {})
+    assert config.keys[0].sha256 == digest(CANARY)
+
+
+def test_a_configuration_is_read_from_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(document()), "utf-8")
+    assert load_config(path, {}) == load_config(str(path), {}) == config_from(document(), {})
+
+
+@pytest.mark.parametrize(
+    ("url", "becomes"),
+    [
+        ("https://h", "https://h"),
+        ("https://h/", "https://h"),
+        ("http://127.0.0.1:9090", "http://127.0.0.1:9090"),
+        ("https://h/a/b//", "https://h/a/b"),
+        ("https://bedrock-mantle.eu.api.aws/anthropic", None),
+    ],
+)
+def test_an_upstreams_address_may_have_a_port_and_a_path(url: str, becomes: str | None) -> None:
+    config = config_from(changed("upstreams.a.base_url", url), {})
+    assert config.upstreams[0].base_url == (becomes or url)
+
+
+@pytest.mark.parametrize("name", ["laptop", "a.b-c_d", "é", "x" * 100])
+def test_a_key_may_have_any_name_without_space(name: str) -> None:
+    check_key_name(name)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a\n", "\x00", "x" * 101])
+def test_a_key_may_have_no_other_name(name: str) -> None:
+    with pytest.raises(ConfigError):
+        check_key_name(name)

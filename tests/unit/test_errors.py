@@ -1,0 +1,96 @@
+"""The gateway's own failures: what each says to a client and whether a retry can help."""
+
+import jsonschema
+import msgspec
+import pytest
+
+from proxy import errors, schema_files
+from proxy.errors import ProxyError
+
+ROWS: list[tuple[ProxyError, int, str, str, bool]] = [
+    (errors.InvalidRequest("m"), 400, "invalid_request_error", "invalid_request", False),
+    (errors.Unauthenticated(), 401, "authentication_error", "unauthenticated", False),
+    (errors.ModelForbidden("m"), 403, "permission_error", "model_forbidden", False),
+    (errors.NotFound("m"), 404, "not_found_error", "not_found", False),
+    (errors.UnknownModel("m"), 404, "not_found_error", "unknown_model", False),
+    (
+        errors.MethodNotAllowed("PUT", ["GET", "HEAD"]),
+        405,
+        "invalid_request_error",
+        "method_not_allowed",
+        False,
+    ),
+    (errors.RequestBodyTimeout("m"), 408, "timeout_error", "request_body_timeout", True),
+    (errors.ClientStalled("m"), 408, "timeout_error", "client_stalled", True),
+    (errors.RequestTooLarge("m"), 413, "request_too_large", "request_too_large", False),
+    (errors.UnsupportedMedia("m"), 415, "invalid_request_error", "unsupported_media", False),
+    (errors.ExpectationFailed("m"), 417, "invalid_request_error", "expectation_failed", False),
+    (errors.InternalError("m"), 500, "api_error", "internal", True),
+    (errors.UpstreamFailed("m", "upstream_cut"), 502, "api_error", "upstream_cut", True),
+    (errors.UpstreamRefusedCredential(), 502, "api_error", "upstream_auth", False),
+    (errors.UpstreamTimeout("m"), 504, "timeout_error", "upstream_timeout", True),
+    (errors.Overloaded("m", "too_many"), 529, "overloaded_error", "too_many", True),
+    (errors.draining(), 529, "overloaded_error", "draining", True),
+]
+IDS = [f"{type(row[0]).__name__}-{row[3]}" for row in ROWS]
+FAILURES = [row[0] for row in ROWS]
+
+
+@pytest.mark.parametrize(("error", "status", "error_type", "cause", "retry"), ROWS, ids=IDS)
+def test_each_failure_has_its_status_type_cause_and_retry(
+    error: ProxyError, status: int, error_type: str, cause: str, *, retry: bool
+) -> None:
+    assert (error.status, error.error_type, error.cause) == (status, error_type, cause)
+    assert error.headers().get(errors.SHOULD_RETRY) == (None if retry else "false")
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=IDS)
+def test_each_body_is_what_the_error_schema_describes(error: ProxyError) -> None:
+    body = msgspec.json.decode(error.body("req_1"))
+    jsonschema.Draft202012Validator(schema_files.load("error")).validate(body)
+    assert body == {
+        "type": "error",
+        "error": {"type": error.error_type, "message": error.message},
+        "request_id": "req_1",
+    }
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=IDS)
+def test_every_refusal_of_4xx_that_is_no_timeout_tells_clients_not_to_retry(
+    error: ProxyError,
+) -> None:
+    if 400 <= error.status < 500 and error.status != 408:
+        assert error.headers()[errors.SHOULD_RETRY] == "false"
+
+
+def test_a_failure_with_a_known_end_says_after_how_many_seconds() -> None:
+    assert errors.draining().headers() == {errors.RETRY_AFTER: "1"}
+
+
+def test_an_error_code_is_told_in_the_details() -> None:
+    body = errors.InvalidRequest("m", error_code="request_body_encoding_invalid").body("req_1")
+    assert msgspec.json.decode(body)["error"]["details"] == {
+        "error_code": "request_body_encoding_invalid"
+    }
+
+
+def test_method_not_allowed_names_the_methods_that_are() -> None:
+    error = errors.MethodNotAllowed("PUT", ["GET", "HEAD"])
+    assert error.headers() == {"Allow": "GET, HEAD", errors.SHOULD_RETRY: "false"}
+    assert error.message == "PUT is not allowed here; allowed: GET, HEAD"
+
+
+def test_one_wording_for_every_bad_credential_says_how_to_send_a_key() -> None:
+    message = errors.Unauthenticated().message
+    assert "x-api-key: ar-" in message
+    assert "authorization: Bearer ar-" in message
+
+
+def test_bytes_that_are_not_utf8_cannot_break_an_answer() -> None:
+    body = errors.NotFound("no such path: /\udcff").body("req_\udcff")
+    assert msgspec.json.decode(body)["error"]["message"] == "no such path: /?"
+    assert msgspec.json.decode(body)["request_id"] == "req_?"
+
+
+def test_the_message_is_the_text_of_the_exception() -> None:
+    assert str(errors.InvalidRequest("model: field required")) == "model: field required"

@@ -1,0 +1,95 @@
+"""The callers' keys: made, stored as digests, found by either header, refused in one way."""
+
+import datetime
+import hashlib
+
+import pytest
+from multidict import CIMultiDict
+
+from proxy import keys
+from proxy.config import Key
+from proxy.errors import Unauthenticated
+
+NOW = datetime.datetime(2026, 11, 22, 12, tzinfo=datetime.UTC)
+SECRET = "ar-correct-horse"
+LAPTOP = Key("laptop", keys.digest(SECRET))
+RING = keys.KeyRing([LAPTOP, Key("ci", keys.digest("ar-battery-staple"))])
+
+
+def given(*items: tuple[str, str]) -> CIMultiDict[str]:
+    return CIMultiDict(items)
+
+
+@pytest.mark.parametrize(
+    "inbound",
+    [
+        given(("x-api-key", SECRET)),
+        given(("X-API-KEY", f" {SECRET} ")),
+        given(("authorization", f"Bearer {SECRET}")),
+        given(("Authorization", f"bEARER   {SECRET}")),
+        given(("authorization", f"Bearer {SECRET}"), ("x-api-key", SECRET)),
+        given(("authorization", "Bearer sk-other"), ("x-api-key", SECRET)),
+        given(("authorization", "Basic eA=="), ("x-api-key", SECRET)),
+    ],
+    ids=str,
+)
+def test_a_known_key_opens_by_either_header_and_x_api_key_decides(
+    inbound: CIMultiDict[str],
+) -> None:
+    assert RING.authenticate(inbound, NOW) is LAPTOP
+
+
+@pytest.mark.parametrize(
+    "inbound",
+    [
+        given(),
+        given(("x-api-key", "")),
+        given(("x-api-key", "ar-wrong")),
+        given(("x-api-key", SECRET.upper())),
+        given(("x-api-key", LAPTOP.sha256)),
+        given(("x-api-key", "sk-ant-api03-vendor")),
+        given(("x-api-key", "ar-\udcff")),
+        given(("x-api-key", "ar-wrong"), ("authorization", f"Bearer {SECRET}")),
+        given(("x-api-key", ""), ("authorization", f"Bearer {SECRET}")),
+        given(("authorization", SECRET)),
+        given(("authorization", "")),
+        given(("authorization", "Bearer")),
+        given(("authorization", f"Bearer{SECRET}")),
+        given(("authorization", f"Basic {SECRET}")),
+        given(("authorization", "Bearer sk-ant-oat01-login")),
+        given(("proxy-authorization", f"Bearer {SECRET}")),
+    ],
+    ids=ascii,
+)
+def test_anything_else_is_refused_with_the_one_wording(inbound: CIMultiDict[str]) -> None:
+    with pytest.raises(Unauthenticated) as refused:
+        RING.authenticate(inbound, NOW)
+    assert refused.value.message == Unauthenticated().message
+
+
+@pytest.mark.parametrize(
+    ("expires_in_s", "opens"), [(1, True), (0, False), (-1, False)], ids=["before", "at", "after"]
+)
+def test_a_key_stops_working_at_its_expiry(expires_in_s: int, *, opens: bool) -> None:
+    expires_at = NOW + datetime.timedelta(seconds=expires_in_s)
+    ring = keys.KeyRing([Key("k", keys.digest(SECRET), expires_at=expires_at)])
+    inbound = given(("x-api-key", SECRET))
+    if opens:
+        assert ring.authenticate(inbound, NOW).name == "k"
+    else:
+        with pytest.raises(Unauthenticated):
+            ring.authenticate(inbound, NOW)
+
+
+def test_new_keys_carry_the_prefix_and_256_random_bits_and_never_repeat() -> None:
+    made = {keys.new_key() for _ in range(100)}
+    assert len(made) == 100
+    assert all(key.startswith("ar-") and len(key) == 3 + 43 for key in made)
+
+
+def test_a_key_is_stored_as_its_sha256_in_hex() -> None:
+    assert keys.digest(SECRET) == hashlib.sha256(SECRET.encode()).hexdigest()
+
+
+def test_the_ring_holds_no_key_that_works() -> None:
+    assert SECRET not in repr(vars(RING))

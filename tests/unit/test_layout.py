@@ -1,0 +1,108 @@
+"""Imports between the package's modules point one way, and the pure ones reach no I/O."""
+
+import ast
+import graphlib
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "proxy"
+PURE = (
+    *("catalog", "config", "config_rules", "errors", "headers", "json_members"),
+    *("keys", "routing", "sse", "validation"),
+)
+# What waits, listens, connects, writes or starts something.
+IO_LIBRARIES = {
+    *("aiohttp", "asyncio", "concurrent", "http", "logging", "multiprocessing", "os", "requests"),
+    *(
+        "selectors",
+        "signal",
+        "socket",
+        "ssl",
+        "subprocess",
+        "threading",
+        "time",
+        "urllib",
+        "uvloop",
+    ),
+}
+# Reads the package's own schema files, once a process: data that belongs to the code.
+READS_OWN_FILES = {"proxy.schema_files"}
+
+
+def _module(path: Path) -> str:
+    parts = ("proxy", *path.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {_module(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def _imports(name: str) -> set[str]:
+    """Give the dotted names a module imports, anywhere in it; ours as modules."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(FILES[name].read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: relative import"
+            assert node.module
+            for alias in node.names:
+                submodule = f"{node.module}.{alias.name}"
+                found.add(submodule if submodule in FILES else node.module)
+    return found
+
+
+GRAPH = {name: _imports(name) & set(FILES) for name in FILES}
+
+
+def _reached(name: str) -> set[str]:
+    reached: set[str] = set()
+    waiting = {name}
+    while waiting:
+        reached |= (here := {waiting.pop()})
+        waiting |= set[str]().union(*(GRAPH[each] for each in here)) - reached
+    return reached
+
+
+def test_no_module_imports_itself_on_any_way() -> None:
+    order = list(graphlib.TopologicalSorter(GRAPH).static_order())
+    assert set(order) == set(FILES)
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_a_pure_module_reaches_no_io(name: str) -> None:
+    reached = _reached(f"proxy.{name}")
+    assert reached <= {f"proxy.{each}" for each in PURE} | READS_OWN_FILES
+    for module in reached - READS_OWN_FILES:
+        libraries = {imported.split(".")[0] for imported in _imports(module)}
+        assert not libraries & IO_LIBRARIES, module
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_a_pure_module_awaits_opens_and_prints_nothing(name: str) -> None:
+    tree = ast.parse(FILES[f"proxy.{name}"].read_text("utf-8"))
+    for node in ast.walk(tree):
+        assert not isinstance(node, ast.AsyncFunctionDef | ast.Await)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in ("open", "print", "input", "exec", "eval")
+
+
+def test_the_gateway_does_not_know_its_commands_or_its_sandbox() -> None:
+    tops = {"proxy.commands", "proxy.sandbox", "proxy.__main__", "proxy.workers"}
+    for name, imported in GRAPH.items():
+        if name not in tops and not name.startswith(("proxy.commands.", "proxy.sandbox.")):
+            assert not {each for each in imported if each.startswith(tuple(tops))}, name
+
+
+def test_the_sandbox_shares_nothing_with_the_gateway_it_tests() -> None:
+    for name, imported in GRAPH.items():
+        if name.startswith("proxy.sandbox"):
+            assert {each for each in imported if not each.startswith("proxy.sandbox")} <= {"proxy"}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_module_says_what_it_is_for_and_stays_short(name: str) -> None:
+    text = FILES[name].read_text("utf-8")
+    assert ast.get_docstring(ast.parse(text))
+    assert len(text.splitlines()) <= 250

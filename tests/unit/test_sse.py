@@ -1,0 +1,150 @@
+"""A tap's particulars: what it holds back, for how long, and what it ignores."""
+
+import tracemalloc
+
+import pytest
+
+from proxy.sse import PING, StreamTap, error_event
+from tests.unit.streams import ECHO, ERROR, LINE_ENDS, OURS, START, STOP, THEIRS, events
+
+KIB = 1 << 10
+GIANT_CHUNK = b"x" * (64 * KIB)
+OPENING = (START % THEIRS).encode()
+
+
+def test_message_start_is_held_until_it_is_whole() -> None:
+    tap = StreamTap(ECHO)
+    assert [tap.feed(OPENING[:50]), tap.feed(OPENING[50:-1])] == [b"", b""]
+    assert tap.at_boundary
+    assert tap.feed(OPENING[-1:]) == (START % OURS).encode()
+    assert tap.at_boundary
+
+
+def test_after_message_start_nothing_is_held() -> None:
+    tap = StreamTap(ECHO)
+    tap.feed(OPENING)
+    for byte in STOP.encode():
+        assert tap.feed(bytes([byte])) == bytes([byte])
+
+
+def test_what_follows_message_start_in_its_chunk_is_not_held() -> None:
+    tap = StreamTap(ECHO)
+    assert tap.feed(OPENING + b"event: pi").endswith(b"event: pi")
+    assert not tap.at_boundary
+
+
+def test_without_a_model_to_echo_nothing_is_ever_held() -> None:
+    tap = StreamTap(None)
+    for byte in OPENING:
+        assert tap.feed(bytes([byte])) == bytes([byte])
+    assert tap.rest() == b""
+
+
+@pytest.mark.parametrize("before", [PING, b": hello\n\n", b"event: new\ndata: {}\n\n", b"\n\n"])
+def test_what_comes_before_message_start_passes_at_once(before: bytes) -> None:
+    tap = StreamTap(ECHO)
+    assert tap.feed(before) == before
+    assert tap.feed(before + OPENING[:9]) == before
+    assert tap.feed(OPENING[9:]) == (START % OURS).encode()
+
+
+def test_a_first_event_that_never_ends_is_held_for_64_kib_at_most() -> None:
+    tap = StreamTap(ECHO)
+    assert tap.feed(GIANT_CHUNK) == b""
+    assert tap.feed(b"y") == GIANT_CHUNK + b"y"
+    assert tap.feed(b"z") == b"z"
+    assert not tap.at_boundary
+    assert tap.rest() == b""
+
+
+def test_a_long_message_start_is_passed_on_unnamed_but_still_read() -> None:
+    tap = StreamTap(ECHO)
+    padded = OPENING.replace(b'"content":[]', b'"content":["%s"]' % (b"x" * (70 * KIB)))
+    assert tap.feed(padded[: 69 * KIB]) + tap.feed(padded[69 * KIB :]) == padded
+    assert tap.usage["input_tokens"] == 11
+
+
+@pytest.mark.parametrize("echo", [ECHO, None], ids=["echo", "as_it_is"])
+def test_a_giant_event_passes_without_being_kept(echo: str | None) -> None:
+    tap = StreamTap(echo)
+    passed = 0
+    tracemalloc.start()
+    try:
+        for _ in range(320):
+            passed += len(tap.feed(GIANT_CHUNK))
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert passed == 20 << 20
+    assert kept < 1 << 21
+    assert peak < 1 << 22
+
+
+@pytest.mark.parametrize("line_end", LINE_ENDS.values(), ids=LINE_ENDS.keys())
+@pytest.mark.parametrize("split", range(5))
+def test_events_right_behind_a_giant_one_are_read(line_end: str, split: int) -> None:
+    tap = StreamTap(None)
+    tap.feed(b"data: ")
+    for _ in range(20):
+        tap.feed(GIANT_CHUNK)
+        assert not tap.at_boundary
+    tail = f"\n\n{ERROR}".replace("\n", line_end).encode()
+    tap.feed(tail[:split])
+    tap.feed(tail[split:])
+    assert tap.finished
+    assert tap.failed
+    assert tap.at_boundary
+
+
+def test_an_event_after_a_giant_one_may_come_in_pieces() -> None:
+    tap = StreamTap(None)
+    for _ in range(20):
+        tap.feed(GIANT_CHUNK)
+    tap.feed(b"\n\n" + STOP.encode()[:20])
+    assert not tap.at_boundary
+    tap.feed(STOP.encode()[20:])
+    assert tap.finished
+
+
+def test_data_split_over_lines_is_joined() -> None:
+    tap = StreamTap(None)
+    tap.feed(b'data: {"type":"message_delta",\ndata:"usage":{"output_tokens":9}}\n\n')
+    assert tap.usage == {"output_tokens": 9}
+
+
+def test_the_name_of_an_event_is_not_needed() -> None:
+    tap = StreamTap(None)
+    tap.feed(b'data:{"type":"message_stop"}\n\n')
+    assert tap.finished
+
+
+def test_a_model_named_twice_is_replaced_once_for_all() -> None:
+    tap = StreamTap(ECHO)
+    doubled = OPENING.replace(b'"content":[]', b'"content":[],"model":"other"')
+    ((_, data),) = events(tap.feed(doubled))
+    assert data.count('"model"') == 1
+    assert OURS in data
+
+
+def test_text_that_names_events_is_not_taken_for_them() -> None:
+    tap = StreamTap(None)
+    tap.feed(
+        b'data: {"type":"content_block_delta","text":"message_stop {\\"type\\":\\"error\\"}"}\n\n'
+    )
+    assert not tap.finished
+    assert tap.usage == {}
+
+
+def test_message_start_without_a_model_passes_as_it_is() -> None:
+    tap = StreamTap(ECHO)
+    bare = b'data: {"type":"message_start","message":{"usage":{"input_tokens":4}}}\n\n'
+    assert tap.feed(bare) == bare
+    assert tap.usage == {"input_tokens": 4}
+
+
+def test_an_error_event_is_one_event_with_the_body_as_its_data() -> None:
+    assert events(error_event(b'{"type":"error"}')) == [("error", '{"type":"error"}')]
+
+
+def test_the_ping_is_one_event() -> None:
+    assert events(PING) == [("ping", '{"type": "ping"}')]

@@ -1,0 +1,132 @@
+"""Bodies meant to hurt are refused with a 400, and long ones do not hold the event loop."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from proxy.errors import InvalidRequest
+from proxy.validation import COUNT_TOKENS, MESSAGES, parse_call
+
+START = b'{"model":"m","max_tokens":1,"messages":[]'
+
+HOSTILE = {
+    "empty": b"",
+    "space": b" \n",
+    "array": b"[]",
+    "null": b"null",
+    "number": b"1",
+    "string": b'"x"',
+    "unfinished": START,
+    "trailing_garbage": START + b"} x",
+    "two_objects": START + b"}{}",
+    "comment": START + b"/**/}",
+    "single_quotes": b"{'model':'m'}",
+    "bom": b"\xef\xbb\xbf" + START + b"}",
+    "utf16": (START + b"}").decode().encode("utf-16"),
+    "nul_alone": b"\0",
+    "nul_in_string": START + b',"x":"\0"}',
+    "nul_after_end": START + b"}\0",
+    "newline_in_string": START + b',"x":"\n"}',
+    "not_utf8_in_value": START + b',"x":"\xff"}',
+    "not_utf8_in_name": START + b',"\xff":1}',
+    "not_utf8_overlong": START + b',"x":"\xc0\xaf"}',
+    "surrogate_in_utf8": START + b',"x":"\xed\xa0\x80"}',
+    "lone_surrogate": START + b',"x":"\\ud800"}',
+    "lone_low_surrogate": START + b',"x":"\\udc00"}',
+    "lone_surrogate_in_name": START + b',"\\ud800":1}',
+    "lone_surrogate_in_model": b'{"model":"\\udfff","max_tokens":1,"messages":[]}',
+    "integer_of_5000_digits": START + b',"x":%s}' % (b"7" * 5000),
+    "max_tokens_of_5000_digits": b'{"model":"m","messages":[],"max_tokens":%s}' % (b"7" * 5000),
+    "1e999": START + b',"x":1e999}',
+    "minus_1e999": START + b',"x":-1e999}',
+    "nan": START + b',"x":NaN}',
+    "infinity": START + b',"x":-Infinity}',
+    "leading_zero": START + b',"x":01}',
+    "hex": START + b',"x":0x1}',
+    "arrays_100000_deep": START + b',"x":%s1%s}' % (b"[" * 100_000, b"]" * 100_000),
+    "objects_100000_deep": START + b',"x":%s1%s}' % (b'{"a":' * 100_000, b"}" * 100_000),
+    "arrays_without_end": b"[" * 1_000_000,
+    "objects_without_end": b'{"model":' * 300_000,
+    "mixed_without_end": b'{"messages":[' * 300_000,
+    "nested_where_a_string_belongs": b'{"model":%s1%s}' % (b"[" * 500, b"]" * 500),
+    "nested_where_a_message_belongs": (
+        b'{"model":"m","max_tokens":1,"messages":[%s1%s]}' % (b"[" * 500, b"]" * 500)
+    ),
+}
+
+
+@pytest.mark.parametrize("schema_name", [MESSAGES, COUNT_TOKENS])
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_hostile_body_is_an_invalid_request_and_nothing_else(
+    body: bytes, schema_name: str
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_call(body, schema_name)
+    assert ": " in refused.value.message
+    assert "\n" not in refused.value.message
+    assert len(refused.value.message) < 300
+
+
+def test_what_is_odd_but_json_passes() -> None:
+    odd = START + b',"x":[%s,1e-400,"\\u0000","\\ud83d\\ude00"],"\\u0000":{}}' % (b"7" * 4000)
+    assert parse_call(odd, MESSAGES).model == "m"
+
+
+def test_of_a_doubled_model_the_last_is_checked_and_served() -> None:
+    body = b'{"model":"a","messages":[],"max_tokens":1,"model":"b"}'
+    call = parse_call(body, MESSAGES)
+    assert call.model == "b"
+    assert json.loads(call.body_for("c")) == {"model": "c", "messages": [], "max_tokens": 1}
+    assert b'"a"' not in call.body_for("c")
+
+
+def _conversation(count: int, size: int, last: Any) -> bytes:
+    turns: list[Any] = [
+        {"role": "user", "content": [{"type": "text", "text": "x" * size}]} for _ in range(count)
+    ]
+    return json.dumps({"model": "m", "max_tokens": 1, "messages": [*turns[:-1], last]}).encode()
+
+
+GOOD_TURN = {"role": "user", "content": "x"}
+
+
+def _best_ms(body: bytes, *, valid: bool) -> float:
+    best = float("inf")
+    for _ in range(7):
+        started = time.process_time()
+        try:
+            parse_call(body, MESSAGES)
+        except InvalidRequest:
+            assert not valid
+        else:
+            assert valid
+        best = min(best, time.process_time() - started)
+    return best * 1e3
+
+
+@pytest.mark.parametrize(
+    ("last", "valid"),
+    [
+        (GOOD_TURN, True),
+        ({"role": "user"}, False),
+        ({"role": "user", "content": [{"type": 1}]}, False),
+        ({"role": 7, "content": "x" * 100_000}, False),
+        ("x" * 100_000, False),
+    ],
+    ids=["valid", "no_content", "bad_block", "bad_role", "not_an_object"],
+)
+def test_a_megabyte_of_600_messages_takes_under_10_ms(last: Any, *, valid: bool) -> None:
+    body = _conversation(600, 1700, last)
+    assert len(body) > 1_000_000
+    assert _best_ms(body, valid=valid) < 10
+
+
+def test_100_kilobytes_take_well_under_a_millisecond() -> None:
+    assert _best_ms(_conversation(60, 1700, GOOD_TURN), valid=True) < 1
+
+
+def test_a_body_whose_every_message_is_wrong_is_refused_as_fast() -> None:
+    body = json.dumps({"model": "m", "max_tokens": 1, "messages": [{"role": 1}] * 600}).encode()
+    assert _best_ms(body, valid=False) < 10
