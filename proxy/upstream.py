@@ -8,15 +8,13 @@ a connection of its own.
 import asyncio
 import errno
 import functools
-import io
 import logging
 import ssl
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 from yarl import URL
 
@@ -24,73 +22,17 @@ from proxy import headers
 from proxy.config import Config, Timeouts, Upstream
 from proxy.errors import ProxyError, UpstreamFailed, UpstreamTimeout
 from proxy.exchange import Exchange, Wait
+from proxy.upstream_http import (
+    StaleConnectionError,
+    UpstreamRequest,
+    UpstreamResponse,
+    connector,
+)
 
 _log = logging.getLogger(__name__)
 
 _READ_BUFFER_BYTES = 1 << 16
 _CACHED_URLS = 1024
-_ONE_PIECE_BYTES = 1 << 20
-
-
-class _UpstreamConnection(ResponseHandler):
-    """A connection that knows whether it was used before, whether the upstream has spoken since, and was asked to."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
-        self.requests = 0
-        self.heard = False
-        self.asked = False
-
-    def set_response_params(self, **options: Any) -> None:
-        """Begin to wait for an answer; aiohttp calls this once a request, before it sends."""
-        self.requests += 1
-        self.heard = False
-        self.asked = True
-        super().set_response_params(**options)
-
-    def answered(self) -> None:
-        self.asked = False
-
-    def data_received(self, data: bytes) -> None:
-        self.heard = True
-        if self.asked:
-            super().data_received(data)
-        elif data:
-            # Nobody asked: on a pooled connection it would be taken for the answer of the next request.
-            self.abort()
-        if not self.asked and self._buffer:
-            self.abort()
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        if exc is not None and self._payload is not None and not self._payload.is_eof():
-            # A reset is no end, even for a body that only the end of the connection frames.
-            self._payload.set_exception(aiohttp.ClientPayloadError(f"reset: {exc}"), exc)
-        super().connection_lost(exc)
-
-    def close(self) -> None:
-        """Close at once: what is still to be sent to the upstream is for nobody any more."""
-        self.abort()
-
-
-class _StaleConnectionError(Exception):
-    """A pooled connection died without a byte of an answer."""
-
-
-class _UpstreamResponse(aiohttp.ClientResponse):
-    """A response that tells a stale pooled connection from an upstream that fails."""
-
-    async def start(self, connection: aiohttp.connector.Connection) -> Self:
-        protocol = connection.protocol
-        if not isinstance(protocol, _UpstreamConnection):
-            raise TypeError("the connector makes another protocol than it was told to")
-        try:
-            await super().start(connection)
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            if protocol.requests > 1 and not protocol.heard:
-                raise _StaleConnectionError from error
-            raise
-        self.content.on_eof(protocol.answered)
-        return self
 
 
 class UpstreamPool:
@@ -152,7 +94,7 @@ class UpstreamPool:
         try:
             try:
                 return await _sent(self._pooled, url, outbound, body)
-            except _StaleConnectionError:
+            except StaleConnectionError:
                 return await _sent(self._fresh, url, outbound, body)
         except asyncio.CancelledError:
             raise exchange.interruption() from None
@@ -204,18 +146,13 @@ def _own_headers(upstream: Upstream) -> tuple[tuple[istr, str], ...]:
 
 
 def _session(timeouts: Timeouts, *, force_close: bool) -> aiohttp.ClientSession:
-    loop = asyncio.get_running_loop()
-    connector = aiohttp.TCPConnector(limit=0, force_close=force_close)
-    # The connector's private hook for making protocols; tests/unit/test_aiohttp_facts.py names it.
-    make: functools.partial[Any] = functools.partial(_UpstreamConnection, loop)
-    connector._factory = make  # noqa: SLF001
     return aiohttp.ClientSession(
-        connector=connector,
-        response_class=_UpstreamResponse,
+        connector=connector(force_close=force_close),
+        request_class=UpstreamRequest,
+        response_class=UpstreamResponse,
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
         read_bufsize=_READ_BUFFER_BYTES,
-        skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect_s),
     )
 
@@ -228,6 +165,4 @@ def _url(base_url: str, path_qs: str) -> URL:
 async def _sent(
     session: aiohttp.ClientSession, url: URL, outbound: Mapping[str, str], body: bytes
 ) -> aiohttp.ClientResponse:
-    # aiohttp writes bytes in one piece; a long body goes out in steps between which others run.
-    data = body if len(body) <= _ONE_PIECE_BYTES else io.BytesIO(body)
-    return await session.post(url, data=data, headers=outbound, allow_redirects=False)
+    return await session.post(url, data=body, headers=outbound, allow_redirects=False)

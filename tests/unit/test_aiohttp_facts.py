@@ -12,7 +12,7 @@ import pytest
 from aiohttp import http_parser, web
 from aiohttp.client_proto import ResponseHandler
 
-from proxy import upstream
+from proxy import upstream, upstream_http
 from proxy.config import Timeouts
 from proxy.connection import Connection
 
@@ -54,7 +54,7 @@ def test_the_version_is_the_one_these_facts_were_read_in() -> None:
 
 
 async def test_connector_factory_makes_the_protocol_of_a_new_connection() -> None:
-    """`TCPConnector._factory`, private, in proxy/upstream.py."""
+    """`TCPConnector._factory`, private, in proxy/upstream_http.py."""
     async with aiohttp.TCPConnector() as connector:
         factory = connector._factory
         assert isinstance(factory, functools.partial)
@@ -63,13 +63,13 @@ async def test_connector_factory_makes_the_protocol_of_a_new_connection() -> Non
     async with (
         listening(Answering) as port,
         upstream._session(Timeouts(), force_close=False) as session,
-        session.get(f"http://127.0.0.1:{port}/") as response,
+        session.post(f"http://127.0.0.1:{port}/", data=b"") as response,
     ):
         assert response.connection is not None
         protocol = response.connection.protocol
-        assert isinstance(protocol, upstream._UpstreamConnection)
+        assert isinstance(protocol, upstream_http.UpstreamConnection)
         assert (protocol.requests, protocol.heard) == (1, True)
-        assert isinstance(response, upstream._UpstreamResponse)
+        assert isinstance(response, upstream_http.UpstreamResponse)
 
 
 def test_the_protocol_of_the_pool_is_made_as_aiohttps_own() -> None:

@@ -1,0 +1,198 @@
+"""`anyrouter serve`: start, stop, and what is said when it cannot."""
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from proxy.__main__ import main
+from proxy.sandbox import Knobs, serve_sandbox
+from tests.support.client import connected, request
+from tests.support.commands import ran, serving, started, status_of, write_config
+from tests.support.gateways import HEADERS, KEY, STREAM_BODY, UPSTREAM_KEY
+from tests.support.raw import EVENTS, SSE_HEAD, Exchange, RawUpstream, chunk, raw_upstream
+
+BEGUN = b"}}}\n\n\r\n"
+REST = b"".join(map(chunk, EVENTS[1:])) + chunk(b"")
+LISTENING = b"listening on http://127.0.0.1:"
+
+
+async def test_it_answers_soon_after_its_start(
+    tmp_path: Path, unused_tcp_port: int, record_property: Callable[[str, object], None]
+) -> None:
+    url = f"http://127.0.0.1:{unused_tcp_port}/healthz"
+    config = write_config(tmp_path)
+    async with started("serve", "--config", config, "--port", str(unused_tcp_port)) as command:
+        await serving(url)
+        took_s = time.monotonic() - command.started
+    assert took_s < 5  # alone on its machine: under a second
+    record_property("start_s", took_s)
+
+
+async def test_it_serves_what_config_and_flags_say(tmp_path: Path) -> None:
+    sandbox = await serve_sandbox("127.0.0.1", 0, Knobs())
+    try:
+        url = f"http://127.0.0.1:{sandbox.addresses[0][1]}"
+        config = write_config(tmp_path, url)
+        async with started("serve", "--config", config, "--host", "127.0.0.1") as command:
+            port = int(await command.says(LISTENING))
+            async with connected("127.0.0.1", port) as client:
+                await client.send(request())
+                assert b"You said: say hi" in (await client.answer()).body
+            command.tell()
+            assert await command.ended() == 0
+        assert b'"status":200' in command.out
+        assert b'"path":"/api/v1/messages"' in command.out
+    finally:
+        await sandbox.cleanup()
+
+
+BAD_CONFIGS = {
+    "an unknown key": ("colour: blue\n", "colour: unknown key"),
+    "an unset variable": (
+        "echo_model: ${NO_SUCH}\n",
+        "echo_model: environment variable NO_SUCH is not set",
+    ),
+    "a wrong type": ("limits: {max_connections: many}\n", "limits.max_connections: "),
+    "a doubled key": ("keys: []\n", "keys: written twice"),
+    "not YAML": ("a: [\n", "not YAML"),
+    "not UTF-8": ("# \udcff\n", "not UTF-8"),
+}
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+@pytest.mark.parametrize("bad", BAD_CONFIGS.values(), ids=BAD_CONFIGS)
+def test_a_bad_configuration_is_one_line_and_exit_2(
+    tmp_path: Path,
+    command: str,
+    bad: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    more, said = bad
+    monkeypatch.setenv("CLIENT_KEY", KEY)
+    monkeypatch.setenv("UPSTREAM_KEY", UPSTREAM_KEY)
+    config = write_config(tmp_path)
+    config.write_bytes(config.read_bytes() + more.encode(errors="surrogateescape"))
+    assert main([command, "--config", str(config)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("anyrouter: ")
+    assert said in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_port_in_use_is_one_line_and_exit_1(tmp_path: Path, workers: str) -> None:
+    config = write_config(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        status, out, err = await ran(
+            "serve", "--config", config, "--port", port, "--workers", workers
+        )
+    assert (status, out) == (1, "")
+    assert "ddress already in use" in err
+    assert err.count("\n") == 1
+
+
+async def test_without_a_file_it_says_so(tmp_path: Path) -> None:
+    status, _, err = await ran("serve", cwd=tmp_path)
+    assert (status, err) == (2, "anyrouter: config.yaml: No such file or directory\n")
+
+
+async def test_without_keys_it_prints_one_that_works_and_not_on_stdout(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    config.write_text(
+        "".join(line for line in config.read_text().splitlines(True) if "keys" not in line)
+    )
+    async with started("serve", "--config", config) as command:
+        key = await command.says(b"for this run only, use: ")
+        port = await command.says(LISTENING)
+        async with aiohttp.ClientSession() as session:
+            url = f"http://127.0.0.1:{port}/v1/models"
+            version = {"anthropic-version": "2023-06-01"}
+            assert await status_of(session, url, **version, **{"x-api-key": key}) == 200
+            assert await status_of(session, url, **version, **{"x-api-key": KEY}) == 401
+        command.tell()
+        assert await command.ended() == 0
+    assert key.startswith("ar-")
+    assert key.encode() not in command.out
+
+
+async def held(upstream: RawUpstream) -> None:
+    """Wait until the upstream has a request."""
+    async with asyncio.timeout(5):
+        await upstream.arrived.wait()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("by", ["SIGTERM", "SIGINT", "SIGINT to the group", "SIGTERM to the group"])
+async def test_a_signal_lets_the_running_stream_finish(
+    tmp_path: Path, by: str, workers: str
+) -> None:
+    go_on = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
+        await go_on.wait()
+        await exchange.send(REST)
+
+    async with raw_upstream(script) as upstream:
+        config = write_config(tmp_path, upstream.url)
+        async with started("serve", "--config", config, "--workers", workers) as command:
+            port = int(await command.says(LISTENING))
+            async with connected("127.0.0.1", port) as client:
+                await client.send(request(body=STREAM_BODY))
+                await client.until(BEGUN)
+                number = signal.Signals[by.split(maxsplit=1)[0]]
+                (command.tell_group if "group" in by else command.tell)(number)
+                await command.says(b"draining: 1")
+                go_on.set()
+                assert b"message_stop" in await client.until(b"0\r\n\r\n")
+            assert await command.ended() == 0
+    assert b"Traceback" not in command.err
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_second_signal_hurries(tmp_path: Path, workers: str) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
+        await exchange.until_closed()
+
+    async with raw_upstream(script) as upstream:
+        config = write_config(tmp_path, upstream.url)
+        async with started("serve", "--config", config, "--workers", workers) as command:
+            port = int(await command.says(LISTENING))
+            async with connected("127.0.0.1", port) as client:
+                await client.send(request(body=STREAM_BODY))
+                await client.until(BEGUN)
+                command.tell(signal.SIGINT)
+                await command.says(b"draining: 1")
+                command.tell(signal.SIGINT)
+                assert b"event: error" in await client.until(b"0\r\n\r\n")
+            assert await command.ended() == 0
+    assert b'"cause":"draining"' in command.out
+
+
+async def test_the_log_can_be_text_and_its_level_be_raised(tmp_path: Path) -> None:
+    config = write_config(tmp_path, more="log: {format: text}\n")
+    async with started("serve", "--config", config) as command:
+        port = await command.says(LISTENING)
+        async with aiohttp.ClientSession() as session:
+            url = f"http://127.0.0.1:{port}/v1/models"
+            assert await status_of(session, url, **HEADERS) == 200
+        line = await command.says(b"GET /v1/models 200")
+        assert "key=tester" in line
+    config = write_config(tmp_path, more="log: {level: warning}\n")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    async with started("serve", "--config", config, "--port", port) as command:
+        await serving(f"http://127.0.0.1:{port}/healthz")
+        command.tell()
+        assert await command.ended() == 0
+    assert command.text == ""

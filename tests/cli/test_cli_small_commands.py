@@ -1,0 +1,185 @@
+"""`check`, `keys`, `claude`, and wrong use."""
+
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from proxy.__main__ import main
+from proxy.commands.claude import separated
+from tests.support.commands import ROOT, environment, ran, started, status_of, write_config
+from tests.support.gateways import KEY
+
+FAKE_CLAUDE = f"""#!{sys.executable}
+import json, os, sys
+print(json.dumps([sys.argv[1:], dict(os.environ)]))
+sys.exit(7)
+"""
+URL = "http://127.0.0.1:1/api"
+CLASHING = {
+    "ANTHROPIC_API_KEY": "sk-ant-real",
+    "ANTHROPIC_AUTH_TOKEN": "other",
+    "ANTHROPIC_BASE_URL": "https://elsewhere.test",
+    "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat",
+    "CLAUDE_CODE_USE_BEDROCK": "1",
+    "CLAUDE_CODE_USE_VERTEX": "1",
+    "CLAUDE_CODE_USE_FOUNDRY": "1",
+}
+
+
+def test_check_says_what_a_good_configuration_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CLIENT_KEY", KEY)
+    monkeypatch.setenv("UPSTREAM_KEY", "sk-x")
+    config = write_config(tmp_path)
+    assert main(["check", "--config", str(config)]) == 0
+    out = capsys.readouterr().out
+    assert out == f"{config}: good: 1 upstreams, 1 models, 1 keys\n"
+
+
+def test_check_says_what_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CLIENT_KEY", raising=False)
+    monkeypatch.setenv("UPSTREAM_KEY", "sk-x")
+    assert main(["check", "--config", str(write_config(tmp_path))]) == 2
+    assert capsys.readouterr().err == (
+        "anyrouter: keys.0.key: environment variable CLIENT_KEY is not set\n"
+    )
+
+
+async def test_the_shipped_configuration_is_good() -> None:
+    env = environment(ANTHROPIC_API_KEY="sk-ant-x")
+    status, out, err = await ran("check", cwd=ROOT, env=env)
+    assert (status, err) == (0, "")
+    assert out.startswith("config.yaml: good: ")
+
+
+async def test_a_new_key_opens_the_gateway_that_has_its_entry(tmp_path: Path) -> None:
+    status, out, err = await ran("keys", "new", "laptop")
+    assert (status, err) == (0, "")
+    key, entry = out.splitlines()[0], out.splitlines()[-1]
+    assert key.startswith("ar-")
+    assert key not in entry
+    config = write_config(tmp_path)
+    lines = config.read_text("utf-8").splitlines()
+    kept = [line for line in lines if not line.startswith("keys")]
+    config.write_text("\n".join([*kept, "keys:", entry, ""]), "utf-8")
+    async with started("serve", "--config", config) as command, aiohttp.ClientSession() as session:
+        port = await command.says(b"listening on http://127.0.0.1:")
+        headers = {"x-api-key": key, "anthropic-version": "2023-06-01"}
+        url = f"http://127.0.0.1:{port}/v1/models"
+        assert await status_of(session, url, **headers) == 200
+
+
+def test_two_new_keys_differ(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["keys", "new", "a"]) == main(["keys", "new", "a"]) == 0
+    keys = [line for line in capsys.readouterr().out.splitlines() if line.startswith("ar-")]
+    assert len(set(keys)) == 2
+
+
+def test_a_bad_name_for_a_key_is_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["keys", "new", "no\nline"]) == 2
+    assert capsys.readouterr().err.startswith("anyrouter: NAME: ")
+
+
+@pytest.fixture
+def fake_claude(tmp_path: Path) -> dict[str, str]:
+    """Return an environment whose `claude` prints its arguments and environment, and exits 7."""
+    program = tmp_path / "claude"
+    program.write_text(FAKE_CLAUDE, "utf-8")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    return environment(PATH=path, ANYROUTER_KEY="ar-claude", HOME=str(tmp_path), **CLASHING)
+
+
+PASSED = {
+    "nothing": ([], []),
+    "a prompt": (["-p", "say hi"], ["--", "-p", "say hi"]),
+    "a separator of theirs": (["-c", "--", "y"], ["--", "-c", "--", "y"]),
+    "ours first": (["--key", "k", "-p", "x"], ["--key", "k", "--", "-p", "x"]),
+    "ours, joined": (["--url=u", "--resume"], ["--url=u", "--", "--resume"]),
+    "ours without a value": (["--url"], ["--url"]),
+    "a separator": (["--url", "u", "--", "--url"], ["--url", "u", "--", "--url"]),
+    "help": (["--help"], ["--help"]),
+    "words": (["mcp", "list"], ["--", "mcp", "list"]),
+}
+
+
+@pytest.mark.parametrize(("given", "separate"), PASSED.values(), ids=PASSED)
+def test_claudes_arguments_are_told_from_ours(given: list[str], separate: list[str]) -> None:
+    assert separated(["claude", *given]) == ["claude", *separate]
+    assert separated(["doctor", *given]) == ["doctor", *given]
+
+
+async def test_claude_gets_its_arguments_and_no_variable_that_clashes(
+    fake_claude: dict[str, str],
+) -> None:
+    given = ("--url", URL, "--key=ar-flag", "-p", "say hi", "--", "--url", "theirs")
+    status, out, err = await ran("claude", *given, env=fake_claude)
+    assert (status, err) == (7, "")
+    arguments, got = json.loads(out)
+    assert arguments == ["-p", "say hi", "--", "--url", "theirs"]
+    assert got["ANTHROPIC_BASE_URL"] == URL
+    assert got["ANTHROPIC_AUTH_TOKEN"] == "ar-flag"
+    left = set(CLASHING) - {"ANTHROPIC_BASE_URL", "ANTHROPIC_AUTH_TOKEN"}
+    assert not left & set(got)
+    assert got["HOME"] == fake_claude["HOME"]
+
+
+async def test_claude_takes_url_and_key_from_the_environment(fake_claude: dict[str, str]) -> None:
+    status, out, _ = await ran("claude", env={**fake_claude, "ANYROUTER_URL": URL})
+    arguments, got = json.loads(out)
+    assert (status, arguments) == (7, [])
+    assert got["ANTHROPIC_BASE_URL"] == URL
+    assert got["ANTHROPIC_AUTH_TOKEN"] == "ar-claude"
+
+
+async def test_a_missing_claude_is_one_line_and_exit_1(tmp_path: Path) -> None:
+    env = environment(PATH=str(tmp_path), ANYROUTER_KEY="ar-x")
+    status, out, err = await ran("claude", "-p", "x", env=env)
+    assert (status, out) == (1, "")
+    assert err.startswith("anyrouter: claude is not installed")
+    assert err.count("\n") == 1
+
+
+async def test_claude_without_a_key_is_wrong_use(fake_claude: dict[str, str]) -> None:
+    env = {name: value for name, value in fake_claude.items() if name != "ANYROUTER_KEY"}
+    status, _, err = await ran("claude", "-p", "x", env=env)
+    assert status == 2
+    assert err.startswith("anyrouter: --key: ")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["nonsense"],
+        ["serve", "--port", "65536"],
+        ["serve", "--port", "x"],
+        ["serve", "--nonsense"],
+        ["keys"],
+        ["sandbox", "--events", "many"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_use_is_exit_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+    assert ended.value.code == 2
+    assert "usage: anyrouter" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "argv", [["--help"], *([name, "--help"] for name in ("serve", "demo", "claude", "doctor"))]
+)
+def test_help_is_exit_0(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+    assert ended.value.code == 0
+    assert "usage: anyrouter" in capsys.readouterr().out

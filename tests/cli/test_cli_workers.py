@@ -1,0 +1,98 @@
+"""`anyrouter serve --workers N`: several processes on one port."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import aiohttp
+
+from tests.support.commands import Command, started, status_of, write_config
+
+LISTENING = b"listening on http://127.0.0.1:"
+
+
+def children(command: Command) -> set[int]:
+    """Give the workers' process ids."""
+    pid = command.process.pid
+    return {int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+def listens(pid: int, port: int) -> bool:
+    """Tell whether a process listens on a port."""
+    inodes = {
+        fields[9]
+        for fields in map(str.split, Path("/proc/net/tcp").read_text().splitlines()[1:])
+        if fields[3] == "0A" and int(fields[1].split(":")[1], 16) == port
+    }
+    try:
+        links = [str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()]
+    except OSError:
+        return False
+    return any(link == f"socket:[{inode}]" for link in links for inode in inodes)
+
+
+async def a_child(command: Command) -> None:
+    """Wait until a worker is forked; it does not listen yet."""
+    async with asyncio.timeout(10):
+        while True:
+            if children(command):
+                return
+            await asyncio.sleep(0.002)  # another process: there is no event to wait for
+
+
+def exists(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+async def all_listen(command: Command, port: int, count: int) -> set[int]:
+    """Wait until so many workers listen; give their process ids."""
+    async with asyncio.timeout(10):
+        while True:
+            serving = {pid for pid in children(command) if listens(pid, port)}
+            if len(serving) == count:
+                return serving
+            await asyncio.sleep(0.02)
+
+
+async def answers(port: int, times: int) -> list[int | None]:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+        url = f"http://127.0.0.1:{port}/healthz"
+        return [await status_of(session, url) for _ in range(times)]
+
+
+async def test_workers_share_the_port_and_one_that_dies_is_replaced(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    async with started("serve", "--config", config, "--workers", "2") as command:
+        port = int(await command.says(LISTENING))
+        before = {pid for pid in children(command) if listens(pid, port)}
+        assert len(before) == 2
+        assert await answers(port, 20) == [200] * 20
+        killed = min(before)
+        os.kill(killed, signal.SIGKILL)
+        await command.says(b"worker %d ended with status -9" % killed)
+        after = await all_listen(command, port, 2)
+        assert len(before & after) == 1
+        assert killed not in after
+        assert await answers(port, 20) == [200] * 20
+        command.tell()
+        assert await command.ended() == 0
+        assert not any(exists(pid) for pid in after)
+    assert command.err.count(b"starting another") == 1
+
+
+async def test_a_stop_during_the_start_is_clean(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    async with started("serve", "--config", config, "--workers", "2") as command:
+        await a_child(command)
+        command.tell_group(signal.SIGINT)
+        assert await command.ended() == 0
+    assert b"Traceback" not in command.err
+    assert b"starting another" not in command.err
+
+
+async def test_fewer_than_one_worker_is_wrong_use(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    async with started("serve", "--config", config, "--workers", "0") as command:
+        assert await command.ended() == 2
+    assert command.err == b"anyrouter: --workers: must be at least 1\n"

@@ -1,0 +1,204 @@
+"""The error table of the contract, row by row, under both mounts."""
+
+import pytest
+from aiohttp import hdrs
+
+from tests.support.gateways import BODY, HEADERS, Running, config_for, running
+from tests.support.raw import Exchange, RawUpstream, answer, raw_upstream
+from tests.support.refusals import refusal
+
+MOUNTS = ("/api", "")
+MESSAGES = "/v1/messages"
+
+
+def url(gateway: Running, mount: str, path: str) -> str:
+    return f"http://{gateway.host}:{gateway.port}{mount}{path}"
+
+
+def asking(model: str) -> bytes:
+    return BODY.replace(b"anthropic/claude-sonnet-4.6", model.encode())
+
+
+CONTENT_TYPES = {
+    "application/json": 200,
+    "application/json; charset=utf-8": 200,
+    "APPLICATION/JSON": 200,
+    "application/json;charset=utf-16": 200,  # JSON is UTF-8 whatever is said of it
+    "text/plain": 415,
+    "application/x-www-form-urlencoded": 415,
+    "application/jsonx": 415,
+    "multipart/form-data; boundary=x": 415,
+    "": 415,
+    "nonsense": 415,
+}
+
+
+@pytest.mark.parametrize("mount", MOUNTS)
+@pytest.mark.parametrize(("content_type", "status"), CONTENT_TYPES.items(), ids=str)
+async def test_a_body_must_be_json_by_its_content_type(
+    gateway: Running, mount: str, content_type: str, status: int
+) -> None:
+    headers = {**HEADERS, "content-type": content_type}
+    async with gateway.session.post(
+        url(gateway, mount, MESSAGES), data=BODY, headers=headers
+    ) as response:
+        if status == 415:
+            await refusal(response, 415, "invalid_request_error")
+        assert response.status == status
+
+
+async def test_a_missing_content_type_is_415(gateway: Running) -> None:
+    headers = {name: value for name, value in HEADERS.items() if name != "content-type"}
+    async with gateway.session.post(
+        gateway.url + MESSAGES,
+        data=BODY,
+        headers=headers,
+        skip_auto_headers=[hdrs.CONTENT_TYPE],
+    ) as response:
+        error = await refusal(response, 415, "invalid_request_error")
+    assert error["message"].startswith("content-type: ")
+
+
+BAD_BODIES = {
+    "empty": (b"", "body: "),
+    "not JSON": (b"model=x", "body: not valid JSON"),
+    "truncated": (BODY[:-5], "body: "),
+    "more after it": (BODY + b"{}", "body: "),
+    "not UTF-8": (BODY.replace(b"say hi", b"say \xff"), "body: not UTF-8"),
+    "NUL in a string": (BODY.replace(b"say hi", b"say \x00"), "body: "),
+    "NUL before it": (b"\x00" + BODY, "body: "),
+    "a byte order mark": (b"\xef\xbb\xbf" + BODY, "body: "),
+    "UTF-16": (BODY.decode().encode("utf-16"), "body: "),
+    "lone surrogate": (BODY.replace(b"say hi", rb"\ud800"), "body: "),
+    "a list": (b"[]", "body: "),
+    "null": (b"null", "body: "),
+    "arrays nested 100,000 deep": (b"[" * 100_000, "body: "),
+    "objects nested 100,000 deep": (b'{"a":' * 100_000, "body: "),
+    "metadata nested 100,000 deep": (
+        BODY[:-1] + b',"metadata":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        "body: nested too deep",
+    ),
+    "NaN": (BODY.replace(b"64", b"NaN"), "body: "),
+    "a huge exponent": (BODY.replace(b"64", b"1e999999"), "body: "),
+    "a number of 100,000 digits": (BODY.replace(b"64", b"9" * 100_000), ""),
+    "a fraction": (BODY.replace(b"64", b"1.5"), "max_tokens: "),
+    "a negative number": (BODY.replace(b"64", b"-1"), "max_tokens: "),
+    "a boolean number": (BODY.replace(b"64", b"true"), "max_tokens: "),
+    "no model": (b'{"max_tokens":1,"messages":[]}', ""),
+    "model of another type": (BODY.replace(b'"anthropic/claude-sonnet-4.6"', b"7"), "model: "),
+    "no max_tokens": (BODY.replace(b'"max_tokens": 64,', b""), "max_tokens: "),
+    "no messages": (b'{"model":"claude-x","max_tokens":1}', "messages: "),
+    "role of another type": (BODY.replace(b'"user"', b"1"), "messages.0.role: "),
+    "no content": (BODY.replace(b', "content": "say hi"', b""), "messages.0.content: "),
+    "stream of another type": (BODY[:-1] + b',"stream":"yes"}', "stream: "),
+    "temperature out of range": (BODY[:-1] + b',"temperature":1.5}', "temperature: "),
+}
+
+
+@pytest.mark.parametrize("mount", MOUNTS)
+@pytest.mark.parametrize(("body", "begins"), BAD_BODIES.values(), ids=BAD_BODIES)
+async def test_a_bad_body_is_400_naming_the_place_and_the_server_still_serves(
+    gateway: Running, upstream: RawUpstream, mount: str, body: bytes, begins: str
+) -> None:
+    async with gateway.session.post(
+        url(gateway, mount, MESSAGES), data=body, headers=HEADERS
+    ) as response:
+        error = await refusal(response, 400, "invalid_request_error")
+    assert error["message"].startswith(begins)
+    assert len(error["message"]) < 500
+    assert not upstream.requests
+    async with gateway.post() as response:
+        assert response.status == 200
+
+
+@pytest.mark.parametrize("mount", MOUNTS)
+async def test_another_vendors_model_is_404_and_sent_to_chat_completions(
+    gateway: Running, upstream: RawUpstream, mount: str
+) -> None:
+    async with gateway.session.post(
+        url(gateway, mount, MESSAGES), data=asking("openai/gpt-5"), headers=HEADERS
+    ) as response:
+        error = await refusal(response, 404, "not_found_error")
+    assert "/v1/chat/completions" in error["message"]
+    assert not upstream.requests
+
+
+@pytest.mark.parametrize("path", [MESSAGES, "/v1/messages/count_tokens"])
+@pytest.mark.parametrize("mount", MOUNTS)
+async def test_an_unknown_model_is_404_naming_it(
+    upstream: RawUpstream, mount: str, path: str
+) -> None:
+    config = config_for(upstream.url)
+    config = config_for(upstream.url, models=config.models[:1])
+    async with (
+        running(config) as gateway,
+        gateway.session.post(
+            url(gateway, mount, path), data=asking("anthropic/claude-none-1"), headers=HEADERS
+        ) as response,
+    ):
+        error = await refusal(response, 404, "not_found_error")
+    assert error["message"] == "model: anthropic/claude-none-1"
+    assert not upstream.requests
+
+
+@pytest.mark.parametrize("mount", MOUNTS)
+async def test_an_upstream_that_is_not_there_is_502(unused_tcp_port: int, mount: str) -> None:
+    async with (
+        running(config_for(f"http://127.0.0.1:{unused_tcp_port}")) as gateway,
+        gateway.session.post(url(gateway, mount, MESSAGES), data=BODY, headers=HEADERS) as response,
+    ):
+        await refusal(response, 502, "api_error")
+    assert gateway.log[0]["cause"] == "upstream_unreachable"
+
+
+@pytest.mark.parametrize("mount", MOUNTS)
+async def test_the_upstreams_own_401_is_502_and_its_text_is_not_shown(
+    mount: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(answer(b'{"error":"invalid x-api-key sk-up"}', b"401 Unauthorized"))
+
+    async with (
+        raw_upstream(script) as upstream,
+        running(config_for(upstream.url)) as gateway,
+        gateway.session.post(url(gateway, mount, MESSAGES), data=BODY, headers=HEADERS) as response,
+    ):
+        error = await refusal(response, 502, "api_error")
+        assert response.headers["x-should-retry"] == "false"
+    assert "sk-up" not in error["message"]
+    assert "upstreams.first.auth" in caplog.text
+    assert gateway.log[0]["cause"] == "upstream_auth"
+
+
+NO_SUCH_PATH = ["/v1/complete", "/v1/messages/", "/v1/messages/batches", "/x", "/v1//messages"]
+
+
+@pytest.mark.parametrize("mount", MOUNTS)
+@pytest.mark.parametrize("path", NO_SUCH_PATH)
+@pytest.mark.parametrize("method", ["GET", "POST", "PROPFIND"])
+async def test_an_unknown_path_is_404_without_asking_for_a_key(
+    gateway: Running, mount: str, path: str, method: str
+) -> None:
+    async with gateway.session.request(method, url(gateway, mount, path)) as response:
+        await refusal(response, 404, "not_found_error")
+
+
+WRONG_METHODS = [
+    ("GET", "/v1/messages", {"POST"}),
+    ("PUT", "/v1/messages", {"POST"}),
+    ("OPTIONS", "/v1/messages", {"POST"}),
+    ("DELETE", "/v1/messages/count_tokens", {"POST"}),
+    ("POST", "/v1/models", {"GET", "HEAD"}),
+    ("DELETE", "/v1/models/x", {"GET", "HEAD"}),
+    ("POST", "/healthz", {"GET", "HEAD"}),
+]
+
+
+@pytest.mark.parametrize("mount", MOUNTS)
+@pytest.mark.parametrize(("method", "path", "allowed"), WRONG_METHODS)
+async def test_a_wrong_method_is_405_with_the_right_ones(
+    gateway: Running, mount: str, method: str, path: str, allowed: set[str]
+) -> None:
+    async with gateway.session.request(method, url(gateway, mount, path)) as response:
+        await refusal(response, 405, "invalid_request_error")
+        assert set(response.headers["allow"].split(", ")) == allowed

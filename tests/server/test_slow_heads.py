@@ -1,0 +1,147 @@
+"""A request's head must come whole and soon; a connection that waits for none is not in the way."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from proxy import Limits, Timeouts
+from tests.support.client import Client, connected, request
+from tests.support.gateways import Running, config_for, running
+from tests.support.raw import SSE_HEAD, STREAM, Exchange, RawUpstream, chunk, raw_upstream
+from tests.support.refusals import raw_refusal
+
+HEAD_S = 0.3
+
+
+@pytest.fixture
+async def gateway(upstream: RawUpstream) -> AsyncIterator[Running]:
+    """Return a gateway that wants heads quickly."""
+    async with running(
+        config_for(upstream.url, timeouts=Timeouts(request_head_s=HEAD_S))
+    ) as started:
+        yield started
+
+
+async def drip(client: Client, data: bytes) -> None:
+    """Send one byte at a time, for longer than the head may take."""
+    with contextlib.suppress(ConnectionError):
+        for position in range(len(data)):
+            await client.send(data[position : position + 1])
+            await asyncio.sleep(0.02)  # the pace of the client is the test
+
+
+@pytest.mark.parametrize("sent", [b"", b"P", request()[:60]], ids=["nothing", "a byte", "a part"])
+async def test_an_incomplete_head_is_closed(gateway: Running, sent: bytes) -> None:
+    async with connected(gateway.host, gateway.port) as client:
+        started = time.monotonic()
+        await client.send(sent)
+        assert await client.until_closed() == b""
+        assert HEAD_S * 0.9 < time.monotonic() - started < HEAD_S + 1
+
+
+async def test_a_head_that_drips_is_closed(gateway: Running, upstream: RawUpstream) -> None:
+    async with connected(gateway.host, gateway.port) as client:
+        dripping = asyncio.create_task(drip(client, request()))
+        started = time.monotonic()
+        assert await client.until_closed() == b""
+        assert time.monotonic() - started < HEAD_S + 1
+        await dripping
+    assert not upstream.requests
+
+
+async def test_a_second_head_that_drips_is_closed(gateway: Running, upstream: RawUpstream) -> None:
+    async with connected(gateway.host, gateway.port) as client:
+        await client.send(request())
+        assert (await client.answer()).status == 200
+        dripping = asyncio.create_task(drip(client, request()))
+        started = time.monotonic()
+        assert await client.until_closed() == b""
+        assert time.monotonic() - started < HEAD_S + 1
+        await dripping
+    assert len(upstream.requests) == 1
+
+
+async def test_a_connection_kept_alive_may_pause_between_requests(gateway: Running) -> None:
+    async with connected(gateway.host, gateway.port) as client:
+        for _ in range(2):
+            await client.send(request())
+            assert (await client.answer()).status == 200
+            await asyncio.sleep(HEAD_S * 2)  # nothing may happen in this time
+        await client.send(request())
+        assert (await client.answer()).status == 200
+
+
+async def test_an_answer_may_take_longer_than_a_head() -> None:
+    async def script(exchange: Exchange) -> None:
+        await asyncio.sleep(HEAD_S * 2)  # the answer's pace is the test
+        await exchange.send(SSE_HEAD + chunk(STREAM) + chunk(b""))
+
+    async with (
+        raw_upstream(script) as upstream,
+        running(config_for(upstream.url, timeouts=Timeouts(request_head_s=HEAD_S))) as gateway,
+        connected(gateway.host, gateway.port) as client,
+    ):
+        await client.send(request())
+        assert b"message_stop" in await client.until(b"0\r\n\r\n")
+
+
+async def test_one_connection_too_many_is_refused_and_the_others_go_on(
+    upstream: RawUpstream,
+) -> None:
+    config = config_for(upstream.url, limits=Limits(max_connections=2))
+    async with running(config) as gateway, contextlib.AsyncExitStack() as stack:
+        first, second = [
+            await stack.enter_async_context(connected(gateway.host, gateway.port)) for _ in range(2)
+        ]
+        for client in (first, second):
+            await client.send(request())
+            assert (await client.answer()).status == 200
+        started = time.monotonic()
+        for _ in range(5):
+            async with connected(gateway.host, gateway.port) as third:
+                await third.send(request())
+                raw_refusal(await third.answer(), 529, "overloaded_error")
+                assert await third.until_closed() == b""
+        assert time.monotonic() - started < 1
+        refused = [line for line in gateway.log if line.get("cause") == "too_many_connections"]
+        assert [line["status"] for line in refused] == [529] * 5
+        await second.send(request())
+        assert (await second.answer()).status == 200
+        first.leave()
+        status = 529
+        async with asyncio.timeout(5):
+            while status == 529:  # until the gateway has seen the first one leave
+                async with connected(gateway.host, gateway.port) as fourth:
+                    await fourth.send(request())
+                    status = (await fourth.answer()).status
+        assert status == 200
+    assert len(upstream.requests) == 4
+
+
+async def test_a_refused_client_that_says_nothing_is_closed(upstream: RawUpstream) -> None:
+    config = config_for(upstream.url, limits=Limits(max_connections=1))
+    async with (
+        running(config) as gateway,
+        connected(gateway.host, gateway.port) as first,
+        connected(gateway.host, gateway.port) as second,
+    ):
+        assert await second.until_closed() == b""
+        await first.send(request())
+        assert (await first.answer()).status == 200
+
+
+async def test_beyond_the_refusals_that_fit_a_connection_is_just_closed(
+    upstream: RawUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.connection._REFUSALS_AT_ONCE", 0)
+    config = config_for(upstream.url, limits=Limits(max_connections=1))
+    async with (
+        running(config) as gateway,
+        connected(gateway.host, gateway.port),
+        connected(gateway.host, gateway.port) as second,
+    ):
+        assert await second.until_closed() == b""
+    assert gateway.log == []
