@@ -74,7 +74,7 @@ class Exchange:
     def __init__(self, *, method: str, path: str, client: str | None) -> None:
         self._task = asyncio.current_task()
         self._reason: Exception | None = None
-        self.request_id = f"req_{random.getrandbits(96):024x}"  # noqa: S311 - must differ, not be secret
+        self.request_id = f"req_{random.getrandbits(96):024x}"
         self.started = self.since = self.pinged = time.monotonic()
         self.received_at = time.time()
         self.method = method

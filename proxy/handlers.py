@@ -6,7 +6,7 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from proxy import catalog, relay
+from proxy import catalog
 from proxy.errors import (
     REQUEST_ID,
     ModelForbidden,
@@ -16,6 +16,8 @@ from proxy.errors import (
 )
 from proxy.gateway import GATEWAY
 from proxy.middlewares import CALL, COUNT_TOKENS_PATH, EXCHANGE, KEY, MESSAGES_PATH, ROUTE, public
+from proxy.relay_stream import is_stream, relay_stream
+from proxy.relay_whole import relay_whole
 from proxy.request_body import no_continue
 from proxy.routing import permits
 
@@ -48,10 +50,8 @@ async def _relay(request: web.Request, path: str, echo_model: str | None) -> web
     try:
         _refuse_unfit(answer, route.upstream)
         exchange.request_id = answer.headers.get(REQUEST_ID, exchange.request_id)
-        if relay.is_stream(answer):
-            return await relay.relay_stream(request, exchange, answer, echo_model)
-        body = await relay.read_whole(exchange, answer)
-        return relay.whole_response(exchange, answer, body, echo_model)
+        relay = relay_stream if is_stream(answer) else relay_whole
+        return await relay(request, exchange, answer, echo_model)
     finally:
         # A no-op after the last byte; before it, the upstream learns at once that nobody listens.
         answer.close()
@@ -129,9 +129,9 @@ def add_routes(router: web.UrlDispatcher, base_path: str) -> None:
     """Add the endpoints below a path: `""`, or one that starts with a slash."""
     router.add_post(base_path + MESSAGES_PATH, relay_messages, expect_handler=no_continue)
     router.add_post(base_path + COUNT_TOKENS_PATH, relay_count_tokens, expect_handler=no_continue)
-    router.add_get(f"{base_path}/v1/models", list_models)
-    router.add_get(f"{base_path}/v1/models/{{model_id:.+}}", get_model)
-    router.add_get(f"{base_path}/", say_hello)
-    router.add_get(f"{base_path}/hello", say_hello)
-    router.add_get(f"{base_path}/healthz", report_health)
-    router.add_get(f"{base_path}/readyz", report_readiness)
+    router.add_get(f"{base_path}/v1/models", list_models, expect_handler=no_continue)
+    router.add_get(f"{base_path}/v1/models/{{model_id:.+}}", get_model, expect_handler=no_continue)
+    router.add_get(f"{base_path}/", say_hello, expect_handler=no_continue)
+    router.add_get(f"{base_path}/hello", say_hello, expect_handler=no_continue)
+    router.add_get(f"{base_path}/healthz", report_health, expect_handler=no_continue)
+    router.add_get(f"{base_path}/readyz", report_readiness, expect_handler=no_continue)

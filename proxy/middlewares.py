@@ -67,8 +67,8 @@ async def error_shape(request: web.Request, handler: Handler) -> web.StreamRespo
         return error_response(exchange, error)
     except web.HTTPException as error:
         return error_response(exchange, _shaped(request, error))
-    except (asyncio.CancelledError, ConnectionResetError):
-        exchange.cause = "client_closed"
+    except (asyncio.CancelledError, ConnectionError):
+        exchange.cause = exchange.cause or "client_closed"
         raise
     except Exception:  # noqa: BLE001 - the last resort: logged with its traceback, answered in the API's shape
         if exchange.stream and request.transport is not None:
@@ -78,7 +78,7 @@ async def error_shape(request: web.Request, handler: Handler) -> web.StreamRespo
     else:
         if exchange.status is None:
             exchange.answered(response.status)
-        if isinstance(response, web.Response):
+        if not response.prepared and isinstance(response, web.Response):
             exchange.bytes_out = response.content_length or 0
             response.headers.setdefault(errors.REQUEST_ID, exchange.request_id)
         return response

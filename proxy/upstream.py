@@ -9,6 +9,7 @@ import asyncio
 import errno
 import functools
 import logging
+import re
 import ssl
 from collections.abc import Mapping
 from types import TracebackType
@@ -20,7 +21,7 @@ from yarl import URL
 
 from proxy import headers
 from proxy.config import Config, Timeouts, Upstream
-from proxy.errors import ProxyError, UpstreamFailed, UpstreamTimeout
+from proxy.errors import REQUEST_ID, ProxyError, UpstreamFailed, UpstreamTimeout
 from proxy.exchange import Exchange, Wait
 from proxy.upstream_http import (
     StaleConnectionError,
@@ -33,6 +34,10 @@ _log = logging.getLogger(__name__)
 
 _READ_BUFFER_BYTES = 1 << 16
 _CACHED_URLS = 1024
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+# What reading an answer can raise.
+READ_ERRORS = (aiohttp.ClientError, OSError)
 
 
 class UpstreamPool:
@@ -130,9 +135,24 @@ def failure(error: Exception, upstream: str) -> ProxyError:
 
 
 def _reason(error: Exception) -> str:
+    """Name an error without its text, in which aiohttp quotes URLs and bytes of the upstream."""
     if isinstance(error, OSError) and error.errno is not None:
-        return f"{errno.errorcode.get(error.errno, error.errno)} {error.strerror or error}"
-    return f"{type(error).__name__}: {error}"
+        return errno.errorcode.get(error.errno, str(error.errno))
+    causes = (type(each).__name__ for each in (error, error.__cause__) if each is not None)
+    return " from ".join(causes)
+
+
+def response_headers(exchange: Exchange, answer: aiohttp.ClientResponse) -> CIMultiDict[str]:
+    """Build the headers of the client's response.
+
+    Raises:
+        UpstreamFailed: aiohttp reads such headers, and refuses to write them when it is too late for an answer.
+    """
+    crossing = headers.inbound(answer.headers)
+    if _CONTROL.search("".join((answer.reason or "", *crossing.keys(), *crossing.values()))):
+        raise UpstreamFailed("the upstream's headers are not HTTP", "upstream_garbage")
+    crossing.setdefault(REQUEST_ID, exchange.request_id)
+    return crossing
 
 
 def _own_headers(upstream: Upstream) -> tuple[tuple[istr, str], ...]:

@@ -1,7 +1,7 @@
 """How a request travels on an upstream connection: aiohttp's client, with three of its classes replaced.
 
-The replaced parts rest on aiohttp's internals; tests/unit/test_aiohttp_facts.py names each and fails when aiohttp changes
-it. `UpstreamRequest` is a fast path: aiohttp's own builds a request in twenty steps, for cookies, proxies, forms, and
+The replaced parts rest on aiohttp's internals; tests/unit/test_aiohttp_facts.py names them
+and fails when aiohttp changes them. `UpstreamRequest` is a fast path: aiohttp's own builds a request in twenty steps, for cookies, proxies, forms, and
 sends its body from a task. Measured on CPython 3.11: 240 of 650 calls a request less, 15 % of the gateway's CPU.
 """
 
@@ -124,7 +124,7 @@ class UpstreamRequest(aiohttp.ClientRequest):
             if protocol.requests > 1:
                 raise StaleConnectionError from error
             raise
-        self.response = self.response_class(
+        return self.response_class(
             self.method,
             self.url,
             writer=None,
@@ -136,7 +136,6 @@ class UpstreamRequest(aiohttp.ClientRequest):
             session=self._session,
             stream_writer=writer,
         )
-        return self.response
 
 
 class UpstreamResponse(aiohttp.ClientResponse):

@@ -1,7 +1,6 @@
 """`anyrouter demo`: gateway and sandbox upstream in one process, ready to try."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 import uvloop
@@ -53,7 +52,7 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
     log_to_stderr(demo_config(0, "http://127.0.0.1:1", "ar-"))
-    sink = BufferedSink(sys.stdout.buffer)
+    sink = BufferedSink(options.stdout())
     try:
         uvloop.run(_demo(args.port, sink))
     finally:

@@ -3,7 +3,8 @@
 import argparse
 import dataclasses
 import os
-from typing import Any
+import sys
+from typing import Any, BinaryIO
 
 from proxy.config import Config
 from proxy.config_file import ConfigError
@@ -24,6 +25,11 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", default="config.yaml", metavar="FILE", help="default: %(default)s"
     )
+
+
+def stdout() -> BinaryIO:
+    """Open standard output for bytes, buffered even where Python's own is not (`PYTHONUNBUFFERED`)."""
+    return open(sys.stdout.fileno(), "wb", closefd=False)  # noqa: SIM115 - open as long as the process
 
 
 def with_listen(config: Config, **changes: Any) -> Config:

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import logging
+import resource
 import sys
 from collections.abc import Callable, Sequence
 
@@ -18,6 +19,8 @@ from proxy.server import serve
 from proxy.workers import supervise
 
 _log = logging.getLogger("anyrouter")
+
+_OTHER_FILES = 64
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
@@ -41,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
         load_config(args.config), host=args.host, port=args.port, workers=args.workers
     )
     log_to_stderr(config)
+    allow_connections(config.limits.max_connections)
     config = with_some_key(config)
     if config.listen.workers > 1:
         return supervise(config, serve_worker, announce)
@@ -61,7 +65,7 @@ def serve_one(
 ) -> None:
     """Serve in this process, access lines on stdout."""
     wanted = logging.getLogger("anyrouter").isEnabledFor(logging.INFO)
-    sink = BufferedSink(sys.stdout.buffer) if wanted else None
+    sink = BufferedSink(options.stdout()) if wanted else None
     try:
         uvloop.run(serve(create_app(config, access_log=sink), config, ready, is_worker=is_worker))
     finally:
@@ -84,6 +88,22 @@ def log_to_stderr(config: Config) -> None:
         stream=sys.stderr,
     )
     logging.getLogger("anyrouter").setLevel(config.log.level.upper())
+
+
+def allow_connections(count: int) -> None:
+    """Raise the limit of open files to what so many connections need, each with one upstream."""
+    wanted = 2 * count + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= wanted or soft == resource.RLIM_INFINITY:
+        return
+    granted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
+    if granted < wanted:
+        _log.warning(
+            "%d open files are allowed, limits.max_connections needs %d: raise the hard limit",
+            granted,
+            wanted,
+        )
 
 
 def with_some_key(config: Config) -> Config:

@@ -153,9 +153,6 @@ async def test_no_canary_is_written(tmp_path: Path, more: str) -> None:
     assert "Traceback" not in command.text
 
 
-@pytest.mark.xfail(
-    strict=True, reason="proxy/upstream.py: _reason logs aiohttp's text, with URL and raw bytes"
-)
 @pytest.mark.parametrize("data", GARBAGE.values(), ids=GARBAGE)
 async def test_no_canary_of_an_upstreams_garbage_is_written(tmp_path: Path, data: bytes) -> None:
     env = environment(CLIENT_KEY=CLIENT_KEY, UPSTREAM_KEY=UPSTREAM_KEY)

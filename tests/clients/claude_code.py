@@ -202,7 +202,8 @@ def _refusals(claude: _Claude) -> _Findings:
 
 def _broken(claude: _Claude) -> _Findings:
     for what, knobs, reason in (
-        ("a stream without its end", "no_stop", "before the message was complete"),
+        # With its stop reason an answer is whole to Claude Code, so each of these breaks before that.
+        ("an overload inside a stream", "overloaded_at=5", "Overloaded"),
         ("a stream that is cut inside an event", "cut=900", ""),
         ("a stream that is cut before its first event", "cut=0", ""),
         ("a stream that stalls for good", "stall=4", ""),

@@ -53,7 +53,8 @@ def npm_package(package: str) -> Callable[[Path], str]:
         # Its own package.json, or npm would look for one further up.
         (place / "package.json").write_text('{"private": true}')
         quiet = ["--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
-        _run(["npm", "install", "--ignore-scripts", *quiet, package], place)
+        # The tag by name: without it npm takes an older release where this Node is too old for the newest.
+        _run(["npm", "install", "--ignore-scripts", *quiet, f"{package}@latest"], place)
         described = json.loads((place / "node_modules" / package / "package.json").read_text())
         return str(described["version"])
 

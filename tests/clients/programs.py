@@ -13,6 +13,7 @@ from pathlib import Path
 
 _live: set[subprocess.Popen[bytes]] = set()
 _guard = threading.Lock()
+_over = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def stop(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:
 
 
 def kill_all() -> None:
-    """End everything that still runs, so that nobody waits for it."""
+    """End everything that runs, and whatever is started from now on, so that nobody waits for it."""
+    _over.set()
     with _guard:
         for process in _live:
             _kill(process)
@@ -106,6 +108,8 @@ def missing(*names: str) -> list[str]:
 def _tracked(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
     with _guard:
         _live.add(process)
+        if _over.is_set():
+            _kill(process)
     try:
         yield process
     finally:

@@ -1,108 +1,29 @@
-"""Copy an upstream's answer to the client: whole when it is JSON, chunk by chunk when it is a stream.
+"""Relay a stream to the client, chunk by chunk as it comes.
 
-The one rule: nothing truncated looks complete. Before the answer's first byte a failure is an error response.
-After it, it is an `error` event where one may stand, and otherwise an aborted connection.
+The one rule: nothing truncated looks complete. A stream that breaks ends with an `error` event where one may stand,
+and otherwise with an aborted connection.
 """
 
 import asyncio
-import re
 import socket
 import struct
 
 import aiohttp
-import msgspec
 from aiohttp import web
-from multidict import CIMultiDict
 
-from proxy import headers, json_members, sse
-from proxy.errors import REQUEST_ID, ClientStalled, ProxyError, UpstreamFailed
+from proxy import headers, sse
+from proxy.errors import ClientStalled, ProxyError, UpstreamFailed
 from proxy.exchange import Exchange, PingDueError, Wait
-from proxy.upstream import failure
-
-MAX_WHOLE_BYTES = 64 << 20
+from proxy.upstream import READ_ERRORS, failure, response_headers
 
 _EVENT_STREAM = "text/event-stream"
-_JSON = "application/json"
 _LINGER_S = 10.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_READ_ERRORS = (aiohttp.ClientError, OSError)
 
 
 def is_stream(answer: aiohttp.ClientResponse) -> bool:
     """Tell whether an answer is to be copied chunk by chunk."""
     return answer.content_type == _EVENT_STREAM
-
-
-async def read_whole(exchange: Exchange, answer: aiohttp.ClientResponse) -> bytes:
-    """Read an answer to its end.
-
-    Raises:
-        UpstreamFailed: it broke off, or is over `MAX_WHOLE_BYTES`.
-        UpstreamTimeout: it fell silent.
-    """
-    content = answer.content
-    parts: list[bytes] = []
-    size = 0
-    try:
-        while not content.at_eof():
-            exchange.waits_for(Wait.RESPONSE_BODY)
-            part = await content.readany()
-            size += len(part)
-            if size > MAX_WHOLE_BYTES:
-                raise UpstreamFailed("the upstream's answer is too large", "upstream_too_large")
-            parts.append(part)
-    except asyncio.CancelledError:
-        raise exchange.interruption() from None
-    except _READ_ERRORS as error:
-        raise failure(error, exchange.upstream or "") from error
-    finally:
-        exchange.wait = Wait.NOTHING
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def whole_response(
-    exchange: Exchange, answer: aiohttp.ClientResponse, body: bytes, echo_model: str | None
-) -> web.Response:
-    """Build the client's response from an upstream's whole answer, its bytes untouched but for the echoed model.
-
-    Raises:
-        UpstreamFailed: a success that says it is JSON and is not.
-    """
-    encoded = headers.CONTENT_ENCODING in answer.headers
-    if answer.status == web.HTTPOk.status_code and answer.content_type == _JSON and not encoded:
-        body = _observed(exchange, body, echo_model)
-    crossing = _headers(exchange, answer)
-    if answer.status >= web.HTTPBadRequest.status_code:
-        exchange.cause = "upstream_error"
-    exchange.bytes_out = len(body)
-    exchange.answered(answer.status)
-    return web.Response(
-        status=answer.status,
-        reason=answer.reason,
-        headers=crossing,
-        body=body,
-    )
-
-
-def _headers(exchange: Exchange, answer: aiohttp.ClientResponse) -> CIMultiDict[str]:
-    crossing = headers.inbound(answer.headers)
-    # aiohttp reads such headers and refuses to write them, when it is too late for an answer.
-    if _CONTROL.search("".join((answer.reason or "", *crossing.keys(), *crossing.values()))):
-        raise UpstreamFailed("the upstream's headers are not HTTP", "upstream_garbage")
-    crossing.setdefault(REQUEST_ID, exchange.request_id)
-    return crossing
-
-
-def _observed(exchange: Exchange, body: bytes, echo_model: str | None) -> bytes:
-    try:
-        members = json_members.read(body)
-        exchange.usage = msgspec.json.decode(members.get("usage", b"null"))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UpstreamFailed("the upstream's answer is not JSON", "upstream_garbage") from error
-    if echo_model is None or "model" not in members:
-        return body
-    return json_members.replace(body, members, "model", msgspec.json.encode(echo_model))
 
 
 async def relay_stream(
@@ -116,7 +37,7 @@ async def relay_stream(
     A cancellation, which is the client leaving, ends it at once; the caller closes `answer`.
     """
     response = web.StreamResponse(
-        status=answer.status, reason=answer.reason, headers=_headers(exchange, answer)
+        status=answer.status, reason=answer.reason, headers=response_headers(exchange, answer)
     )
     # What is compressed cannot be watched: such a stream passes as it is, and only its framing shows its end.
     tap = None if headers.CONTENT_ENCODING in answer.headers else sse.StreamTap(echo_model)
@@ -126,7 +47,7 @@ async def relay_stream(
     await response.prepare(request)
     try:
         await _copy(exchange, answer.content, response, tap)
-        if tap is None or tap.finished:
+        if tap.finished if tap is not None else _framed(answer):
             if tap is not None and tap.failed:
                 exchange.cause = "upstream_error"
             exchange.waits_for(Wait.CLIENT)
@@ -140,13 +61,18 @@ async def relay_stream(
     except ConnectionError as lost:
         # The client's connection, found closed while writing; the upstream's failures are other exceptions.
         raise ConnectionResetError from lost
-    except (*_READ_ERRORS, ProxyError) as raised:
+    except (*READ_ERRORS, ProxyError) as raised:
         error = raised
     finally:
         exchange.wait = Wait.NOTHING
         exchange.may_ping = False
     await _end_broken(request, exchange, response, tap, failure(error, exchange.upstream or ""))
     return response
+
+
+def _framed(answer: aiohttp.ClientResponse) -> bool:
+    """Tell whether the end of an answer can be told from a cut."""
+    return "Content-Length" in answer.headers or "Transfer-Encoding" in answer.headers
 
 
 async def _copy(
