@@ -1,8 +1,8 @@
 """How a request travels on an upstream connection: aiohttp's client, with three of its classes replaced.
 
-The replaced parts rest on aiohttp's internals; tests/unit/test_aiohttp_facts.py names them
-and fails when aiohttp changes them. `UpstreamRequest` is a fast path: aiohttp's own builds a request in twenty steps, for cookies, proxies, forms, and
-sends its body from a task. Measured on CPython 3.11: 240 of 650 calls a request less, 15 % of the gateway's CPU.
+The replaced parts rest on aiohttp's internals; tests/unit/test_aiohttp_facts.py names them and fails when aiohttp
+changes them. `UpstreamRequest` is a fast path: aiohttp's own builds a request in twenty steps, for cookies, proxies and
+forms, and sends its body from a task. Measured on CPython 3.11: 85 of 650 calls a request less.
 """
 
 import asyncio

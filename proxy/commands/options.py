@@ -29,7 +29,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 def stdout() -> BinaryIO:
     """Open standard output for bytes, buffered even where Python's own is not (`PYTHONUNBUFFERED`)."""
-    return open(sys.stdout.fileno(), "wb", closefd=False)  # noqa: SIM115 - open as long as the process
+    return open(sys.stdout.fileno(), "wb", closefd=False)
 
 
 def with_listen(config: Config, **changes: Any) -> Config:
