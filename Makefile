@@ -41,7 +41,7 @@ test: check
 	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=95
 
 test-clients: $(VENV)/.run
-	$(BIN)/python tests/clients/run.py
+	$(BIN)/python -m tests.clients.run
 
 test-stack:
 	tests/stack/run.sh

@@ -60,6 +60,11 @@ class Connection(web.RequestHandler):
             self._head_since = self._loop.time()
         self._break_body()
 
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
+        """Resume, when paused: aiohttp calls this after every chunk that is read, and would parse no bytes anew."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def request_began(self, body: StreamReader) -> None:
         """Note that a head is complete."""
         self._busy = True

@@ -75,8 +75,9 @@ class Unauthenticated(ProxyError):
 
     def __init__(self) -> None:
         super().__init__(
-            "invalid gateway key: send a key of this gateway, which starts with ar-, as `x-api-key: ar-…` "
-            "or `authorization: Bearer ar-…`; a model vendor's own key or login does not work here"
+            # Claude Code replaces every message that holds the name of the API key's header by one of its own.
+            "invalid gateway key: send a key of this gateway, which starts with ar-, as the API key or as "
+            "`authorization: Bearer ar-…`; a model vendor's own key or login does not work here"
         )
 
 

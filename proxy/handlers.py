@@ -131,6 +131,7 @@ def add_routes(router: web.UrlDispatcher, base_path: str) -> None:
     router.add_post(base_path + COUNT_TOKENS_PATH, relay_count_tokens, expect_handler=no_continue)
     router.add_get(f"{base_path}/v1/models", list_models, expect_handler=no_continue)
     router.add_get(f"{base_path}/v1/models/{{model_id:.+}}", get_model, expect_handler=no_continue)
+    router.add_get(base_path, say_hello, expect_handler=no_continue)
     router.add_get(f"{base_path}/", say_hello, expect_handler=no_continue)
     router.add_get(f"{base_path}/hello", say_hello, expect_handler=no_continue)
     router.add_get(f"{base_path}/healthz", report_health, expect_handler=no_continue)

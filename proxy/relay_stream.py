@@ -13,7 +13,8 @@ from aiohttp import web
 
 from proxy import headers, sse
 from proxy.errors import ClientStalled, ProxyError, UpstreamFailed
-from proxy.exchange import Exchange, PingDueError, Wait
+from proxy.exchange import Exchange, Wait
+from proxy.pump import Pump
 from proxy.upstream import READ_ERRORS, failure, response_headers
 
 _EVENT_STREAM = "text/event-stream"
@@ -46,7 +47,7 @@ async def relay_stream(
     exchange.answered(answer.status)
     await response.prepare(request)
     try:
-        await _copy(exchange, answer.content, response, tap)
+        await Pump(request, exchange, answer, response, tap).run()
         if tap.finished if tap is not None else _framed(answer):
             if tap is not None and tap.failed:
                 exchange.cause = "upstream_error"
@@ -73,37 +74,6 @@ async def relay_stream(
 def _framed(answer: aiohttp.ClientResponse) -> bool:
     """Tell whether the end of an answer can be told from a cut."""
     return "Content-Length" in answer.headers or "Transfer-Encoding" in answer.headers
-
-
-async def _copy(
-    exchange: Exchange,
-    content: aiohttp.StreamReader,
-    response: web.StreamResponse,
-    tap: sse.StreamTap | None,
-) -> None:
-    """The hot loop: a chunk in, the same chunk out."""
-    while True:
-        exchange.may_ping = tap is not None and tap.at_boundary and not tap.finished
-        exchange.waits_for(Wait.RESPONSE_BODY)
-        try:
-            chunk = await content.readany()
-        except asyncio.CancelledError:
-            reason = exchange.interruption()
-            if not isinstance(reason, PingDueError):
-                raise reason from None
-            out = sse.PING
-        else:
-            if not chunk:
-                break
-            out = chunk if tap is None else tap.feed(chunk)
-        if out:
-            exchange.bytes_out += len(out)
-            exchange.waits_for(Wait.CLIENT)
-            await response.write(out)
-    if tap is not None and (rest := tap.rest()):
-        exchange.bytes_out += len(rest)
-        exchange.waits_for(Wait.CLIENT)
-        await response.write(rest)
 
 
 async def _end_broken(

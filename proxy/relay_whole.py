@@ -30,7 +30,6 @@ async def relay_whole(
     Raises:
         UpstreamFailed: it broke off, is over `MAX_BYTES`, or is a success that says it is JSON and is not.
         UpstreamTimeout: it fell silent.
-        ConnectionResetError: the client left.
     """
     body = await _read(exchange, answer)
     response = _response(exchange, answer, body, echo_model)
@@ -43,7 +42,6 @@ async def relay_whole(
         exchange.fail(failure(exchange.interruption(), exchange.upstream or ""))
         if request.transport is not None:
             request.transport.abort()
-        raise ConnectionResetError from None
     finally:
         exchange.wait = Wait.NOTHING
     return response

@@ -7,6 +7,7 @@ forms, and sends its body from a task. Measured on CPython 3.11: 85 of 650 calls
 
 import asyncio
 import functools
+from collections.abc import Callable
 from typing import Any, Self
 
 import aiohttp
@@ -23,13 +24,17 @@ class StaleConnectionError(Exception):
 
 
 class UpstreamConnection(ResponseHandler):
-    """A connection that knows whether it was used before, whether the upstream has spoken since, and was asked to."""
+    """A connection that knows whether it was used before, whether the upstream has spoken since, and was asked to.
+
+    `on_data` is called after bytes of the answer were taken in, and when the connection is lost inside it.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self.requests = 0
         self.heard = False
         self.asked = False
+        self.on_data: Callable[[], None] | None = None
 
     def set_response_params(self, **options: Any) -> None:
         """Begin to wait for an answer; aiohttp calls this once a request, before it sends."""
@@ -41,12 +46,18 @@ class UpstreamConnection(ResponseHandler):
     def answered(self) -> None:
         """Note the end of the answer."""
         self.asked = False
+        self.on_data = None
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of an answer that was asked for."""
         self.heard = True
+        # Taken before the end of the answer, which these bytes may bring, clears it.
+        on_data = self.on_data
         if self.asked:
             super().data_received(data)
+            # Without bytes, this is `resume_reading` inside a read: who reads will see what it brought.
+            if on_data is not None and data:
+                on_data()
         elif data:
             # Nobody asked: on a pooled connection it would be taken for the answer of the next request.
             self.abort()
@@ -58,7 +69,15 @@ class UpstreamConnection(ResponseHandler):
         if exc is not None and self._payload is not None and not self._payload.is_eof():
             # A reset is no end, even for a body that only the end of the connection frames.
             self._payload.set_exception(aiohttp.ClientPayloadError(f"reset: {exc}"), exc)
+        on_data = self.on_data
         super().connection_lost(exc)
+        if on_data is not None:
+            on_data()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
+        """Resume, when paused: aiohttp calls this after every chunk that is read, and would parse no bytes anew."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
 
     @property
     def should_close(self) -> bool:

@@ -50,7 +50,9 @@ def run(args: argparse.Namespace) -> int:
     """Become Claude Code."""
     program = shutil.which("claude")
     if program is None:
-        raise RuntimeError("claude is not installed: npm install -g @anthropic-ai/claude-code")
+        raise RuntimeError(
+            "claude is not installed: npm install -g @anthropic-ai/claude-code@latest"
+        )
     environment = {name: value for name, value in os.environ.items() if name not in _CLASHING}
     environment["ANTHROPIC_BASE_URL"] = args.url
     environment["ANTHROPIC_AUTH_TOKEN"] = options.given_key(args)

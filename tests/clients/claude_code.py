@@ -119,7 +119,7 @@ def _answers(claude: _Claude) -> _Findings:
         ]
         yield (
             f"all it sends for that, its probe too, is answered, by {credential}",
-            ", ".join(refused),
+            ", ".join(refused) if lines else "nothing is in the access log",
         )
     for credential in _CREDENTIALS:
         ended = claude.ask(_TOOL, credential=credential)

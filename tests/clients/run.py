@@ -19,9 +19,11 @@ from tests.clients import claude_code, installs, programs, stack
 from tests.clients.installs import NotInstalledError
 from tests.clients.report import Report, say
 from tests.clients.stack import ROOT, Stack
+from tests.docs.snippets import snippets
 
 _SCRIPT_S = 100.0
 _DOCTOR_S = 30.0
+_README_URL = "http://127.0.0.1:8080/api"
 _DEFECTS = ("Traceback", "a defect", "Unclosed", "was never awaited", "Task was destroyed")
 
 
@@ -46,6 +48,19 @@ def _script(
         report.fail(client, "run to the end", ended.why())
 
 
+def _run_snippet(
+    client: str, language: str, command: list[str | Path], stack: Stack, report: Report
+) -> None:
+    """Run what the README shows for this client, but for the address."""
+    (code,) = [each for each in snippets("README.md", language) if "messages.create" in each]
+    place = Path(command[-1])
+    place.write_text(code.replace(_README_URL, stack.url))
+    environment = {**_clean(place.parent / "home"), "ANYROUTER_KEY": stack.key}
+    ended = programs.run(command, timeout_s=_SCRIPT_S, env=environment, cwd=place.parent)
+    good = ended.status == 0 and "You said: say hi" in ended.stdout
+    report.check(client, f"the README's {language} snippet", "" if good else ended.why())
+
+
 def _clean(home: Path) -> dict[str, str]:
     return {
         "HOME": str(home),
@@ -58,6 +73,8 @@ def _clean(home: Path) -> dict[str, str]:
 def _run_python(place: Path, client: str, stack: Stack, report: Report) -> None:
     command: list[str | Path] = [place / "bin/python", "-m", "tests.clients.python_sdk"]
     _script(client, command, stack, place / "home", report)
+    shown: list[str | Path] = [place / "bin/python", place / "readme.py"]
+    _run_snippet(client, "python", shown, stack, report)
 
 
 def _run_typescript(place: Path, client: str, stack: Stack, report: Report) -> None:
@@ -65,6 +82,7 @@ def _run_typescript(place: Path, client: str, stack: Stack, report: Report) -> N
     for source in (ROOT / "tests/clients").glob("*.mjs"):
         shutil.copy(source, place)
     _script(client, ["node", place / "typescript_sdk.mjs"], stack, place / "home", report)
+    _run_snippet(client, "js", ["node", place / "readme.mjs"], stack, report)
 
 
 def _run_claude_code(place: Path, client: str, stack: Stack, report: Report) -> None:

@@ -116,6 +116,22 @@ async def test_a_stall_ends_in_an_error_event_or_inside_an_event_in_a_break(insi
     assert gateway.log[0]["cause"] == "upstream_timeout"
 
 
+async def test_pings_do_not_put_off_the_end_of_a_stall() -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
+        await exchange.until_closed()
+
+    timeouts = Timeouts(ping_after_s=0.05, idle_s=0.4)
+    async with (
+        raw_upstream(script) as upstream,
+        running(config_for(upstream.url, timeouts=timeouts)) as gateway,
+    ):
+        answer = await ask(gateway)
+    assert answer.body.count(PING) >= 2
+    assert answer.ending == "error event"
+    assert gateway.log[0]["cause"] == "upstream_timeout"
+
+
 @pytest.mark.parametrize("inside", [False, True])
 async def test_a_drain_ends_streams_in_an_error_event_or_a_break(inside: bool) -> None:  # noqa: FBT001
     async def script(exchange: Exchange) -> None:

@@ -82,7 +82,8 @@ def test_method_not_allowed_names_the_methods_that_are() -> None:
 
 def test_one_wording_for_every_bad_credential_says_how_to_send_a_key() -> None:
     message = errors.Unauthenticated().message
-    assert "x-api-key: ar-" in message
+    assert "authorization: Bearer ar-" in message
+    assert "x-api-key" not in message  # Claude Code would show a text of its own instead
     assert "authorization: Bearer ar-" in message
 
 

@@ -1,0 +1,76 @@
+"""Answers that are read to their end before they go out, towards clients that do not take them."""
+
+import asyncio
+
+import pytest
+
+from proxy import Timeouts
+from tests.relay.settled import settled
+from tests.relay.wire import connected, request
+from tests.support.gateways import Running, config_for, running
+from tests.support.raw import Exchange, answer, raw_upstream
+
+BIG = b'{"model": "claude-sonnet-4-6", "content": "%s"}' % (b"x" * (20 << 20))
+
+
+async def big(exchange: Exchange) -> None:
+    await exchange.send(answer(BIG))
+
+
+async def test_a_client_that_reads_nothing_of_a_big_message_is_disconnected() -> None:
+    async with (
+        raw_upstream(big) as upstream,
+        running(config_for(upstream.url, timeouts=Timeouts(idle_s=0.2))) as gateway,
+        connected(gateway) as (reader, writer),
+    ):
+        before = len(asyncio.all_tasks())
+        writer.write(request())
+        await upstream.arrived.wait()
+        assert (await logged(gateway))["cause"] == "client_stalled"
+        received = await rest(reader)
+        assert len(received) < len(BIG)
+        await settled(gateway, None, before)
+
+
+async def test_a_drain_waits_for_a_big_message_and_then_cuts_it() -> None:
+    async with (
+        raw_upstream(big) as upstream,
+        running(config_for(upstream.url)) as gateway,
+        connected(gateway) as (reader, writer),
+    ):
+        writer.write(request())
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+        gateway.gateway.watch.interrupt_all()
+        assert (await logged(gateway))["cause"] == "draining"
+
+
+async def logged(gateway: Running) -> dict[str, object]:
+    """Wait until the one request has ended."""
+    async with asyncio.timeout(5):
+        await gateway.gateway.watch.idle()
+    (line,) = gateway.log
+    return line
+
+
+async def rest(reader: asyncio.StreamReader) -> bytes:
+    async with asyncio.timeout(5):
+        try:
+            return await reader.read()
+        except ConnectionError:
+            return b""
+
+
+@pytest.mark.parametrize("length", [0, 1 << 20])
+async def test_a_message_of_any_size_is_whole(length: int) -> None:
+    body = b'{"model":"claude-sonnet-4-6","text":"%s"}' % (b"y" * length)
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(answer(body))
+
+    async with (
+        raw_upstream(script) as upstream,
+        running(config_for(upstream.url)) as gateway,
+        gateway.post() as response,
+    ):
+        received = await response.read()
+    assert received == body.replace(b"claude-sonnet-4-6", b"anthropic/claude-sonnet-4.6")
