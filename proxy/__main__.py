@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from proxy.commands import check, claude, demo, doctor, keys, sandbox, serve
 from proxy.config_file import ConfigError
@@ -12,13 +13,20 @@ DONE, FAILED, WRONG_USE = 0, 1, 2
 _COMMANDS = (serve, demo, sandbox, check, keys, claude, doctor)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as everything else here does; argparse would print the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_USE, f"{self.prog}: {' '.join(message.split())}\n")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
         0 done, 1 failed, 2 wrong use or configuration. What went wrong is one line on stderr.
     """
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="anyrouter",
         description="An Anthropic Messages gateway: change the base URL, keep your client.",
     )
@@ -31,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(f"anyrouter: {error}", file=sys.stderr)
         return WRONG_USE
-    except (OSError, RuntimeError) as error:
+    # UnicodeError: a configured host that cannot be looked up is no OSError.
+    except (OSError, RuntimeError, UnicodeError) as error:
         print(f"anyrouter: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:

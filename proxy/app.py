@@ -9,8 +9,9 @@ from aiohttp import http_parser, web
 from proxy.access_log import AccessLog, LineSink
 from proxy.config import Config
 from proxy.gateway import GATEWAY, Gateway
-from proxy.handlers import add_routes
+from proxy.handlers import HELLO_PATH, add_routes, say_hello
 from proxy.middlewares import CHAIN
+from proxy.request_body import no_continue
 
 # Options for the `AppRunner` of an application that holds a gateway: a client that leaves cancels its request,
 # so that the upstream's answer is not paid for in vain, and compressed bodies come undecoded, so that decoding them
@@ -42,6 +43,8 @@ def create_app(config: Config, *, access_log: LineSink | None = log_access) -> w
     app = _gateway_app(config, access_log)
     add_routes(app.router, "")
     add_routes(app.router, config.listen.base_path)
+    # Clients look for it at this very path, whatever the API's own is.
+    app.router.add_get(HELLO_PATH, say_hello, expect_handler=no_continue)
     return app
 
 

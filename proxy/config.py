@@ -6,7 +6,7 @@
 
 import dataclasses
 import datetime
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -110,3 +110,9 @@ class Config:
     timeouts: Timeouts = Timeouts()
     echo_model: bool = True
     log: Log = Log()
+
+
+def with_listen(config: Config, **changes: Any) -> Config:
+    """Give the configuration with those of `listen`'s fields replaced that are not None."""
+    given = {name: value for name, value in changes.items() if value is not None}
+    return dataclasses.replace(config, listen=dataclasses.replace(config.listen, **given))

@@ -1,6 +1,7 @@
 """Read `config.yaml` into a `Config`, or say in one line what is wrong with it."""
 
 import datetime
+import json
 import math
 import os
 import re
@@ -15,9 +16,10 @@ from proxy import config_rules
 from proxy.config import Auth, Config, Key, Limits, Listen, Log, Model, Timeouts, Upstream
 from proxy.config_rules import dotted
 from proxy.keys import digest
-from proxy.routing import canonical_pattern
+from proxy.routing import Router, canonical_pattern
 
 _REFERENCE = re.compile(r"\$\{(file:)?([^}]*)\}")
+_SCALARS = {"integer", "number", "boolean"}
 _MERGE = "tag:yaml.org,2002:merge"
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
@@ -123,11 +125,14 @@ def _expand(value: Any, path: tuple[str | int, ...], environ: Mapping[str, str])
         return {key: _expand(item, (*path, key), environ) for key, item in value.items()}
     if isinstance(value, list):
         return [_expand(item, (*path, index), environ) for index, item in enumerate(value)]
+    if isinstance(value, str):
+        value = _expand_text(value, path, environ)
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{dotted(path)}: must be a finite number")
-    if not isinstance(value, str):
-        return value
+    return value
 
+
+def _expand_text(value: str, path: tuple[str | int, ...], environ: Mapping[str, str]) -> Any:
     def referred(match: re.Match[str]) -> str:
         is_file, name = match.groups()
         if not is_file:
@@ -136,7 +141,14 @@ def _expand(value: Any, path: tuple[str | int, ...], environ: Mapping[str, str])
             return environ[name]
         return _read(name, f"{dotted(path)}: {name}").rstrip("\r\n")
 
-    return _REFERENCE.sub(referred, value)
+    text = _REFERENCE.sub(referred, value)
+    if _REFERENCE.fullmatch(value) is None or config_rules.kind_at(path) not in _SCALARS:
+        return text
+    try:
+        scalar = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return scalar if isinstance(scalar, int | float) else text
 
 
 def _build(document: Mapping[str, Any]) -> Config:
@@ -203,6 +215,8 @@ def _check_references(config: Config) -> None:
                 f"models.{index}.upstream: no upstream named {model.upstream}; "
                 f"known: {', '.join(sorted(upstreams))}"
             )
+        if model.aliases and model.id.endswith("*"):
+            raise ConfigError(f"models.{index}.aliases: a wildcard entry can have none")
     ids = [(f"models.{i}.id", model.id) for i, model in enumerate(config.models)] + [
         (f"models.{i}.aliases.{j}", alias)
         for i, model in enumerate(config.models)
@@ -212,6 +226,16 @@ def _check_references(config: Config) -> None:
     _refuse_doubles([(f"keys.{i}.name", key.name) for i, key in enumerate(config.keys)], str)
     digests = [(f"keys.{i}", key.sha256) for i, key in enumerate(config.keys)]
     _refuse_doubles(digests, str, shown="the same key")
+    _check_key_models(config)
+
+
+def _check_key_models(config: Config) -> None:
+    """Refuse what a key's models name in vain: the key would be refused, and nobody would know why."""
+    router = Router(config.models)
+    for i, key in enumerate(config.keys):
+        for j, pattern in enumerate(key.models):
+            if not router.can_match(pattern):
+                raise ConfigError(f"keys.{i}.models.{j}: nothing in models matches {pattern}")
 
 
 def _refuse_doubles(

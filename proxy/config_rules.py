@@ -38,7 +38,27 @@ def first_fault(document: Any) -> str | None:
     """Word what is most wrong with a document; None when it is what the schema describes."""
     errors = _Validator(schema_files.load("config")).iter_errors(document)
     error = jsonschema.exceptions.best_match(errors)
-    return None if error is None else _worded(error)
+    return _doubled_version(document) if error is None else _worded(error)
+
+
+def _doubled_version(document: Any) -> str | None:
+    """Find the slip that would make every request a 404."""
+    for name, upstream in document["upstreams"].items():
+        if upstream["base_url"].rstrip("/").endswith("/v1"):
+            return f"upstreams.{name}.base_url: leave out /v1, the gateway adds it"
+    return None
+
+
+def kind_at(path: Sequence[str | int]) -> str | None:
+    """Give the type the schema asks for at a path; None when it asks for none there."""
+    rule: Any = schema_files.load("config")
+    for step in path:
+        named = rule.get("properties", {}).get(step, rule.get("additionalProperties"))
+        rule = rule.get("items") if isinstance(step, int) else named
+        if not isinstance(rule, dict):
+            return None
+    kind: str | None = rule.get("type")
+    return kind
 
 
 def key_name_fault(name: str) -> str | None:
@@ -67,6 +87,8 @@ def _worded(error: ValidationError) -> str:
         return f"{place}: needs either sha256 or key"
     if "propertyNames" in error.absolute_schema_path:
         place = dotted([*error.absolute_path, str(error.instance)])
+    if rule == "not":
+        return f"{place}: the gateway sets this header itself"
     if rule != "required" and _may_hold_secret(error):
         return f"{place}: must satisfy {rule} {expected}"
     return f"{place}: {error.message}"

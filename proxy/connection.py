@@ -26,6 +26,7 @@ from proxy.exchange import Exchange
 _log = logging.getLogger(__name__)
 
 _REASON_CHARS = 200
+_BLANK_LINE = b"\r\n\r\n"
 _REFUSAL_LINGER_S = 2.0
 _REFUSALS_AT_ONCE = 1000
 
@@ -33,7 +34,7 @@ _REFUSALS_AT_ONCE = 1000
 class Connection(web.RequestHandler):
     """One client connection of a gateway that serves itself."""
 
-    __slots__ = ("_body", "_busy", "_head_since", "_listener")
+    __slots__ = ("_body", "_busy", "_head_since", "_listener", "_part_of_head")
 
     def __init__(self, listener: "Listener", server: web.Server, **options: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
@@ -41,6 +42,7 @@ class Connection(web.RequestHandler):
         self._busy = False
         self._body: StreamReader = EMPTY_PAYLOAD
         self._head_since: float | None = None
+        self._part_of_head = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start to wait for a head."""
@@ -55,10 +57,33 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Note when the head of a further request begins to arrive."""
+        count, before = len(self._messages), self._last_body()
+        fed = None if before.is_eof() else before.total_bytes
         super().data_received(data)
+        if data:  # else aiohttp parses again what it has held back
+            self._part_of_head = self._ends_in_head(data, fed, begun=len(self._messages) > count)
         if self._head_since is None and not self._busy:
             self._head_since = self._loop.time()
         self._break_body()
+
+    def _last_body(self) -> StreamReader:
+        return self._messages[-1][1] if self._messages else self._body
+
+    def _ends_in_head(self, data: bytes, fed: int | None, *, begun: bool) -> bool:
+        """Tell whether the bytes just parsed end inside a head, be it behind whole requests.
+
+        Args:
+            data: the bytes.
+            fed: how many bytes of the last body had come before them; None: it had ended.
+            begun: whether a head has become complete.
+        """
+        body = self._last_body()
+        # A complete head, or chunked body, ends so; no part of a head does.
+        if not body.is_eof() or data.endswith(_BLANK_LINE):
+            return False
+        if begun and not getattr(self._messages[-1][0], "chunked", False):  # an error has none
+            return len(data) - data.rfind(_BLANK_LINE) - len(_BLANK_LINE) > body.total_bytes
+        return fed is None or len(data) > body.total_bytes - fed
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature
         """Resume, when paused: aiohttp calls this after every chunk that is read, and would parse no bytes anew."""
@@ -85,6 +110,8 @@ class Connection(web.RequestHandler):
     ) -> None:
         """Note that the answer is written. aiohttp calls this once a request; our own log has been written."""
         self._busy = False
+        if self._part_of_head:
+            self._head_since = self._loop.time()
         if response.status == RequestBodyTimeout.status or self._body.exception() is not None:
             # aiohttp would wait ten seconds for the rest of a body that does not come.
             self.force_close()

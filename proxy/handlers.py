@@ -15,21 +15,28 @@ from proxy.errors import (
     UpstreamRefusedCredential,
 )
 from proxy.gateway import GATEWAY
-from proxy.middlewares import CALL, COUNT_TOKENS_PATH, EXCHANGE, KEY, MESSAGES_PATH, ROUTE, public
+from proxy.middlewares import CALL, EXCHANGE, KEY, ROUTE, checked_as, public
 from proxy.relay_stream import is_stream, relay_stream
 from proxy.relay_whole import relay_whole
 from proxy.request_body import no_continue
 from proxy.routing import permits
+from proxy.validation import COUNT_TOKENS, MESSAGES
+
+MESSAGES_PATH = "/v1/messages"
+COUNT_TOKENS_PATH = "/v1/messages/count_tokens"
+HELLO_PATH = "/api/hello"
 
 _log = logging.getLogger(__name__)
 
 
+@checked_as(MESSAGES)
 async def relay_messages(request: web.Request) -> web.StreamResponse:
     """`POST /v1/messages`."""
     echo = request[CALL].model if request.app[GATEWAY].config.echo_model else None
     return await _relay(request, MESSAGES_PATH, echo)
 
 
+@checked_as(COUNT_TOKENS)
 async def relay_count_tokens(request: web.Request) -> web.StreamResponse:
     """`POST /v1/messages/count_tokens`."""
     return await _relay(request, COUNT_TOKENS_PATH, None)

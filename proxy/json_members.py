@@ -41,13 +41,16 @@ def replace(body: bytes, members: Members, name: str, value: bytes) -> bytes:
     Returns:
         The new object. When a name comes twice in `body`: its members written anew, the last of each name.
     """
+    openings = [_opening(each) for each in members]
     pieces = [b"{"]
-    for each, raw in members.items():
-        pieces += (_opening(each), value if each == name else raw, b",")
+    for opening, each, raw in zip(openings, members, members.values(), strict=True):
+        pieces += (opening, value if each == name else raw, b",")
     pieces[-1] = b"}"
     written = b"".join(pieces)
     # As long as it would be without white space and doubled names means that it has neither: these are its bytes.
-    if len(written) - len(value) + len(members[name]) == len(body):
+    # But for an escape in a name, which can be spelled in several ways of one length.
+    spelled_alike = not any(b"\\" in opening for opening in openings)
+    if spelled_alike and len(written) - len(value) + len(members[name]) == len(body):
         return written
     span = _find(body, members, name)
     if span is None:

@@ -7,7 +7,7 @@ import asyncio
 import datetime
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import HttpVersion10, web
 
@@ -19,15 +19,12 @@ from proxy.exchange import Exchange
 from proxy.gateway import GATEWAY, Gateway
 from proxy.request_body import read_body
 from proxy.routing import Route, permits
-from proxy.validation import COUNT_TOKENS, MESSAGES, Call, parse_call
+from proxy.validation import Call, parse_call
 
 EXCHANGE = web.RequestKey("exchange", Exchange)
 KEY = web.RequestKey("key", Key)
 CALL = web.RequestKey("call", Call)
 ROUTE = web.RequestKey("route", Route)
-
-MESSAGES_PATH = "/v1/messages"
-COUNT_TOKENS_PATH = "/v1/messages/count_tokens"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -41,6 +38,16 @@ def public(handler: Handler) -> Handler:
     """Mark a handler that answers without a credential, and while the gateway drains."""
     handler.is_public = True  # type: ignore[attr-defined] # read by `_is_public`
     return handler
+
+
+def checked_as(schema_name: str) -> Callable[[Handler], Handler]:
+    """Mark a handler whose body is checked against a schema, and then routed by its model."""
+
+    def marked(handler: Handler) -> Handler:
+        handler.schema_name = schema_name  # type: ignore[attr-defined] # read by `route_model`
+        return handler
+
+    return marked
 
 
 def _is_public(request: web.Request) -> bool:
@@ -71,7 +78,7 @@ async def error_shape(request: web.Request, handler: Handler) -> web.StreamRespo
         exchange.cause = exchange.cause or "client_closed"
         raise
     except Exception:  # noqa: BLE001 - the last resort: logged with its traceback, answered in the API's shape
-        if exchange.stream and request.transport is not None:
+        if _has_begun(request) and request.transport is not None:
             request.transport.abort()
         _log.exception("%s %s %s: a defect", exchange.request_id, request.method, request.path)
         return error_response(exchange, InternalError("internal error of the gateway"))
@@ -85,6 +92,12 @@ async def error_shape(request: web.Request, handler: Handler) -> web.StreamRespo
     finally:
         gateway.watch.end(exchange)
         gateway.access_log.write(exchange)
+
+
+def _has_begun(request: web.Request) -> bool:
+    """Tell whether an answer was prepared: no other can follow it, and its head may wait for the first chunk."""
+    writer = request.writer
+    return writer.output_size > 0 or getattr(writer, "chunked", False)
 
 
 def _turned_away(request: web.Request, gateway: Gateway) -> ProxyError | None:
@@ -149,15 +162,19 @@ async def check_version(request: web.Request, handler: Handler) -> web.StreamRes
     """Require a well-formed and accepted `anthropic-version`; it is forwarded as it came."""
     if KEY in request:
         _check_version(
-            request.headers.get(headers.ANTHROPIC_VERSION),
+            request.headers.getall(headers.ANTHROPIC_VERSION, ()),
             request.app[GATEWAY].config.anthropic_versions,
         )
     return await handler(request)
 
 
-def _check_version(version: str | None, accepted: frozenset[str] | None) -> None:
-    if version is None:
+def _check_version(versions: Sequence[str], accepted: frozenset[str] | None) -> None:
+    if not versions:
         raise InvalidRequest("anthropic-version: header is required, such as 2023-06-01")
+    if len(versions) > 1:
+        # All of them would be forwarded, and the upstream may go by another than the one checked.
+        raise InvalidRequest("anthropic-version: header comes twice")
+    version = versions[0]
     if _DATE.fullmatch(version) is None:
         raise InvalidRequest("anthropic-version: must be a date, YYYY-MM-DD")
     try:
@@ -174,11 +191,14 @@ def _check_version(version: str | None, accepted: frozenset[str] | None) -> None
 @web.middleware
 async def route_model(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Read and check the body, and find the upstream of its model."""
-    if KEY not in request or request.method != "POST":
+    # The handler's mark, not the path, which can be spelled in many ways (`count%5Ftokens`).
+    schema_name: str | None = getattr(request.match_info.handler, "schema_name", None)
+    if KEY not in request or schema_name is None:
         return await handler(request)
     gateway = request.app[GATEWAY]
     exchange = request[EXCHANGE]
-    call = await _read_call(request, exchange, gateway)
+    call = await _read_call(request, exchange, gateway, schema_name)
+    exchange.stream = call.stream
     exchange.model = call.model[:_LOGGED_ID_CHARS]
     route = gateway.router.find(call.model)
     if not permits(request[KEY].models, route):
@@ -190,15 +210,16 @@ async def route_model(request: web.Request, handler: Handler) -> web.StreamRespo
     return await handler(request)
 
 
-async def _read_call(request: web.Request, exchange: Exchange, gateway: Gateway) -> Call:
+async def _read_call(
+    request: web.Request, exchange: Exchange, gateway: Gateway, schema_name: str
+) -> Call:
     body = await read_body(
         request,
         exchange,
         gateway.config.limits.max_body_bytes,
         host_may_decode=not isinstance(request.protocol, Connection),
     )
-    counts = request.rel_url.raw_path.endswith(COUNT_TOKENS_PATH)
-    return parse_call(body, COUNT_TOKENS if counts else MESSAGES)
+    return parse_call(body, schema_name)
 
 
 CHAIN = (error_shape, authenticate, check_version, route_model)

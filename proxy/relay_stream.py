@@ -23,8 +23,8 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 def is_stream(answer: aiohttp.ClientResponse) -> bool:
-    """Tell whether an answer is to be copied chunk by chunk."""
-    return answer.content_type == _EVENT_STREAM
+    """Tell whether an answer is to be copied chunk by chunk. An error never is, whatever it calls itself."""
+    return answer.status == web.HTTPOk.status_code and answer.content_type == _EVENT_STREAM
 
 
 async def relay_stream(

@@ -4,6 +4,7 @@ So a failure of the upstream, wherever it comes, is still an error response.
 """
 
 import asyncio
+import json
 
 import aiohttp
 import msgspec
@@ -16,7 +17,7 @@ from proxy.upstream import READ_ERRORS, failure, response_headers
 
 MAX_BYTES = 64 << 20
 
-_JSON = "application/json"
+_PIECE_BYTES = 1 << 18
 
 
 async def relay_whole(
@@ -24,19 +25,27 @@ async def relay_whole(
     exchange: Exchange,
     answer: aiohttp.ClientResponse,
     echo_model: str | None,
-) -> web.Response:
+) -> web.StreamResponse:
     """Read an upstream's answer and give it to the client.
 
     Raises:
-        UpstreamFailed: it broke off, is over `MAX_BYTES`, or is a success that says it is JSON and is not.
+        UpstreamFailed: it broke off, is over `MAX_BYTES`, or is a success and not JSON.
         UpstreamTimeout: it fell silent.
     """
     body = await _read(exchange, answer)
-    response = _response(exchange, answer, body, echo_model)
-    exchange.waits_for(Wait.CLIENT)
+    if answer.status == web.HTTPOk.status_code and headers.CONTENT_ENCODING not in answer.headers:
+        body = _observed(exchange, body, echo_model)
+    crossing = response_headers(exchange, answer)
+    if answer.status >= web.HTTPBadRequest.status_code:
+        exchange.cause = "upstream_error"
+    exchange.answered(answer.status)
+    status, reason = answer.status, answer.reason
+    response = web.StreamResponse(status=status, reason=reason, headers=crossing)
+    if len(body) <= _PIECE_BYTES:
+        # What is short goes out with its head in one write.
+        response = web.Response(status=status, reason=reason, headers=crossing, body=body)
     try:
-        await response.prepare(request)
-        await response.write_eof()
+        await _send(request, exchange, response, body)
     except asyncio.CancelledError:
         # The client does not read, or the process ends: its length tells the client that the answer is cut.
         exchange.fail(failure(exchange.interruption(), exchange.upstream or ""))
@@ -45,6 +54,27 @@ async def relay_whole(
     finally:
         exchange.wait = Wait.NOTHING
     return response
+
+
+async def _send(
+    request: web.Request, exchange: Exchange, response: web.StreamResponse, body: bytes
+) -> None:
+    """Send the answer, noting with each piece that the client takes it."""
+    exchange.waits_for(Wait.CLIENT)
+    if isinstance(response, web.Response):
+        exchange.bytes_out = len(body)
+        await response.prepare(request)
+        await response.write_eof()
+        return
+    response.content_length = len(body)
+    await response.prepare(request)
+    for start in range(0, len(body), _PIECE_BYTES):
+        piece = body[start : start + _PIECE_BYTES]
+        exchange.waits_for(Wait.CLIENT)
+        exchange.bytes_out += len(piece)
+        await response.write(piece)
+    exchange.waits_for(Wait.CLIENT)
+    await response.write_eof()
 
 
 async def _read(exchange: Exchange, answer: aiohttp.ClientResponse) -> bytes:
@@ -68,32 +98,24 @@ async def _read(exchange: Exchange, answer: aiohttp.ClientResponse) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _response(
-    exchange: Exchange, answer: aiohttp.ClientResponse, body: bytes, echo_model: str | None
-) -> web.Response:
-    """Build the client's response, its bytes untouched but for the echoed model."""
-    encoded = headers.CONTENT_ENCODING in answer.headers
-    if answer.status == web.HTTPOk.status_code and answer.content_type == _JSON and not encoded:
-        body = _observed(exchange, body, echo_model)
-    crossing = response_headers(exchange, answer)
-    if answer.status >= web.HTTPBadRequest.status_code:
-        exchange.cause = "upstream_error"
-    exchange.bytes_out = len(body)
-    exchange.answered(answer.status)
-    return web.Response(
-        status=answer.status,
-        reason=answer.reason,
-        headers=crossing,
-        body=body,
-    )
-
-
 def _observed(exchange: Exchange, body: bytes, echo_model: str | None) -> bytes:
     try:
         members = json_members.read(body)
         exchange.usage = msgspec.json.decode(members.get("usage", b"null"))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UpstreamFailed("the upstream's answer is not JSON", "upstream_garbage") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _unspliced(exchange, body)
     if echo_model is None or "model" not in members:
         return body
     return json_members.replace(body, members, "model", msgspec.json.encode(echo_model))
+
+
+def _unspliced(exchange: Exchange, body: bytes) -> bytes:
+    """Let JSON pass that is not for splicing: half of a surrogate pair is one, when a text was cut inside an emoji."""
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError):
+        message = None
+    if not isinstance(message, dict):
+        raise UpstreamFailed("the upstream's answer is not JSON", "upstream_garbage")
+    exchange.usage = message.get("usage")
+    return body

@@ -28,20 +28,25 @@ class Route:
         upstream_model: the id to send there.
         model: the catalog entry, a wildcard perhaps.
         canonical: the id asked for, in canonical form; what a key's permissions are compared with.
+        aliases: the model's other ids, in canonical form; a key that names one may use the model.
     """
 
     upstream: str
     upstream_model: str
     model: Model
     canonical: str
+    aliases: frozenset[str] = frozenset()
+
+
+def _complete(model_id: str) -> str:
+    """Spell an id with its vendor and without `[1m]`, its dots as the client wrote them."""
+    model_id = model_id.removesuffix("[1m]")
+    return VENDOR + model_id if model_id.startswith("claude-") else model_id
 
 
 def canonical(model_id: str) -> str:
     """Spell an id the one way ids are compared: with its vendor, dashes for dots between digits, no `[1m]`."""
-    model_id = model_id.removesuffix("[1m]")
-    if model_id.startswith("claude-"):
-        model_id = VENDOR + model_id
-    return _DOT_BETWEEN_DIGITS.sub("-", model_id)
+    return _DOT_BETWEEN_DIGITS.sub("-", _complete(model_id))
 
 
 def canonical_pattern(pattern: str) -> str:
@@ -73,16 +78,31 @@ class Router:
         # Clients choose the ids: only short ones are kept, so that nobody can fill the memory with them.
         return self._find_short(model_id) if len(model_id) <= _SHOWN_CHARS else self._find(model_id)
 
+    def can_match(self, pattern: str) -> bool:
+        """Tell whether an id or wildcard of a key's names anything that is served."""
+        if not pattern.endswith("*"):
+            try:
+                self.find(pattern)
+            except UnknownModel:
+                return False
+            return True
+        wanted = canonical_pattern(pattern)[:-1]
+        return any(canonical(model.id).startswith(wanted) for model in self._exact.values()) or any(
+            prefix.startswith(wanted) or wanted.startswith(prefix) for prefix, _ in self._wildcards
+        )
+
     def _find(self, model_id: str) -> Route:
         wanted = canonical(model_id)
         if (model := self._exact.get(wanted)) is not None:
             own_id = canonical(model.id)
             upstream_model = model.upstream_model or _native(model.id)
-            return Route(model.upstream, upstream_model, model, own_id)
+            aliases = frozenset(map(canonical, model.aliases))
+            return Route(model.upstream, upstream_model, model, own_id, aliases)
         for prefix, model in self._wildcards:
             if wanted.startswith(prefix) and len(wanted) > len(prefix):
                 pattern = model.upstream_model
-                rest = wanted[len(prefix) :]
+                # Not the canonical form, whose characters stand at the same places: some upstreams' ids have dots.
+                rest = _complete(model_id)[len(prefix) :]
                 upstream_model = pattern.replace("*", rest) if pattern else _native(wanted)
                 return Route(model.upstream, upstream_model, model, wanted)
         raise _unknown(model_id, wanted)
@@ -93,7 +113,7 @@ def permits(patterns: Iterable[str], route: Route) -> bool:
     return any(
         route.canonical.startswith(canonical(pattern[:-1]))
         if pattern.endswith("*")
-        else route.canonical == canonical(pattern)
+        else (name := canonical(pattern)) == route.canonical or name in route.aliases
         for pattern in patterns
     )
 

@@ -9,6 +9,7 @@ stream, and nothing else does, because clients do not notice a missing `message_
 Only the few events named here are ever decoded. Measured on a 150-byte delta: 0.5 µs.
 """
 
+import json
 import re
 from typing import Any
 
@@ -111,10 +112,7 @@ class StreamTap:
         """Read the telling events among whole ones; give them back, `message_start` with the model replaced."""
         out = events
         for fields in _payloads(events):
-            try:
-                event = msgspec.json.decode(fields)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                continue
+            event = _decoded(fields)
             kind = event.get("type") if isinstance(event, dict) else None
             if kind == "message_start":
                 message = event.get("message")
@@ -133,6 +131,17 @@ class StreamTap:
     def _overlay(self, usage: Any) -> None:
         if isinstance(usage, dict):
             self.usage.update((name, value) for name, value in usage.items() if value is not None)
+
+
+def _decoded(payload: bytes) -> Any:
+    """Decode an event's data; None when it is not JSON. Half of a surrogate pair, which msgspec refuses, is."""
+    try:
+        return msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            return json.loads(payload)
+        except (ValueError, RecursionError):
+            return None
 
 
 def _end_of(data: bytearray, mark: bytes, start: int) -> int:

@@ -1,8 +1,8 @@
 """The way to the upstreams: one pool of connections, one attempt a request, one place that words its failures.
 
-Nothing a client could have been billed for is sent twice. The one exception is a pooled connection that the
-upstream closed while it was idle: it dies without a byte of an answer, and the request goes out once more on
-a connection of its own.
+Nothing that may have been served, and billed, is sent twice. The one exception is a pooled connection that the
+upstream closed while it was idle: it dies at once, without a byte of an answer, and the request goes out once more
+on a connection of its own.
 """
 
 import asyncio

@@ -7,6 +7,7 @@ forms, and sends its body from a task. Measured on CPython 3.11: 85 of 650 calls
 
 import asyncio
 import functools
+import time
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -17,6 +18,9 @@ from aiohttp.connector import Connection
 from aiohttp.http_writer import StreamWriter
 from multidict import CIMultiDict
 from yarl import URL
+
+# The other end of a dead connection resets it within a round trip.
+_STALE_WITHIN_S = 1.0
 
 
 class StaleConnectionError(Exception):
@@ -31,17 +35,28 @@ class UpstreamConnection(ResponseHandler):
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
-        self.requests = 0
-        self.heard = False
+        self._requests = 0
+        self._asked_at = 0.0
+        self._heard = False
         self.asked = False
         self.on_data: Callable[[], None] | None = None
 
     def set_response_params(self, **options: Any) -> None:
         """Begin to wait for an answer; aiohttp calls this once a request, before it sends."""
-        self.requests += 1
-        self.heard = False
+        self._requests += 1
+        self._asked_at = time.monotonic()
+        self._heard = False
         self.asked = True
         super().set_response_params(**options)
+
+    def was_stale(self) -> bool:
+        """Tell, of a connection that failed, whether it was dead before the request was sent.
+
+        It had idled in the pool, it failed without a byte, and at once: a request that was held for a while may have
+        been served.
+        """
+        at_once = time.monotonic() - self._asked_at < _STALE_WITHIN_S
+        return self._requests > 1 and not self._heard and at_once
 
     def answered(self) -> None:
         """Note the end of the answer."""
@@ -50,7 +65,7 @@ class UpstreamConnection(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of an answer that was asked for."""
-        self.heard = True
+        self._heard = True
         # Taken before the end of the answer, which these bytes may bring, clears it.
         on_data = self.on_data
         if self.asked:
@@ -140,7 +155,7 @@ class UpstreamRequest(aiohttp.ClientRequest):
             # Not drained: an upstream may answer before it has read everything.
             await writer.write(self._content, drain=False)
         except ConnectionResetError as error:
-            if protocol.requests > 1:
+            if protocol.was_stale():
                 raise StaleConnectionError from error
             raise
         return self.response_class(
@@ -172,7 +187,7 @@ class UpstreamResponse(aiohttp.ClientResponse):
         try:
             await super().start(connection)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            if protocol.requests > 1 and not protocol.heard:
+            if protocol.was_stale():
                 raise StaleConnectionError from error
             raise
         self.content.on_eof(protocol.answered)

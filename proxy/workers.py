@@ -7,12 +7,12 @@ import select
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 
-from proxy.commands.options import with_listen
-from proxy.config import Config
+from proxy.config import Config, with_listen
 from proxy.server import HURRY
 
 Work = Callable[[Config, Callable[[], None]], None]
@@ -35,7 +35,8 @@ def supervise(
     """Run `config.listen.workers` processes until told to stop.
 
     A worker that dies is replaced, at most one a second for each place. SIGTERM and SIGINT drain all, a second
-    one ends the drain; workers that outlive `drain_s` by five seconds are killed.
+    one ends the drain; workers that outlive `drain_s` by five seconds are killed. When this process itself is
+    killed, its workers drain.
 
     Args:
         config: where to listen; port 0 is settled here, once for all.
@@ -53,6 +54,10 @@ def supervise(
     family, _, _, _, address = socket.getaddrinfo(
         config.listen.host, config.listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
+    with socket.socket(family, socket.SOCK_STREAM) as alone:
+        # Another gateway's workers would share the port with ours; without SO_REUSEPORT this fails.
+        alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        alone.bind(address)
     with socket.socket(family, socket.SOCK_STREAM) as reserved:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -152,6 +157,8 @@ class _Crew:
         self._work = work
         self._note_listening = note_listening
         self._due: list[float] = []
+        # Nothing is ever written: the kernel closes our end when we die, however we do.
+        self._end_seen, self._alive = os.pipe()
         self.started: dict[int, float] = {}
 
     def start_one(self) -> None:
@@ -160,7 +167,8 @@ class _Crew:
         try:
             pid = os.fork()
             if not pid:
-                _be_worker(lambda: self._work(self._config, self._note_listening))
+                os.close(self._alive)
+                _be_worker(lambda: self._work(self._config, self._note_listening), self._end_seen)
             self.started[pid] = time.monotonic()
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)
@@ -193,7 +201,13 @@ class _Crew:
             os.kill(pid, number)
 
 
-def _be_worker(work: Callable[[], None]) -> None:
+def _end_with_parent(end_seen: int) -> None:
+    """Drain once the parent is gone: nobody else would end us, and a new one could not have the port."""
+    os.read(end_seen, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _be_worker(work: Callable[[], None], end_seen: int) -> None:
     """Work, and end the process."""
     status = 1
     try:
@@ -203,6 +217,7 @@ def _be_worker(work: Callable[[], None]) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)
+        threading.Thread(target=_end_with_parent, args=(end_seen,), daemon=True).start()
         work()
         status = 0
     except Exception:  # noqa: BLE001 - the process ends here, and must say why

@@ -51,7 +51,7 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
 
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
-    log_to_stderr(demo_config(0, "http://127.0.0.1:1", "ar-"))
+    log_to_stderr("info")
     sink = BufferedSink(options.stdout())
     try:
         uvloop.run(_demo(args.port, sink))

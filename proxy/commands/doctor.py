@@ -3,7 +3,7 @@
 import argparse
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import aiohttp
@@ -16,6 +16,13 @@ _TIMEOUT_S = 30.0
 _PROMPT = {"messages": [{"role": "user", "content": "say hi"}]}
 
 
+_LONG_PROMPT = {"messages": [{"role": "user", "content": "Count to fifty, in words."}]}
+
+# A model takes longer than the second for this answer, and never writes all of it within the first.
+_AT_ONCE_S = 0.01
+_SOON_S = 0.25
+
+
 class _FindingError(Exception):
     """What a check found wrong."""
 
@@ -25,7 +32,7 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
     parser = subparsers.add_parser(
         "doctor",
         help="check a running gateway as a client would",
-        description="Uses a gateway as a client does. The upstream is asked for two answers of 16 tokens.",
+        description="Uses a gateway as a client does. The upstream is asked for two answers, of 16 and 64 tokens.",
     )
     options.add_gateway(parser)
     parser.add_argument("--model", help="model to ask; default: the first the gateway lists")
@@ -106,7 +113,7 @@ class _Examination:
         return f"{answer['usage']['output_tokens']} tokens from {answer['model']}"
 
     async def stream(self) -> str:
-        body = {"model": self._asked(), "max_tokens": 16, "stream": True, **_PROMPT}
+        body = {"model": self._asked(), "max_tokens": 64, "stream": True, **_LONG_PROMPT}
         started = time.monotonic()
         arrivals: list[float] = []
         received = b""
@@ -118,12 +125,23 @@ class _Examination:
                 received += chunk
         if b"event: message_stop" not in received:
             raise _FindingError("the stream ended without message_stop")
-        return f"first byte after {arrivals[0] * 1e3:.0f} ms, {len(arrivals)} pieces"
+        return _pace(arrivals)
 
     def _asked(self) -> str:
         if self._model is None:
             raise _FindingError("no model is listed; name one with --model")
         return self._model
+
+
+def _pace(arrivals: Sequence[float]) -> str:
+    """Tell a stream from an answer that something on the way held back until it was whole."""
+    first, last = arrivals[0], arrivals[-1]
+    came = f"first byte after {first * 1e3:.0f} ms, the last after {last * 1e3:.0f} ms"
+    if last - first > _AT_ONCE_S:
+        return came
+    if last > _SOON_S:
+        raise _FindingError(f"{came}: something on the way holds a stream back until it is whole")
+    return f"{came}: too soon to tell whether something on the way holds it back"
 
 
 async def _examine(url: str, key: str, model: str | None) -> int:

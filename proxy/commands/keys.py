@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
     key = keys.new_key()
     entry = json.dumps({"name": args.name, "sha256": keys.digest(key)})
     print(
-        f"{key}\n\nThe key is shown this once. Under `keys:` in the configuration goes:\n  - {entry}"
+        f"{key}\n\nThe key is shown this once. In the configuration goes, in place of `keys: []`:"
     )
+    print(f"keys:\n  - {entry}")
     return 0

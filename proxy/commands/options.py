@@ -1,12 +1,10 @@
 """Arguments that several commands take."""
 
 import argparse
-import dataclasses
+import io
 import os
 import sys
-from typing import Any, BinaryIO
 
-from proxy.config import Config
 from proxy.config_file import ConfigError
 
 Subparsers = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for what it returns
@@ -20,6 +18,23 @@ def port(text: str) -> int:
     return number
 
 
+def workers(text: str) -> int:
+    """Read a number of processes."""
+    number = int(text)
+    if not 1 <= number <= 256:  # noqa: PLR2004 - the schema's range
+        raise argparse.ArgumentTypeError("must be from 1 to 256")
+    return number
+
+
+def host(text: str) -> str:
+    """Read a host: an address, or a name that could be looked up."""
+    try:
+        text.encode("idna")
+    except UnicodeError:
+        raise argparse.ArgumentTypeError("not an address, nor a host's name") from None
+    return text
+
+
 def add_config(parser: argparse.ArgumentParser) -> None:
     """Add `--config`."""
     parser.add_argument(
@@ -27,15 +42,9 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def stdout() -> BinaryIO:
-    """Open standard output for bytes, buffered even where Python's own is not (`PYTHONUNBUFFERED`)."""
-    return open(sys.stdout.fileno(), "wb", closefd=False)
-
-
-def with_listen(config: Config, **changes: Any) -> Config:
-    """Give the configuration with those of `listen`'s fields replaced that are not None."""
-    given = {name: value for name, value in changes.items() if value is not None}
-    return dataclasses.replace(config, listen=dataclasses.replace(config.listen, **given))
+def stdout() -> io.FileIO:
+    """Open standard output for bytes, unbuffered: what cannot be written must not be tried again at the exit."""
+    return open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)
 
 
 def add_gateway(parser: argparse.ArgumentParser) -> None:
@@ -52,9 +61,11 @@ def given_key(args: argparse.Namespace) -> str:
     """Read the key that `--key` or the environment gives.
 
     Raises:
-        ConfigError: neither does.
+        ConfigError: neither does, or a header cannot hold it.
     """
     key: str | None = args.key or os.environ.get("ANYROUTER_KEY")
     if not key:
         raise ConfigError("--key: give a key of the gateway, or set ANYROUTER_KEY")
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError("--key: must be printable ASCII")
     return key

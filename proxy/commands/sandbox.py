@@ -13,7 +13,9 @@ from proxy.sandbox import Knobs, add_arguments, knobs_from, serve_sandbox
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
     """Describe the command."""
     parser = subparsers.add_parser("sandbox", help="run the sandbox upstream alone")
-    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
+    parser.add_argument(
+        "--host", type=options.host, default="127.0.0.1", help="default: %(default)s"
+    )
     parser.add_argument("--port", type=options.port, default=9090, help="default: %(default)s")
     add_arguments(parser)
     parser.set_defaults(run=run)

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import ipaddress
 import logging
 import resource
 import sys
@@ -13,8 +14,8 @@ from proxy import keys
 from proxy.access_log import BufferedSink
 from proxy.app import create_app
 from proxy.commands import options
-from proxy.config import Config, Key
-from proxy.config_file import load_config
+from proxy.config import Config, Key, with_listen
+from proxy.config_file import ConfigError, load_config
 from proxy.server import serve
 from proxy.workers import supervise
 
@@ -27,23 +28,25 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
     """Describe the command."""
     parser = subparsers.add_parser("serve", help="run the gateway")
     options.add_config(parser)
-    parser.add_argument("--host", help="address to bind; default: the configuration's")
+    parser.add_argument(
+        "--host", type=options.host, help="address to bind; default: the configuration's"
+    )
     parser.add_argument("--port", type=options.port, help="default: the configuration's")
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes; default: the configuration's"
+        "--workers",
+        type=options.workers,
+        metavar="N",
+        help="processes; default: the configuration's",
     )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
-    if args.workers is not None and args.workers < 1:
-        print("anyrouter: --workers: must be at least 1", file=sys.stderr)
-        return 2
-    config = options.with_listen(
+    config = with_listen(
         load_config(args.config), host=args.host, port=args.port, workers=args.workers
     )
-    log_to_stderr(config)
+    log_to_stderr(config.log.level)
     allow_connections(config.limits.max_connections)
     config = with_some_key(config)
     if config.listen.workers > 1:
@@ -80,14 +83,14 @@ def announce(addresses: Sequence[tuple[str, int]]) -> None:
         _log.info("listening on http://%s:%d", shown, port)
 
 
-def log_to_stderr(config: Config) -> None:
+def log_to_stderr(level: str) -> None:
     """Send the log, access lines apart, to stderr."""
     logging.basicConfig(
-        level=config.log.level.upper(),
+        level=level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
-    logging.getLogger("anyrouter").setLevel(config.log.level.upper())
+    logging.getLogger("anyrouter").setLevel(level.upper())
 
 
 def allow_connections(count: int) -> None:
@@ -98,7 +101,7 @@ def allow_connections(count: int) -> None:
         return
     granted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
-    if granted < wanted:
+    if granted < count + _OTHER_FILES:
         _log.warning(
             "%d open files are allowed, limits.max_connections needs %d: raise the hard limit",
             granted,
@@ -107,9 +110,17 @@ def allow_connections(count: int) -> None:
 
 
 def with_some_key(config: Config) -> Config:
-    """Make a key for this run when none is configured: a gateway nobody can use helps nobody."""
+    """Make a key for this run when none is configured: a gateway nobody can use helps nobody.
+
+    Raises:
+        ConfigError: other machines are served too, and their users do not read our stderr.
+    """
     if config.keys:
         return config
+    if not _is_loopback(config.listen.host):
+        raise ConfigError(
+            "keys: at least one is needed to serve other machines; make one with anyrouter keys new NAME"
+        )
     key = keys.new_key()
     print(
         f"no keys are configured; for this run only, use: {key}\n"
@@ -118,3 +129,10 @@ def with_some_key(config: Config) -> Config:
         flush=True,
     )
     return dataclasses.replace(config, keys=(Key(name="this-run", sha256=keys.digest(key)),))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

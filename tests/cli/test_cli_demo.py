@@ -10,10 +10,14 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+from aiohttp import test_utils, web
 
+from proxy.sandbox import Knobs, serve_sandbox
 from tests.support.commands import Command, environment, ran, started
-from tests.support.gateways import BODY
+from tests.support.gateways import BODY, KEY, config_for, running
 
+HOP_PASSES = ("x-api-key", "authorization", "anthropic-version", "content-type")
+HOP_KEEPS = {"content-type", "request-id", "x-should-retry"}
 GUIDE_ENDS = b"new Anthropic("
 
 
@@ -87,6 +91,40 @@ async def test_doctor_fails_on_what_is_no_gateway() -> None:
     assert status == 1
     assert "BAD  a wrong key" in out
     assert "Traceback" not in err
+
+
+@contextlib.asynccontextmanager
+async def buffering_hop(url: str) -> AsyncIterator[str]:
+    """Give the URL of a proxy that passes an answer on once it has all of it."""
+
+    async def pass_on(incoming: web.Request) -> web.Response:
+        passed = {name: incoming.headers[name] for name in HOP_PASSES if name in incoming.headers}
+        async with session.request(
+            incoming.method, url + incoming.path, headers=passed, data=await incoming.read()
+        ) as response:
+            kept = {n: v for n, v in response.headers.items() if n.lower() in HOP_KEEPS}
+            return web.Response(status=response.status, headers=kept, body=await response.read())
+
+    hop = web.Application()
+    hop.router.add_route("*", "/{path:.*}", pass_on)
+    async with aiohttp.ClientSession() as session, test_utils.TestServer(hop) as server:
+        yield str(server.make_url("")).rstrip("/")
+
+
+async def test_doctor_tells_a_stream_from_one_that_is_held_back() -> None:
+    sandbox = await serve_sandbox("127.0.0.1", 0, Knobs(interval=0.1))
+    try:
+        upstream = f"http://127.0.0.1:{sandbox.addresses[0][1]}"
+        async with running(config_for(upstream)) as gateway:
+            status, out, _ = await ran("doctor", "--url", gateway.url, "--key", KEY)
+            assert (status, "good a stream: first byte after" in out) == (0, True)
+            async with buffering_hop(gateway.url) as url:
+                status, out, _ = await ran("doctor", "--url", url, "--key", KEY)
+    finally:
+        await sandbox.cleanup()
+    assert status == 1
+    assert "BAD  a stream: first byte after" in out
+    assert "1 of 6 checks failed" in out
 
 
 async def test_doctor_without_a_key_is_wrong_use() -> None:

@@ -1,8 +1,11 @@
 """`anyrouter serve`: start, stop, and what is said when it cannot."""
 
 import asyncio
+import contextlib
+import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,15 +14,19 @@ import aiohttp
 import pytest
 
 from proxy.__main__ import main
+from proxy.commands.serve import with_some_key
+from proxy.config import with_listen
 from proxy.sandbox import Knobs, serve_sandbox
 from tests.support.client import connected, request
-from tests.support.commands import ran, serving, started, status_of, write_config
-from tests.support.gateways import HEADERS, KEY, STREAM_BODY, UPSTREAM_KEY
+from tests.support.commands import environment, ran, serving, started, status_of, write_config
+from tests.support.gateways import HEADERS, KEY, STREAM_BODY, UPSTREAM_KEY, config_for
 from tests.support.raw import EVENTS, SSE_HEAD, Exchange, RawUpstream, chunk, raw_upstream
 
 BEGUN = b"}}}\n\n\r\n"
 REST = b"".join(map(chunk, EVENTS[1:])) + chunk(b"")
 LISTENING = b"listening on http://127.0.0.1:"
+# Within every machine's limit of open files: more would be one line more.
+FEW = "limits: {max_connections: 100}\n"
 
 
 async def test_it_answers_soon_after_its_start(
@@ -89,7 +96,7 @@ def test_a_bad_configuration_is_one_line_and_exit_2(
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_a_port_in_use_is_one_line_and_exit_1(tmp_path: Path, workers: str) -> None:
-    config = write_config(tmp_path)
+    config = write_config(tmp_path, more=FEW)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         status, out, err = await ran(
@@ -106,10 +113,7 @@ async def test_without_a_file_it_says_so(tmp_path: Path) -> None:
 
 
 async def test_without_keys_it_prints_one_that_works_and_not_on_stdout(tmp_path: Path) -> None:
-    config = write_config(tmp_path)
-    config.write_text(
-        "".join(line for line in config.read_text().splitlines(True) if "keys" not in line)
-    )
+    config = without_keys(write_config(tmp_path))
     async with started("serve", "--config", config) as command:
         key = await command.says(b"for this run only, use: ")
         port = await command.says(LISTENING)
@@ -122,6 +126,82 @@ async def test_without_keys_it_prints_one_that_works_and_not_on_stdout(tmp_path:
         assert await command.ended() == 0
     assert key.startswith("ar-")
     assert key.encode() not in command.out
+
+
+def without_keys(config: Path) -> Path:
+    """Take the keys from a configuration."""
+    lines = config.read_text("utf-8").splitlines(keepends=True)
+    config.write_text("".join(line for line in lines if "keys" not in line), "utf-8")
+    return config
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "gateway.test"])
+def test_without_keys_it_serves_no_other_machine(
+    tmp_path: Path,
+    host: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("UPSTREAM_KEY", UPSTREAM_KEY)
+    config = without_keys(write_config(tmp_path))
+    assert main(["serve", "--config", str(config), "--host", host]) == 2
+    assert capsys.readouterr().err == (
+        "anyrouter: keys: at least one is needed to serve other machines; "
+        "make one with anyrouter keys new NAME\n"
+    )
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_without_keys_it_makes_one_for_this_machine(host: str) -> None:
+    config = with_listen(config_for("http://127.0.0.1:1", keys=()), host=host)
+    assert [key.name for key in with_some_key(config).keys] == ["this-run"]
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_configured_host_that_cannot_be_looked_up_is_one_line(
+    tmp_path: Path, workers: str
+) -> None:
+    config = write_config(tmp_path, more=FEW)
+    config.write_text(config.read_text("utf-8").replace("port: 0", f"port: 0, host: {'a' * 70}"))
+    status, _, err = await ran("serve", "--config", config, "--workers", workers)
+    assert status in {1, 2}
+    assert err.startswith("anyrouter: ")
+    assert err.count("\n") == 1
+
+
+async def test_it_ends_when_nobody_reads_its_access_lines(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writing, bytes(1 << 16)):
+            pass
+    os.set_blocking(writing, True)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "proxy", "serve", "--config", config),
+        env=environment(),
+        stdout=writing,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stderr is not None
+        async with asyncio.timeout(15):
+            said = await process.stderr.readuntil(LISTENING)
+            port = int(await process.stderr.readline())
+            async with aiohttp.ClientSession() as session:
+                url = f"http://127.0.0.1:{port}/v1/models"
+                assert await status_of(session, url, **HEADERS) == 200
+            process.terminate()
+            said += await process.stderr.read()
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        os.close(reading)
+        os.close(writing)
+    assert b"1 access lines were lost" in said
+    assert b"Traceback" not in said
 
 
 async def held(upstream: RawUpstream) -> None:
@@ -188,7 +268,7 @@ async def test_the_log_can_be_text_and_its_level_be_raised(tmp_path: Path) -> No
             assert await status_of(session, url, **HEADERS) == 200
         line = await command.says(b"GET /v1/models 200")
         assert "key=tester" in line
-    config = write_config(tmp_path, more="log: {level: warning}\n")
+    config = write_config(tmp_path, more=FEW + "log: {level: warning}\n")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     async with started("serve", "--config", config, "--port", port) as command:

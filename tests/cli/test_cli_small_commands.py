@@ -163,6 +163,9 @@ async def test_claude_without_a_key_is_wrong_use(fake_claude: dict[str, str]) ->
         ["serve", "--port", "65536"],
         ["serve", "--port", "x"],
         ["serve", "--nonsense"],
+        ["serve", "--non\nsense"],
+        ["serve", "--host", "a" * 70],
+        ["sandbox", "--host", "a" * 70],
         ["keys"],
         ["sandbox", "--events", "many"],
     ],
@@ -172,7 +175,9 @@ def test_wrong_use_is_exit_2(argv: list[str], capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit) as ended:
         main(argv)
     assert ended.value.code == 2
-    assert "usage: anyrouter" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert err.startswith("anyrouter")
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -183,3 +188,17 @@ def test_help_is_exit_0(argv: list[str], capsys: pytest.CaptureFixture[str]) -> 
         main(argv)
     assert ended.value.code == 0
     assert "usage: anyrouter" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("key", ["ar-\nx", "ar-\u00fc"])
+@pytest.mark.parametrize("command", ["doctor", "claude"])
+async def test_a_key_that_no_header_can_hold_is_wrong_use(
+    command: str, key: str, fake_claude: dict[str, str]
+) -> None:
+    status, out, err = await ran(command, "--key", key, env=fake_claude)
+    assert (status, out, err) == (2, "", "anyrouter: --key: must be printable ASCII\n")
+
+
+async def test_doctor_of_a_host_that_cannot_be_looked_up_is_no_traceback() -> None:
+    status, _, err = await ran("doctor", "--url", f"http://{'a' * 70}/", "--key", "ar-x")
+    assert (status, "Traceback" in err) == (1, False)

@@ -6,8 +6,9 @@ import signal
 from pathlib import Path
 
 import aiohttp
+import pytest
 
-from tests.support.commands import Command, started, status_of, write_config
+from tests.support.commands import Command, ran, started, status_of, write_config
 
 LISTENING = b"listening on http://127.0.0.1:"
 
@@ -43,6 +44,15 @@ async def a_child(command: Command) -> None:
 
 def exists(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
+
+
+async def all_gone(pids: set[int]) -> None:
+    """Wait until processes, no children of ours, have ended."""
+    async with asyncio.timeout(10):
+        while True:
+            if not any(exists(pid) for pid in pids):
+                return
+            await asyncio.sleep(0.02)
 
 
 async def all_listen(command: Command, port: int, count: int) -> set[int]:
@@ -91,8 +101,34 @@ async def test_a_stop_during_the_start_is_clean(tmp_path: Path) -> None:
     assert b"starting another" not in command.err
 
 
-async def test_fewer_than_one_worker_is_wrong_use(tmp_path: Path) -> None:
+async def test_workers_drain_and_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     config = write_config(tmp_path)
-    async with started("serve", "--config", config, "--workers", "0") as command:
-        assert await command.ended() == 2
-    assert command.err == b"anyrouter: --workers: must be at least 1\n"
+    async with started("serve", "--config", config, "--workers", "2") as command:
+        await command.says(LISTENING)
+        workers = children(command)
+        assert len(workers) == 2
+        command.tell(signal.SIGKILL)
+        await all_gone(workers)
+    assert command.err.count(b"stopped") == 2
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_port_that_others_share_is_in_use(tmp_path: Path, workers: str) -> None:
+    config = write_config(tmp_path, more="limits: {max_connections: 100}\n")
+    async with started("serve", "--config", config, "--workers", "2") as first:
+        port = await first.says(LISTENING)
+        status, out, err = await ran(
+            "serve", "--config", config, "--port", port, "--workers", workers
+        )
+    assert (status, out) == (1, "")
+    assert "ddress already in use" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("workers", ["0", "257"])
+async def test_too_few_or_too_many_workers_are_wrong_use(tmp_path: Path, workers: str) -> None:
+    status, _, err = await ran("serve", "--config", write_config(tmp_path), "--workers", workers)
+    assert (status, err) == (
+        2,
+        "anyrouter serve: argument --workers: must be from 1 to 256\n",
+    )

@@ -1,18 +1,18 @@
 """What the README shows is run. SDK snippets and Claude Code: tests/clients; `make` and compose: .ci/run."""
 
 import asyncio
+import os
 import re
 import runpy
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-from aiohttp import web
+import aiohttp
 
-import proxy
 from proxy.config_file import parse_config
-from proxy.gateway import GATEWAY
 from proxy.sandbox import Knobs, serve_sandbox
 from tests.docs.snippets import ROOT, snippets
 from tests.support.gateways import KEY, Running, config_for, running
@@ -54,18 +54,37 @@ def test_the_small_configuration_is_complete() -> None:
     assert config.upstreams[0].auth.key == "sk-made-up"
 
 
-async def test_the_plugin_snippet_mounts_a_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_plugin_snippet_serves_when_it_is_run(tmp_path: Path) -> None:
     (code,) = [each for each in snippets("README.md", "python") if "proxy.setup" in each]
-    monkeypatch.chdir(ROOT)
-    for name, value in ENVIRON.items():
-        monkeypatch.setenv(name, value)
-    names: dict[str, object] = {"__name__": "__main__"}
-    exec(compile(code, "README.md", "exec"), names)
-    app, gateway = names["app"], names["gateway"]
-    assert isinstance(app, web.Application)
-    assert isinstance(gateway, proxy.Gateway)
-    assert isinstance(names["runner"], web.AppRunner)
-    assert GATEWAY not in app
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    assert "8080" in code
+    script = tmp_path / "yours.py"
+    script.write_text(code.replace("8080", str(port)), "utf-8")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(script),
+        cwd=ROOT,
+        env={**os.environ, **ENVIRON, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        async with asyncio.timeout(30), aiohttp.ClientSession() as session:
+            while True:
+                try:
+                    url = f"http://127.0.0.1:{port}/api/healthz"
+                    async with session.get(url) as response:
+                        assert response.status == 200
+                        break
+                except aiohttp.ClientConnectionError:
+                    assert process.returncode is None
+                    await asyncio.sleep(0.05)  # until it listens
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(10):
+            await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 def test_every_command_of_the_table_exists() -> None:

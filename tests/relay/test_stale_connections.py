@@ -116,7 +116,7 @@ async def test_a_pooled_connection_that_has_spoken_is_not_replayed(kill: str, af
         pool = gateway.gateway.pool._pooled
         assert pool is not None
         assert pool.connector is not None
-        while not any(getattr(each, "heard", False) for each in pool.connector._acquired):  # noqa: ASYNC110 - inside aiohttp, no event
+        while not any(getattr(each, "_heard", False) for each in pool.connector._acquired):  # noqa: ASYNC110 - inside aiohttp, no event
             await asyncio.sleep(0.001)
         heard.set()
         assert (await asking).status == 502

@@ -60,6 +60,20 @@ async def test_a_stream_is_logged_with_its_final_usage() -> None:
     assert "cause" not in line
 
 
+async def test_a_stream_that_fails_before_its_first_byte_is_logged_as_one() -> None:
+    async def script(exchange: Upstream) -> None:
+        exchange.reset()
+
+    async with (
+        raw_upstream(script) as upstream,
+        running(config_for(upstream.url)) as gateway,
+        gateway.post(STREAM_BODY) as response,
+    ):
+        assert response.status == 502
+    (line,) = gateway.log
+    assert (line["stream"], line["status"]) == (True, 502)
+
+
 async def test_a_client_that_leaves_is_logged() -> None:
     async def script(exchange: Upstream) -> None:
         await exchange.until_closed()

@@ -4,10 +4,11 @@ import dataclasses
 import datetime
 
 import pytest
+from multidict import CIMultiDict
 
 from proxy import Key
 from proxy.keys import digest
-from tests.support.gateways import HEADERS, KEY, Running, config_for, running
+from tests.support.gateways import BODY, HEADERS, KEY, VERSION, Running, config_for, running
 from tests.support.raw import RawUpstream
 from tests.support.refusals import refusal
 
@@ -50,7 +51,7 @@ async def test_a_bad_credential_is_401_with_one_wording_and_nothing_goes_upstrea
         f"{origin(gateway)}{mount}/messages", data=b"{}", headers=headers
     ) as response:
         error = await refusal(response, 401, "authentication_error")
-    assert "x-api-key: ar-" in error["message"]
+    assert "authorization: Bearer ar-" in error["message"]
     assert "authorization: Bearer ar-" in error["message"]
     assert KEY not in error["message"]
     assert gateway.log[0]["cause"] == "unauthenticated"
@@ -139,6 +140,19 @@ async def test_a_bad_version_is_400_naming_the_header(
     ) as response:
         error = await refusal(response, 400, "invalid_request_error")
     assert error["message"].startswith("anthropic-version: ")
+    assert not upstream.requests
+
+
+@pytest.mark.parametrize("second", [VERSION, "2026-10-21"])
+async def test_two_versions_are_400_for_all_that_is_forwarded_must_be_checked(
+    gateway: Running, upstream: RawUpstream, second: str
+) -> None:
+    headers = CIMultiDict({**HEADERS, "Anthropic-Version": VERSION})
+    headers.add("anthropic-version", second)
+    url = gateway.url + "/v1/messages"
+    async with gateway.session.post(url, data=BODY, headers=headers) as response:
+        error = await refusal(response, 400, "invalid_request_error")
+    assert error["message"] == "anthropic-version: header comes twice"
     assert not upstream.requests
 
 

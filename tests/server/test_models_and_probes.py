@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from yarl import URL
 
-from proxy import Key, Model
+from proxy import Key, Listen, Model
 from proxy.keys import digest
 from tests.support.gateways import HEADERS, KEY, Running, config_for, running
 from tests.support.raw import RawUpstream
@@ -114,7 +114,8 @@ async def test_a_key_sees_only_its_models(upstream: RawUpstream) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api/", "/api/hello", "/healthz", "/readyz", "/api/healthz", "/api/readyz"]
+    "path",
+    ["/", "/api", "/api/", "/api/hello", "/healthz", "/readyz", "/api/healthz", "/api/readyz"],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_probes_need_no_credential(gateway: Running, method: str, path: str) -> None:
@@ -123,6 +124,18 @@ async def test_probes_need_no_credential(gateway: Running, method: str, path: st
         assert response.status == 200
         assert response.headers["request-id"].startswith("req_")
         assert bool(await response.read()) == (method == "GET")
+
+
+@pytest.mark.parametrize("path", ["/api/hello", "/llm", "/llm/hello"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_hello_is_where_clients_look_whatever_the_base_path(
+    upstream: RawUpstream, method: str, path: str
+) -> None:
+    config = config_for(upstream.url, listen=Listen(port=0, base_path="/llm"))
+    async with running(config) as gateway:
+        url = f"http://{gateway.host}:{gateway.port}{path}"
+        async with gateway.session.request(method, url) as response:
+            assert response.status == 200
 
 
 async def test_models_answer_head(gateway: Running) -> None:

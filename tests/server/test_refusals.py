@@ -1,10 +1,15 @@
 """The error table of the contract, row by row, under both mounts."""
 
+import aiohttp
 import pytest
-from aiohttp import hdrs
+from aiohttp import hdrs, web
+from yarl import URL
 
+from proxy import create_app
+from proxy.middlewares import EXCHANGE
+from proxy.server import listening
 from tests.support.gateways import BODY, HEADERS, Running, config_for, running
-from tests.support.raw import Exchange, RawUpstream, answer, raw_upstream
+from tests.support.raw import Exchange, RawUpstream, answer, raw_upstream, talk
 from tests.support.refusals import refusal
 
 MOUNTS = ("/api", "")
@@ -45,6 +50,56 @@ async def test_a_body_must_be_json_by_its_content_type(
         if status == 415:
             await refusal(response, 415, "invalid_request_error")
         assert response.status == status
+
+
+@pytest.mark.parametrize("path", ["/v1/messages/count%5Ftokens", "/v1/messages/count_token%73"])
+async def test_a_count_is_checked_as_one_however_its_path_is_spelled(
+    gateway: Running, upstream: RawUpstream, path: str
+) -> None:
+    counted = BODY.replace(b' "max_tokens": 64,', b"")
+    target = URL(gateway.url + path, encoded=True)
+    async with gateway.session.post(target, data=counted, headers=HEADERS) as response:
+        assert response.status == 200, await response.text()
+    assert upstream.requests[0].head.startswith(b"POST /v1/messages/count_tokens ")
+
+
+@pytest.mark.parametrize("written", [b"", b"a part"], ids=["head only", "a part"])
+async def test_a_defect_behind_a_prepared_answer_ends_the_connection(
+    upstream: RawUpstream, caplog: pytest.LogCaptureFixture, written: bytes
+) -> None:
+    async def fail(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        if written:
+            await response.write(written)
+        raise LookupError("a defect")
+
+    app = create_app(config_for(upstream.url), access_log=None)
+    app.router.add_get("/further", fail)
+    async with listening(app, config_for(upstream.url)) as addresses:
+        wanted = (
+            b"GET /further HTTP/1.1\r\nHost: h\r\n"
+            + "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items()).encode()
+        )
+        received = await talk(*addresses[0], wanted + b"\r\n")
+    assert not received.endswith(b"0\r\n\r\n")
+    assert b"internal error" not in received
+    assert "a defect" in caplog.text
+
+
+async def test_a_defect_before_a_streams_answer_is_a_500(upstream: RawUpstream) -> None:
+    async def fail(request: web.Request) -> web.StreamResponse:
+        request[EXCHANGE].stream = True
+        raise LookupError("a defect")
+
+    app = create_app(config_for(upstream.url), access_log=None)
+    app.router.add_get("/further", fail)
+    async with (
+        listening(app, config_for(upstream.url)) as addresses,
+        aiohttp.ClientSession() as session,
+        session.get("http://{}:{}/further".format(*addresses[0]), headers=HEADERS) as response,
+    ):
+        await refusal(response, 500, "api_error")
 
 
 async def test_a_missing_content_type_is_415(gateway: Running) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from proxy import Limits, Timeouts
 from tests.support.client import Client, connected, request
-from tests.support.gateways import Running, config_for, running
+from tests.support.gateways import BODY, Running, config_for, running
 from tests.support.raw import SSE_HEAD, STREAM, Exchange, RawUpstream, chunk, raw_upstream
 from tests.support.refusals import raw_refusal
 
@@ -62,6 +62,51 @@ async def test_a_second_head_that_drips_is_closed(gateway: Running, upstream: Ra
         assert time.monotonic() - started < HEAD_S + 1
         await dripping
     assert len(upstream.requests) == 1
+
+
+PROBE = b"GET /healthz HTTP/1.1\r\nHost: gateway\r\n\r\n"
+CHUNKED = request(
+    b"transfer-encoding: chunked", body=b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY), length=False
+)
+BEFORE = {
+    "a probe": [PROBE],
+    "probes": [PROBE * 3],
+    "a message": [request()],
+    "a chunked message": [CHUNKED],
+    "a body of its own": [request()[: -len(BODY)], BODY],
+    "a body in two": [request()[:-9], request()[-9:]],
+}
+
+
+@pytest.mark.parametrize("packets", BEFORE.values(), ids=BEFORE)
+async def test_a_part_of_a_head_behind_a_request_is_closed(
+    gateway: Running, packets: list[bytes]
+) -> None:
+    async with connected(gateway.host, gateway.port) as client:
+        for packet in packets[:-1]:
+            await client.send(packet)
+            await asyncio.sleep(0.05)  # so that it is read alone
+        started = time.monotonic()
+        await client.send(packets[-1] + b"GET /healthz HT")
+        assert (await client.until_closed()).count(b"HTTP/1.1 200") == b"".join(packets).count(
+            b" HTTP/1.1\r\n"
+        )
+        assert HEAD_S * 0.9 < time.monotonic() - started < HEAD_S + 1
+
+
+@pytest.mark.parametrize("packets", BEFORE.values(), ids=BEFORE)
+async def test_a_whole_request_leaves_its_connection_open(
+    gateway: Running, packets: list[bytes]
+) -> None:
+    async with connected(gateway.host, gateway.port) as client:
+        for packet in packets:
+            await client.send(packet)
+            await asyncio.sleep(0.05)  # so that it is read alone
+        for _ in range(b"".join(packets).count(b" HTTP/1.1\r\n")):
+            assert (await client.answer()).status == 200
+        await asyncio.sleep(HEAD_S * 2)  # nothing may happen in this time
+        await client.send(request())
+        assert (await client.answer()).status == 200
 
 
 async def test_a_connection_kept_alive_may_pause_between_requests(gateway: Running) -> None:

@@ -10,6 +10,10 @@ ENVIRON = {
     "NEWLINE": f"{CANARY}\n",
     "HOST": "h.example",
     "PORT": "8080",
+    "SECONDS": "0.5",
+    "YES": "true",
+    "LIST": "[1]",
+    "NAN": "NaN",
 }
 
 

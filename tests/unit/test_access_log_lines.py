@@ -3,8 +3,10 @@
 import asyncio
 import io
 import logging
+import os
 import re
 import threading
+import time
 from typing import Any, Literal
 
 import msgspec
@@ -219,3 +221,105 @@ async def test_a_sink_that_took_no_line_writes_nothing() -> None:
     stream = Stream(0)
     BufferedSink(stream).close()
     assert stream.getvalue() == b""
+
+
+class Pipe(Stream):
+    """Takes nothing until told to go on; then fails as often as `failures` says."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.begun = threading.Event()
+        self.go_on = threading.Event()
+        self.failures: list[OSError] = []
+
+    def write(self, data: Any, /) -> int:
+        self.begun.set()
+        assert self.go_on.wait(5)
+        if self.failures:
+            raise self.failures.pop()
+        return super().write(bytes(data[:5]))  # a pipe takes what fits
+
+    async def is_reached(self) -> None:
+        assert await asyncio.to_thread(self.begun.wait, 5)
+        self.begun.clear()
+
+
+async def test_a_blocked_stream_holds_neither_the_end_nor_ever_more_lines(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stream = Pipe()
+    sink = BufferedSink(stream)
+    sink(b"first")
+    await stream.is_reached()
+    for _ in range(10_003):
+        sink(b"more")
+    started = time.monotonic()
+    sink.close()
+    sink.close()
+    assert time.monotonic() - started < 5
+    stream.go_on.set()
+    assert [record.getMessage() for record in caplog.records] == [
+        "10004 access lines were lost: they could not be written in time"
+    ]
+
+
+async def test_lost_lines_are_told_once_writing_works_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stream = Pipe()
+    sink = BufferedSink(stream)
+    sink(b"first")
+    await stream.is_reached()
+    for number in range(10_002):
+        sink(b"%d" % number)
+    stream.go_on.set()
+    sink.close()
+    assert stream.getvalue().split() == [b"first", *(b"%d" % each for each in range(10_000))]
+    assert [record.getMessage() for record in caplog.records] == [
+        "2 access lines were lost: they could not be written in time"
+    ]
+
+
+async def test_a_stream_that_fails_is_one_error_until_it_works(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stream = Pipe()
+    stream.go_on.set()
+    stream.failures = [BrokenPipeError("gone"), OSError("full"), OSError("full")]
+    sink = BufferedSink(stream)
+    for line in (b"a", b"b", b"c"):
+        sink(line)
+        await stream.is_reached()
+        await asyncio.sleep(0.1)  # until the failure is noted
+    sink(b"d")
+    sink.close()
+    assert stream.getvalue() == b"d\n"
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("ERROR", "access lines cannot be written: full"),
+        ("WARNING", "3 access lines were lost: they could not be written in time"),
+    ]
+    assert not any(record.exc_info for record in caplog.records)
+
+
+async def test_close_does_not_raise_for_a_stream_that_fails(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stream = Pipe()
+    stream.go_on.set()
+    stream.failures = [BrokenPipeError("gone")]
+    sink = BufferedSink(stream)
+    sink(b"a")
+    sink.close()
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+
+
+def test_a_stream_made_non_blocking_is_waited_for() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with io.FileIO(writing, "w") as stream, io.FileIO(reading) as reader:
+        sink = BufferedSink(stream)
+        sink(bytes(1 << 20))
+        left = (1 << 20) + 1
+        while left:
+            left -= len(reader.read(left))
+        sink.close()

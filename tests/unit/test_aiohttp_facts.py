@@ -68,7 +68,7 @@ async def test_connector_factory_makes_the_protocol_of_a_new_connection() -> Non
         assert response.connection is not None
         protocol = response.connection.protocol
         assert isinstance(protocol, upstream_http.UpstreamConnection)
-        assert (protocol.requests, protocol.heard) == (1, True)
+        assert (protocol._requests, protocol._heard) == (1, True)
         assert isinstance(response, upstream_http.UpstreamResponse)
 
 

@@ -86,6 +86,26 @@ def test_variables_are_expanded_inside_strings(written: str, read: str) -> None:
     assert config_from(changed("listen.host", written), ENVIRON).listen.host == read
 
 
+def test_a_number_or_boolean_may_be_a_variable_and_a_key_of_digits_stays_text() -> None:
+    given = changed("listen.port", "${PORT}")
+    given["timeouts"] = {"idle_s": "${SECONDS}", "drain_s": "${PORT}"}
+    given["echo_model"] = "${YES}"
+    given["upstreams"]["a"]["auth"] = {"scheme": "bearer", "key": "${PORT}"}
+    given["upstreams"]["a"]["headers"] = {"x": "${PORT}"}
+    config = config_from(given, ENVIRON)
+    assert config.listen.port == 8080
+    assert (config.timeouts.idle_s, config.timeouts.drain_s) == (0.5, 8080)
+    assert config.echo_model is True
+    assert config.upstreams[0].auth.key == "8080"
+    assert config.upstreams[0].headers == (("x", "8080"),)
+
+
+def test_a_key_may_name_a_model_by_its_alias() -> None:
+    given = changed("models.0", {"id": "anthropic/m", "upstream": "a", "aliases": ["quick"]})
+    given["keys"][0]["models"] = ["quick"]
+    assert config_from(given, {}).keys[0].models == ("quick",)
+
+
 def test_what_a_variable_holds_is_not_expanded_again() -> None:
     config = config_from(changed("listen.host", "${A}"), {"A": "${B}", "B": "b"})
     assert config.listen.host == "${B}"
@@ -127,3 +147,9 @@ def test_a_key_may_have_any_name_without_space(name: str) -> None:
 def test_a_key_may_have_no_other_name(name: str) -> None:
     with pytest.raises(ConfigError):
         check_key_name(name)
+
+
+def test_a_base_url_that_ends_in_v1_is_refused() -> None:
+    text = "upstreams: {a: {base_url: 'https://x.test/v1'}}\nmodels: [{id: 'anthropic/*', upstream: a}]"
+    with pytest.raises(ConfigError, match=r"^upstreams.a.base_url: leave out /v1"):
+        parse_config(text, {})

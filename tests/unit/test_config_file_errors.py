@@ -60,6 +60,7 @@ def test_an_unknown_key_is_refused_at_each_level(path: str, message: str) -> Non
 
 AUTH = "upstreams.a.auth"
 NAME = "[A-Za-z0-9._-]+"
+OURS = "the gateway sets this header itself"
 WRONG_VALUES: list[tuple[str, Any, str]] = [
     ("upstreams", ..., "file: 'upstreams' is a required property"),
     ("models", ..., "file: 'models' is a required property"),
@@ -95,11 +96,24 @@ WRONG_VALUES: list[tuple[str, Any, str]] = [
         r"upstreams.a.headers.x: must satisfy pattern ^[\x20-\x7e]*$",
     ),
     ("upstreams.a.headers", {"x": 1}, "upstreams.a.headers.x: must satisfy type string"),
+    *(
+        (f"upstreams.a.headers.{name}", "x", f"upstreams.a.headers.{name}: {OURS}")
+        for name in ("Host", "HOST", "content-length", "TRANSFER-encoding", "cOnnection")
+    ),
     ("models", [], "models: must satisfy minItems 1"),
     ("models", {"key": CANARY}, "models: must satisfy type array"),
     ("models.0.upstream", "b", "models.0.upstream: no upstream named b; known: a"),
     ("models.0.upstream", ..., "models.0: 'upstream' is a required property"),
     ("models.0.id", "anthropic/", "models.0.id: 'anthropic/' is too short"),
+    ("models.0.aliases", ["x"], "models.0.aliases: a wildcard entry can have none"),
+    *(
+        ("keys.0.models", ["*", odd], r"keys.0.models.1: must satisfy pattern ^[^*]*\*?$")
+        for odd in ("*-haiku", "claude-*-4", "**")
+    ),
+    *(
+        ("keys.0.models", ["*", odd], f"keys.0.models.1: nothing in models matches {odd}")
+        for odd in ("openai/*", "sonnet", "claude*")
+    ),
     ("keys", None, "keys: must satisfy type array"),
     ("keys.0", {"key": CANARY}, "keys.0: 'name' is a required property"),
     ("keys.0", {"name": "a"}, "keys.0: needs either sha256 or key"),
@@ -114,6 +128,12 @@ WRONG_VALUES: list[tuple[str, Any, str]] = [
     ("keys.0.expires_at", "2027-02-30T00:00:00Z", "keys.0.expires_at: no such time"),
     ("listen", None, "listen: None is not of type 'object'"),
     ("listen.port", "8080", "listen.port: '8080' is not of type 'integer'"),
+    ("listen.port", "${HOST}", "listen.port: 'h.example' is not of type 'integer'"),
+    ("listen.port", "1${EMPTY}", "listen.port: '1' is not of type 'integer'"),
+    ("listen.port", "${EMPTY}", "listen.port: '' is not of type 'integer'"),
+    ("listen.port", "${YES}", "listen.port: True is not of type 'integer'"),
+    ("listen.port", "${LIST}", "listen.port: '[1]' is not of type 'integer'"),
+    ("timeouts.idle_s", "${NAN}", "timeouts.idle_s: must be a finite number"),
     ("listen.port", 8080.0, "listen.port: 8080.0 is not of type 'integer'"),
     ("listen.port", True, "listen.port: True is not of type 'integer'"),
     ("listen.port", 65536, "listen.port: 65536 is greater than the maximum of 65535"),

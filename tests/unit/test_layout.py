@@ -89,7 +89,7 @@ def test_a_pure_module_awaits_opens_and_prints_nothing(name: str) -> None:
 
 
 def test_the_gateway_does_not_know_its_commands_or_its_sandbox() -> None:
-    tops = {"proxy.commands", "proxy.sandbox", "proxy.__main__", "proxy.workers"}
+    tops = {"proxy.commands", "proxy.sandbox", "proxy.__main__"}
     for name, imported in GRAPH.items():
         if name not in tops and not name.startswith(("proxy.commands.", "proxy.sandbox.")):
             assert not {each for each in imported if each.startswith(tuple(tops))}, name

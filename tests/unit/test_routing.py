@@ -56,7 +56,8 @@ def test_dots_and_dashes_between_digits_never_tell_ids_apart(model_id: str) -> N
         ("sonnet[1m]", "a", "claude-sonnet-4-6", SONNET),
         ("claude-best-1-0", "a", "claude-sonnet-4-6", SONNET),
         ("claude-haiku-4.5", "b", "haiku-special", HAIKU),
-        ("claude-opus-5.5", "c", "vendor.opus-5-5-v1", OPUS_ANY),
+        ("claude-opus-5.5", "c", "vendor.opus-5.5-v1", OPUS_ANY),
+        ("claude-opus-5-5[1m]", "c", "vendor.opus-5-5-v1", OPUS_ANY),
         ("claude-opus-4.8", "d", "claude-opus-4-8", OPUS_FOUR),
         ("claude-opus-4-8", "d", "claude-opus-4-8", OPUS_FOUR),
         ("claude-opus-", "e", "claude-opus-", ANY),
@@ -117,7 +118,12 @@ def test_long_ids_are_routed_but_not_remembered() -> None:
         (["claude-sonnet-4-6"], "claude-sonnet-4.6[1m]", True),
         (["anthropic/claude-sonnet-4.6"], "claude-sonnet-4.60", False),
         (["anthropic/claude-haiku-*"], "sonnet", False),
-        (["sonnet"], "sonnet", False),
+        (["sonnet"], "sonnet", True),
+        (["sonnet"], "claude-sonnet-4-6", True),
+        (["claude-best-1-0"], "sonnet", True),
+        (["sonnet"], "claude-haiku-4.5", False),
+        (["sonnet"], "claude-opus-9", False),
+        (["claude-best-*"], "claude-best-1.0", False),
         (["openai/*"], "sonnet", False),
         ([], "sonnet", False),
         (["openai/*", "anthropic/claude-haiku-4.5"], "claude-haiku-4-5", True),
@@ -128,6 +134,43 @@ def test_a_key_may_use_what_its_ids_and_wildcards_name(
     patterns: list[str], asked: str, *, allowed: bool
 ) -> None:
     assert permits(patterns, ROUTER.find(asked)) is allowed
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        ("anthropic/claude-haiku-4.5", "anthropic/claude-haiku-4.5"),
+        ("claude-haiku-4.5", "anthropic/claude-haiku-4.5"),
+        ("claude-haiku-4.5[1m]", "anthropic/claude-haiku-4.5"),
+        ("claude-haiku-4-5", "anthropic/claude-haiku-4-5"),
+        ("claude-3.5.1-x", "anthropic/claude-3.5.1-x"),
+    ],
+)
+def test_a_wildcards_star_is_what_the_client_wrote_with_its_dots(asked: str, sent: str) -> None:
+    route = Router([Model("anthropic/*", "a", upstream_model="anthropic/*")]).find(asked)
+    assert route.upstream_model == sent
+    assert route.canonical == canonical(asked)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matches"),
+    [
+        ("*", True),
+        ("anthropic/*", True),
+        ("claude-sonnet-4.6", True),
+        ("sonnet", True),
+        ("claude-sonnet-*", True),
+        ("claude-opus-4.*", True),
+        ("claude-opus-4-8", True),
+        ("claude-opus-", False),
+        ("claude-haiku-4.5", False),
+        ("claude-haiku-*", False),
+        ("sonn*", False),
+        ("openai/*", False),
+    ],
+)
+def test_a_keys_pattern_can_match_or_not(pattern: str, *, matches: bool) -> None:
+    assert Router([SONNET, OPUS_ANY]).can_match(pattern) is matches
 
 
 def test_wildcards_are_compared_in_canonical_spelling_too() -> None:
