@@ -1,5 +1,7 @@
 """What one gateway is made of while it runs: catalog, keys, pool, watch and log, made from one `Config`."""
 
+import asyncio
+
 from aiohttp import web
 
 from proxy.access_log import AccessLog
@@ -17,6 +19,7 @@ class Gateway:
         config: as given.
         router, key_ring, pool, watch, access_log: made from it.
         draining: set when the process is about to end: no new request is taken.
+        decoding: held while a large body is checked, so that each turn of the loop checks one.
     """
 
     def __init__(self, config: Config, access_log: AccessLog) -> None:
@@ -27,6 +30,7 @@ class Gateway:
         self.watch = Watch(config.timeouts)
         self.access_log = access_log
         self.draining = False
+        self.decoding = asyncio.Lock()
 
 
 GATEWAY = web.AppKey("gateway", Gateway)

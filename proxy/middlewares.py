@@ -19,7 +19,7 @@ from proxy.exchange import Exchange
 from proxy.gateway import GATEWAY, Gateway
 from proxy.request_body import read_body
 from proxy.routing import Route, permits
-from proxy.validation import Call, parse_call
+from proxy.validation import LARGE_BYTES, Call, parse_call
 
 EXCHANGE = web.RequestKey("exchange", Exchange)
 KEY = web.RequestKey("key", Key)
@@ -219,7 +219,12 @@ async def _read_call(
         gateway.config.limits.max_body_bytes,
         host_may_decode=not isinstance(request.protocol, Connection),
     )
-    return parse_call(body, schema_name)
+    if len(body) <= LARGE_BYTES:
+        return parse_call(body, schema_name)
+    async with gateway.decoding:
+        call = parse_call(body, schema_name)
+        await asyncio.sleep(0)
+    return call
 
 
 CHAIN = (error_shape, authenticate, check_version, route_model)

@@ -1,0 +1,31 @@
+"""Large bodies that have arrived together do not hold the event loop together."""
+
+import asyncio
+
+from tests.support.gateways import config_for, running
+from tests.support.raw import Exchange, answer, raw_upstream
+
+MEGABYTE = b'{"model":"anthropic/claude-sonnet-4.6","max_tokens":1,"messages":[%s]}' % b",".join(
+    [b'{"role":"user","content":"%s"}' % (b"x" * 2000)] * 500
+)
+
+
+async def test_each_turn_of_the_loop_checks_one() -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(answer())
+
+    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+        decoding = gateway.gateway.decoding
+        await decoding.acquire()
+
+        async def ask() -> int:
+            async with gateway.post(MEGABYTE) as response:
+                return response.status
+
+        asked = [asyncio.create_task(ask()) for _ in range(4)]
+        async with gateway.post() as small:
+            assert small.status == 200  # what is small does not wait
+        assert not any(task.done() for task in asked)
+        decoding.release()
+        assert await asyncio.gather(*asked) == [200] * 4
+        assert not decoding.locked()
