@@ -1,7 +1,7 @@
 # The gateway as an image. It runs as a non-root user, writes nowhere, and needs no capability:
 #   docker build -t anyrouter:local .
-#   docker run --rm --read-only --cap-drop ALL -p 127.0.0.1:8080:8080 -e ANTHROPIC_API_KEY anyrouter:local
-# With a configuration of your own: -v "$PWD/config.yaml:/etc/anyrouter/config.yaml:ro", readable by user 10001 and
+#   docker run --rm --read-only --cap-drop ALL -p 127.0.0.1:8080:8080 -e ANTHROPIC_API_KEY -e ANYROUTER_KEY anyrouter:local
+# With a configuration of your own: -v "$PWD/config.yaml:/etc/anyrouter/anthropic.yaml:ro", readable by user 10001 and
 # with the port left at 8080, where the health check asks.
 # BuildKit is not needed: no syntax line, no mounts.
 
@@ -39,4 +39,4 @@ EXPOSE 8080
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s --retries=3 \
     CMD ["python", "-IS", "/opt/anyrouter/healthcheck.py"]
 ENTRYPOINT ["anyrouter"]
-CMD ["serve", "--config", "/etc/anyrouter/config.yaml", "--host", "0.0.0.0"]
+CMD ["serve", "--config", "/etc/anyrouter/anthropic.yaml"]
