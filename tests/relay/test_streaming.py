@@ -97,7 +97,7 @@ async def test_no_ping_inside_an_event_nor_after_the_last(last: bytes) -> None:
 
 
 @pytest.mark.parametrize("inside", [False, True])
-async def test_a_stall_ends_in_an_error_event_or_inside_an_event_in_a_break(inside: bool) -> None:  # noqa: FBT001
+async def test_a_stall_ends_in_an_error_event_or_inside_an_event_in_a_break(inside: bool) -> None:  # noqa: FBT001 - a parameter of the table
     async def script(exchange: Exchange) -> None:
         last = EVENTS[1][:15] if inside else EVENTS[1]
         await exchange.send(SSE_HEAD + chunk(EVENTS[0]) + chunk(last))
@@ -133,7 +133,7 @@ async def test_pings_do_not_put_off_the_end_of_a_stall() -> None:
 
 
 @pytest.mark.parametrize("inside", [False, True])
-async def test_a_drain_ends_streams_in_an_error_event_or_a_break(inside: bool) -> None:  # noqa: FBT001
+async def test_a_drain_ends_streams_in_an_error_event_or_a_break(inside: bool) -> None:  # noqa: FBT001 - a parameter of the table
     async def script(exchange: Exchange) -> None:
         last = EVENTS[1][:15] if inside else EVENTS[1]
         await exchange.send(SSE_HEAD + chunk(EVENTS[0]) + chunk(last))
