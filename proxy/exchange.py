@@ -43,58 +43,31 @@ class Exchange:
         may_ping: whether an event may be put into the answer now.
     """
 
-    __slots__ = (
-        "_reason",
-        "_task",
-        "agent_id",
-        "bytes_in",
-        "bytes_out",
-        "cause",
-        "client",
-        "first_byte",
-        "key",
-        "may_ping",
-        "method",
-        "model",
-        "path",
-        "pinged",
-        "received_at",
-        "request_id",
-        "session_id",
-        "since",
-        "started",
-        "status",
-        "stream",
-        "upstream",
-        "upstream_model",
-        "usage",
-        "wait",
-    )
+    key: str | None = None
+    model: str | None = None
+    upstream: str | None = None
+    upstream_model: str | None = None
+    session_id: str | None = None
+    agent_id: str | None = None
+    status: int | None = None
+    first_byte: float | None = None
+    bytes_in = 0
+    bytes_out = 0
+    stream = False
+    usage: dict[str, Any] | None = None
+    cause: str | None = None
+    wait = Wait.NOTHING
+    may_ping = False
+    _reason: Exception | None = None
 
     def __init__(self, *, method: str, path: str, client: str | None) -> None:
         self._task = asyncio.current_task()
-        self._reason: Exception | None = None
         self.request_id = f"req_{random.getrandbits(96):024x}"
         self.started = self.since = self.pinged = time.monotonic()
         self.received_at = time.time()
         self.method = method
         self.path = path
         self.client = client
-        self.key: str | None = None
-        self.model: str | None = None
-        self.upstream: str | None = None
-        self.upstream_model: str | None = None
-        self.session_id: str | None = None
-        self.agent_id: str | None = None
-        self.status: int | None = None
-        self.first_byte: float | None = None
-        self.bytes_in = 0
-        self.bytes_out = 0
-        self.stream = False
-        self.usage: dict[str, Any] | None = None
-        self.cause: str | None = None
-        self.wait = Wait.NOTHING
-        self.may_ping = False
 
     def waits_for(self, what: Wait) -> None:
         """Note what is awaited from now on."""

@@ -2,7 +2,6 @@
 
 import logging
 
-import aiohttp
 import msgspec
 from aiohttp import web
 
@@ -20,6 +19,7 @@ from proxy.relay_stream import is_stream, relay_stream
 from proxy.relay_whole import relay_whole
 from proxy.request_body import no_continue
 from proxy.routing import permits
+from proxy.upstream_http import Answer
 from proxy.validation import COUNT_TOKENS, MESSAGES
 
 MESSAGES_PATH = "/v1/messages"
@@ -64,7 +64,7 @@ async def _relay(request: web.Request, path: str, echo_model: str | None) -> web
         answer.close()
 
 
-def _refuse_unfit(answer: aiohttp.ClientResponse, upstream: str) -> None:
+def _refuse_unfit(answer: Answer, upstream: str) -> None:
     """Refuse the answers that must not reach a client."""
     error: ProxyError
     match answer.status:

@@ -4,6 +4,7 @@ Removed first, set afterwards: a client that lists one of our headers in `Connec
 remove what we set (golang/go issue 50580). Hop-by-hop is RFC 9110 section 7.6.1.
 """
 
+import functools
 from collections.abc import Iterable
 
 from multidict import CIMultiDict, CIMultiDictProxy, istr
@@ -18,6 +19,7 @@ CONTENT_ENCODING = istr("Content-Encoding")
 SESSION_ID = istr("x-claude-code-session-id")
 AGENT_ID = istr("x-claude-code-agent-id")
 
+_CACHED_VALUES = 64
 _HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -55,15 +57,16 @@ _NOT_INBOUND = _HOP_BY_HOP | {
 }
 
 
-def _listed_in_connection(headers: CIMultiDictProxy[str]) -> frozenset[str]:
-    return frozenset(
-        name.strip().lower() for value in headers.getall(CONNECTION) for name in value.split(",")
-    )
+@functools.lru_cache(_CACHED_VALUES)
+def _listed(connection: str) -> frozenset[str]:
+    """Give the names a `Connection` header lists, in lower case, without those that are hop-by-hop anyway."""
+    return frozenset(name.strip().lower() for name in connection.split(",")) - _HOP_BY_HOP
 
 
 def _crossing(headers: CIMultiDictProxy[str], dropped: frozenset[str]) -> CIMultiDict[str]:
-    if CONNECTION in headers:
-        dropped = dropped | _listed_in_connection(headers)
+    for value in headers.getall(CONNECTION, ()):
+        if names := _listed(value):
+            dropped = dropped | names
     return CIMultiDict([item for item in headers.items() if item[0].lower() not in dropped])
 
 

@@ -16,7 +16,7 @@ Members = dict[str, msgspec.Raw]
 _DECODER = msgspec.json.Decoder(Members)
 _NAME = re.compile(rb'[{,][ \t\r\n]*("(?:[^"\\]|\\.)*")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
 _SPACE = re.compile(rb"[ \t\r\n]*")
-_CACHED_NAME_BYTES = 64
+_CACHED_NAME_BYTES = 512
 
 
 def read(body: bytes) -> Members:
@@ -41,23 +41,42 @@ def replace(body: bytes, members: Members, name: str, value: bytes) -> bytes:
     Returns:
         The new object. When a name comes twice in `body`: its members written anew, the last of each name.
     """
-    openings = [_opening(each) for each in members]
-    pieces = [b"{"]
-    for opening, each, raw in zip(openings, members, members.values(), strict=True):
-        pieces += (opening, value if each == name else raw, b",")
-    pieces[-1] = b"}"
-    written = b"".join(pieces)
-    # As long as it would be without white space and doubled names means that it has neither: these are its bytes.
-    # But for an escape in a name, which can be spelled in several ways of one length.
-    spelled_alike = not any(b"\\" in opening for opening in openings)
-    if spelled_alike and len(written) - len(value) + len(members[name]) == len(body):
-        return written
-    span = _find(body, members, name)
-    if span is None:
-        return written
-    start, end = span
+    raws = list(members.values())
+    spent = len(body) - sum(map(len, raws))
+    layout = _short_layout if spent <= _CACHED_NAME_BYTES else _layout
+    index, before, compact = layout(tuple(members), name)
+    if spent == compact:
+        # As long as it is without white space and doubled names: so it has neither, and each value's place is known.
+        start = before + sum(map(len, raws[:index]))
+        end = start + len(raws[index])
+    elif (span := _find(body, members, name)) is not None:
+        start, end = span
+    else:
+        return _written(members | {name: msgspec.Raw(value)})
     view = memoryview(body)
     return b"".join((view[:start], value, view[end:]))
+
+
+def _layout(names: tuple[str, ...], name: str) -> tuple[int, int, int]:
+    """Tell how an object of these members is written without white space.
+
+    Returns:
+        The index of `name`; the bytes before its value, and the bytes of the whole, both without any values.
+        A name that must be escaped can be spelled in several ways: then the last is -1.
+    """
+    openings = [_quoted(each) for each in names]
+    index = names.index(name)
+    before = sum(map(len, openings[: index + 1])) + 1 + index
+    compact = sum(map(len, openings)) + 1 + len(openings)
+    return index, before, -1 if any(b"\\" in opening for opening in openings) else compact
+
+
+# Clients choose the names: only short ones are kept, so that nobody can fill the memory with them.
+_short_layout = functools.lru_cache(maxsize=256)(_layout)
+
+
+def _written(members: Members) -> bytes:
+    return b"{%b}" % b",".join(_quoted(name) + bytes(raw) for name, raw in members.items())
 
 
 def _find(body: bytes, members: Members, name: str) -> tuple[int, int] | None:
@@ -71,9 +90,7 @@ def _find(body: bytes, members: Members, name: str) -> tuple[int, int] | None:
         start = match.end()
         end = start + memoryview(raw).nbytes
         # A doubled name shows as another name, or another value, than the dict has at this place.
-        quoted = match[1]
-        named = _short_name(quoted) if len(quoted) <= _CACHED_NAME_BYTES else _name(quoted)
-        if named != expected or not body.startswith(raw, start):
+        if _name(match[1]) != expected or not body.startswith(raw, start):
             return None
         if expected == name:
             span = start, end
@@ -85,17 +102,8 @@ def _name(quoted: bytes) -> str:
     return msgspec.json.decode(quoted, type=str)
 
 
-def _opening(name: str) -> bytes:
-    return _short_opening(name) if len(name) <= _CACHED_NAME_BYTES else _quoted(name)
-
-
 def _quoted(name: str) -> bytes:
     return msgspec.json.encode(name) + b":"
-
-
-# Clients choose the names: only short ones are kept, so that nobody can fill the memory with them.
-_short_opening = functools.lru_cache(maxsize=256)(_quoted)
-_short_name = functools.lru_cache(maxsize=256)(_name)
 
 
 def _space(body: bytes, position: int) -> int:

@@ -7,7 +7,7 @@ digests of unknown input in a dict tells an attacker nothing about the keys.
 import datetime
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from proxy import headers
 from proxy.config import Key
@@ -37,18 +37,24 @@ def presented(inbound: Mapping[str, str]) -> str | None:
     return key.strip() if key is not None else None
 
 
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
 class KeyRing:
     """The keys that open the gateway."""
 
     def __init__(self, keys: Iterable[Key]) -> None:
         self._keys = {key.sha256: key for key in keys}
 
-    def authenticate(self, inbound: Mapping[str, str], now: datetime.datetime) -> Key:
+    def authenticate(
+        self, inbound: Mapping[str, str], clock: Callable[[], datetime.datetime] = _now
+    ) -> Key:
         """Find the key a request presents.
 
         Args:
             inbound: the request's headers.
-            now: the time expiry is judged at, with its zone.
+            clock: gives the time expiry is judged at, with its zone.
 
         Raises:
             Unauthenticated: none, unknown, or expired.
@@ -57,6 +63,6 @@ class KeyRing:
         if presented_key is None:
             raise Unauthenticated
         key = self._keys.get(digest(presented_key))
-        if key is None or (key.expires_at is not None and key.expires_at <= now):
+        if key is None or (key.expires_at is not None and key.expires_at <= clock()):
             raise Unauthenticated
         return key

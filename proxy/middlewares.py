@@ -5,6 +5,7 @@ Each step puts one typed value into the request for the next: `EXCHANGE`, `KEY`,
 
 import asyncio
 import datetime
+import functools
 import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -30,6 +31,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger(__name__)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_CACHED_VERSIONS = 64
 _PATH_CHARS = 200
 _LOGGED_ID_CHARS = 100
 
@@ -141,9 +143,7 @@ async def authenticate(request: web.Request, handler: Handler) -> web.StreamResp
     """Find whose key the request carries, before a byte of its body is read."""
     if _is_public(request):
         return await handler(request)
-    key = request.app[GATEWAY].key_ring.authenticate(
-        request.headers, datetime.datetime.now(datetime.UTC)
-    )
+    key = request.app[GATEWAY].key_ring.authenticate(request.headers)
     exchange = request[EXCHANGE]
     exchange.key = key.name
     exchange.session_id = _bounded(request, headers.SESSION_ID)
@@ -175,17 +175,24 @@ def _check_version(versions: Sequence[str], accepted: frozenset[str] | None) -> 
         # All of them would be forwarded, and the upstream may go by another than the one checked.
         raise InvalidRequest("anthropic-version: header comes twice")
     version = versions[0]
-    if _DATE.fullmatch(version) is None:
-        raise InvalidRequest("anthropic-version: must be a date, YYYY-MM-DD")
-    try:
-        datetime.date.fromisoformat(version)
-    except ValueError as error:
-        raise InvalidRequest(f"anthropic-version: {error}") from None
+    if (fault := _fault_of_date(version)) is not None:
+        raise InvalidRequest(f"anthropic-version: {fault}")
     if accepted is not None and version not in accepted:
         raise InvalidRequest(
             f"anthropic-version: {version} is not accepted here; "
             f"accepted: {', '.join(sorted(accepted))}"
         )
+
+
+@functools.lru_cache(_CACHED_VERSIONS)
+def _fault_of_date(version: str) -> str | None:
+    if _DATE.fullmatch(version) is None:
+        return "must be a date, YYYY-MM-DD"
+    try:
+        datetime.date.fromisoformat(version)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 @web.middleware

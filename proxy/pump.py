@@ -8,12 +8,11 @@ Measured on CPython 3.11, paced streams: see docs/performance.md.
 import asyncio
 import time
 
-import aiohttp
 from aiohttp import hdrs, web
 
 from proxy.exchange import Exchange, PingDueError, Wait
 from proxy.sse import PING, StreamTap
-from proxy.upstream_http import UpstreamConnection
+from proxy.upstream_http import Answer
 
 
 class Pump:
@@ -31,7 +30,7 @@ class Pump:
         self,
         request: web.Request,
         exchange: Exchange,
-        answer: aiohttp.ClientResponse,
+        answer: Answer,
         response: web.StreamResponse,
         tap: StreamTap | None,
     ) -> None:
@@ -45,10 +44,8 @@ class Pump:
         self._heard = time.monotonic()
         self._needed = asyncio.get_running_loop().create_future()
         # None when the whole answer came with its head: then there is nothing to wait for.
-        connection = answer.connection
-        protocol = connection.protocol if connection is not None else None
-        if isinstance(protocol, UpstreamConnection):
-            protocol.on_data = self._flow
+        if answer.connection is not None:
+            answer.connection.on_data = self._flow
 
     async def run(self) -> None:
         """Copy until the upstream's end.

@@ -5,6 +5,7 @@ and otherwise with an aborted connection.
 """
 
 import asyncio
+import re
 import socket
 import struct
 
@@ -15,31 +16,33 @@ from proxy import headers, sse
 from proxy.errors import ClientStalled, ProxyError, UpstreamFailed
 from proxy.exchange import Exchange, Wait
 from proxy.pump import Pump
-from proxy.upstream import READ_ERRORS, failure, response_headers
+from proxy.upstream import READ_ERRORS, failure, refuse_unsendable, response_headers
+from proxy.upstream_http import Answer
 
-_EVENT_STREAM = "text/event-stream"
+_EVENT_STREAM = re.compile(r"\s*text/event-stream\s*(;|$)", re.IGNORECASE)
 _LINGER_S = 10.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-def is_stream(answer: aiohttp.ClientResponse) -> bool:
+def is_stream(answer: Answer) -> bool:
     """Tell whether an answer is to be copied chunk by chunk. An error never is, whatever it calls itself."""
-    return answer.status == web.HTTPOk.status_code and answer.content_type == _EVENT_STREAM
+    content_type = answer.headers.get(headers.CONTENT_TYPE, "")
+    return answer.status == web.HTTPOk.status_code and bool(_EVENT_STREAM.match(content_type))
 
 
 async def relay_stream(
     request: web.Request,
     exchange: Exchange,
-    answer: aiohttp.ClientResponse,
+    answer: Answer,
     echo_model: str | None,
 ) -> web.StreamResponse:
     """Copy a stream to the client as it comes.
 
     A cancellation, which is the client leaving, ends it at once; the caller closes `answer`.
     """
-    response = web.StreamResponse(
-        status=answer.status, reason=answer.reason, headers=response_headers(exchange, answer)
-    )
+    crossing = response_headers(exchange, answer)
+    refuse_unsendable(answer.reason, crossing)
+    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=crossing)
     # What is compressed cannot be watched: such a stream passes as it is, and only its framing shows its end.
     tap = None if headers.CONTENT_ENCODING in answer.headers else sse.StreamTap(echo_model)
     exchange.stream = True
@@ -71,7 +74,7 @@ async def relay_stream(
     return response
 
 
-def _framed(answer: aiohttp.ClientResponse) -> bool:
+def _framed(answer: Answer) -> bool:
     """Tell whether the end of an answer can be told from a cut."""
     return "Content-Length" in answer.headers or "Transfer-Encoding" in answer.headers
 

@@ -20,6 +20,7 @@ _SLICE_BYTES = 1 << 14
 # Each costs a decoder of its own; a block-gzipped body of 64 MiB has as many.
 _MAX_MEMBERS = 1024
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+_JSON = "application/json"
 _DECODED = {"gzip", "x-gzip", "deflate"}
 
 
@@ -45,7 +46,7 @@ async def read_body(
         InvalidRequest: the encoding or the framing is broken.
         RequestBodyTimeout: the client fell silent.
     """
-    if request.content_type != "application/json":
+    if request.headers.get(headers.CONTENT_TYPE) != _JSON and request.content_type != _JSON:
         raise UnsupportedMedia("content-type: must be application/json")
     encoding = request.headers.get(headers.CONTENT_ENCODING, "identity").strip().lower()
     if encoding != "identity" and encoding not in _DECODED:
@@ -71,9 +72,12 @@ async def _received(request: web.Request, exchange: Exchange, max_bytes: int) ->
     content = request.content
     parts: list[bytes] = []
     while not content.at_eof():
-        exchange.waits_for(Wait.REQUEST_BODY)
         try:
-            part = await content.readany()
+            if content.is_eof():
+                part = content.read_nowait()
+            else:
+                exchange.waits_for(Wait.REQUEST_BODY)
+                part = await content.readany()
         except asyncio.CancelledError:
             raise exchange.interruption() from None
         except (web.RequestPayloadError, HttpProcessingError) as error:

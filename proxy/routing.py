@@ -19,7 +19,7 @@ _SHOWN_CHARS = 200
 _CACHED_IDS = 4096
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Route:
     """Where a model is served.
 
@@ -108,14 +108,22 @@ class Router:
         raise _unknown(model_id, wanted)
 
 
-def permits(patterns: Iterable[str], route: Route) -> bool:
+def permits(patterns: tuple[str, ...], route: Route) -> bool:
     """Tell whether a key with these ids and wildcards may use a route."""
+    is_short = len(route.canonical) <= _SHOWN_CHARS
+    return (_permits_short if is_short else _permits)(patterns, route)
+
+
+def _permits(patterns: tuple[str, ...], route: Route) -> bool:
     return any(
         route.canonical.startswith(canonical(pattern[:-1]))
         if pattern.endswith("*")
         else (name := canonical(pattern)) == route.canonical or name in route.aliases
         for pattern in patterns
     )
+
+
+_permits_short = functools.lru_cache(_CACHED_IDS)(_permits)
 
 
 def _native(model_id: str) -> str:

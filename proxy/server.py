@@ -10,8 +10,8 @@ from aiohttp import web
 
 from proxy.app import RUNNER_OPTIONS
 from proxy.config import Config
-from proxy.connection import Listener
 from proxy.gateway import GATEWAY
+from proxy.listener import Listener
 
 _log = logging.getLogger(__name__)
 

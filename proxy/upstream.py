@@ -11,11 +11,11 @@ import functools
 import logging
 import re
 import ssl
-from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 from yarl import URL
 
@@ -24,16 +24,16 @@ from proxy.config import Config, Timeouts, Upstream
 from proxy.errors import REQUEST_ID, ProxyError, UpstreamFailed, UpstreamTimeout
 from proxy.exchange import Exchange, Wait
 from proxy.upstream_http import (
+    Answer,
     StaleConnectionError,
-    UpstreamRequest,
-    UpstreamResponse,
+    Target,
     connector,
+    post,
 )
 
 _log = logging.getLogger(__name__)
 
-_READ_BUFFER_BYTES = 1 << 16
-_CACHED_URLS = 1024
+_CACHED_TARGETS = 1024
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 # What reading an answer can raise.
@@ -74,9 +74,9 @@ class UpstreamPool:
         exchange: Exchange,
         upstream: str,
         path_qs: str,
-        outbound: Mapping[str, str],
+        outbound: CIMultiDict[str],
         body: bytes,
-    ) -> aiohttp.ClientResponse:
+    ) -> Answer:
         """Send a request and wait for the head of its answer.
 
         Args:
@@ -94,16 +94,16 @@ class UpstreamPool:
         """
         if self._pooled is None or self._fresh is None:
             raise RuntimeError("the pool is not open")
-        url = _url(self._base_urls[upstream], path_qs)
+        target = _target(self._base_urls[upstream], path_qs)
         exchange.waits_for(Wait.RESPONSE_HEAD)
         try:
             try:
-                return await _sent(self._pooled, url, outbound, body)
+                return await post(self._pooled, target, outbound, body)
             except StaleConnectionError:
-                return await _sent(self._fresh, url, outbound, body)
+                return await post(self._fresh, target, outbound, body)
         except asyncio.CancelledError:
             raise exchange.interruption() from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
             raise failure(error, upstream) from error
         finally:
             exchange.wait = Wait.NOTHING
@@ -124,7 +124,7 @@ def failure(error: Exception, upstream: str) -> ProxyError:
             cause, said = "upstream_cut", "the upstream closed the connection without an answer"
         case aiohttp.ClientPayloadError():
             cause, said = "upstream_cut", "the upstream broke off its answer"
-        case aiohttp.ClientResponseError():
+        case HttpProcessingError():
             cause, said = "upstream_garbage", "the upstream's answer is not HTTP"
         case ValueError():
             cause, said = "unsendable_header", "a header of the request cannot be sent on"
@@ -142,17 +142,26 @@ def _reason(error: Exception) -> str:
     return " from ".join(causes)
 
 
-def response_headers(exchange: Exchange, answer: aiohttp.ClientResponse) -> CIMultiDict[str]:
-    """Build the headers of the client's response.
-
-    Raises:
-        UpstreamFailed: aiohttp reads such headers, and refuses to write them when it is too late for an answer.
-    """
+def response_headers(exchange: Exchange, answer: Answer) -> CIMultiDict[str]:
+    """Build the headers of the client's response."""
     crossing = headers.inbound(answer.headers)
-    if _CONTROL.search("".join((answer.reason or "", *crossing.keys(), *crossing.values()))):
-        raise UpstreamFailed("the upstream's headers are not HTTP", "upstream_garbage")
     crossing.setdefault(REQUEST_ID, exchange.request_id)
     return crossing
+
+
+def refuse_unsendable(reason: str | None, crossing: CIMultiDict[str]) -> None:
+    """Refuse a head that aiohttp reads, and does not write.
+
+    Raises:
+        UpstreamFailed: now, while there can be another answer.
+    """
+    if _CONTROL.search("".join((reason or "", *crossing.keys(), *crossing.values()))):
+        raise unsendable()
+
+
+def unsendable() -> UpstreamFailed:
+    """Word that the head of an answer cannot be sent on."""
+    return UpstreamFailed("the upstream's headers are not HTTP", "upstream_garbage")
 
 
 def _own_headers(upstream: Upstream) -> tuple[tuple[istr, str], ...]:
@@ -168,21 +177,11 @@ def _own_headers(upstream: Upstream) -> tuple[tuple[istr, str], ...]:
 def _session(timeouts: Timeouts, *, force_close: bool) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=connector(force_close=force_close),
-        request_class=UpstreamRequest,
-        response_class=UpstreamResponse,
-        auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
-        read_bufsize=_READ_BUFFER_BYTES,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect_s),
     )
 
 
-@functools.lru_cache(_CACHED_URLS)
-def _url(base_url: str, path_qs: str) -> URL:
-    return URL(base_url + path_qs, encoded=True)
-
-
-async def _sent(
-    session: aiohttp.ClientSession, url: URL, outbound: Mapping[str, str], body: bytes
-) -> aiohttp.ClientResponse:
-    return await session.post(url, data=body, headers=outbound, allow_redirects=False)
+@functools.lru_cache(_CACHED_TARGETS)
+def _target(base_url: str, path_qs: str) -> Target:
+    return Target(URL(base_url + path_qs, encoded=True))

@@ -11,6 +11,8 @@ import aiohttp
 import pytest
 from aiohttp import http_parser, web
 from aiohttp.client_proto import ResponseHandler
+from multidict import CIMultiDict
+from yarl import URL
 
 from proxy import upstream, upstream_http
 from proxy.config import Timeouts
@@ -63,13 +65,13 @@ async def test_connector_factory_makes_the_protocol_of_a_new_connection() -> Non
     async with (
         listening(Answering) as port,
         upstream._session(Timeouts(), force_close=False) as session,
-        session.post(f"http://127.0.0.1:{port}/", data=b"") as response,
     ):
-        assert response.connection is not None
-        protocol = response.connection.protocol
-        assert isinstance(protocol, upstream_http.UpstreamConnection)
-        assert (protocol._requests, protocol._heard) == (1, True)
-        assert isinstance(response, upstream_http.UpstreamResponse)
+        target = upstream_http.Target(URL(f"http://127.0.0.1:{port}/"))
+        answer = await upstream_http.post(session, target, CIMultiDict(), b"")
+        connection = answer.connection
+        assert connection is not None
+        assert (connection._requests, connection._heard) == (1, True)
+        answer.close()
 
 
 def test_the_protocol_of_the_pool_is_made_as_aiohttps_own() -> None:

@@ -36,7 +36,7 @@ def given(*items: tuple[str, str]) -> CIMultiDict[str]:
 def test_a_known_key_opens_by_either_header_and_x_api_key_decides(
     inbound: CIMultiDict[str],
 ) -> None:
-    assert RING.authenticate(inbound, NOW) is LAPTOP
+    assert RING.authenticate(inbound, lambda: NOW) is LAPTOP
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_known_key_opens_by_either_header_and_x_api_key_decides(
 )
 def test_anything_else_is_refused_with_the_one_wording(inbound: CIMultiDict[str]) -> None:
     with pytest.raises(Unauthenticated) as refused:
-        RING.authenticate(inbound, NOW)
+        RING.authenticate(inbound, lambda: NOW)
     assert refused.value.message == Unauthenticated().message
 
 
@@ -75,10 +75,10 @@ def test_a_key_stops_working_at_its_expiry(expires_in_s: int, *, opens: bool) ->
     ring = keys.KeyRing([Key("k", keys.digest(SECRET), expires_at=expires_at)])
     inbound = given(("x-api-key", SECRET))
     if opens:
-        assert ring.authenticate(inbound, NOW).name == "k"
+        assert ring.authenticate(inbound, lambda: NOW).name == "k"
     else:
         with pytest.raises(Unauthenticated):
-            ring.authenticate(inbound, NOW)
+            ring.authenticate(inbound, lambda: NOW)
 
 
 def test_new_keys_carry_the_prefix_and_256_random_bits_and_never_repeat() -> None:
