@@ -1,12 +1,15 @@
 """A request's body: bytes in, a checked `Call` out. Pure.
 
-Two validators read the same schema files. `jsonschema-rs` accepts or refuses (2 µs on a 122 kB body, 90 µs on
-600 messages) and finds the place; `jsonschema` words what is wrong there, on the failing value alone, because on a
-whole 1 MB request it would hold the event loop for 40 ms.
+Three readers of the same schema files. Nearly every body is decoded as the type that is made of its schema
+(`schema_types.py`), and is thereby right. What that type refuses is decoded whole: `jsonschema-rs` accepts or refuses
+it and finds the place; `jsonschema` words what is wrong there, on the failing value alone, because on a whole 1 MB
+request it would hold the event loop for 40 ms. Measured, CPython 3.11: 140 instead of 185 µs on 108 kB, 1.9 instead of
+3.4 ms on 1 MB with 600 messages.
 """
 
 import functools
 import gc
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema
@@ -15,6 +18,7 @@ import msgspec
 
 from proxy import json_members, schema_files
 from proxy.errors import InvalidRequest
+from proxy.schema_types import type_of
 
 MESSAGES = "messages-request"
 COUNT_TOKENS = "count-tokens-request"
@@ -23,12 +27,11 @@ COUNT_TOKENS = "count-tokens-request"
 LARGE_BYTES = 1 << 18
 MAX_VALUES = 1_000_000
 
-_SMALL_BYTES = 1 << 14
+_FEWEST_BYTES_A_VALUE = 2
+_SLICE_BYTES = 1 << 16
 
 _SHOWN_CHARS = 60
 _SAID_CHARS = 200
-
-_decoded = msgspec.json.Decoder().decode
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -38,7 +41,7 @@ class Call(msgspec.Struct, frozen=True):
         body: the JSON text as the client sent it, decoded from any Content-Encoding.
         members: its top-level members, each with its own bytes.
         model: the id the client asked for.
-        stream: whether it asked for server-sent events.
+        stream: whether it asked for server-sent events; False for count_tokens, whose answers are whole.
         max_tokens: None for count_tokens, which has none.
     """
 
@@ -65,19 +68,17 @@ def parse_call(body: bytes, schema_name: str) -> Call:
     Raises:
         InvalidRequest: not JSON, not UTF-8, nested too deep, a number out of range, or not what the schema describes.
     """
-    if len(body) > LARGE_BYTES:
+    if len(body) > _FEWEST_BYTES_A_VALUE * MAX_VALUES:
         _refuse_too_many_values(body)
     try:
-        decoded = _decoded(body) if len(body) <= _SMALL_BYTES else _decoded_at_once(body)
+        if (decoded := _described(body, schema_name)) is None:
+            decoded = _checked(body, schema_name)
     except RecursionError:
         raise InvalidRequest("body: nested too deep") from None
     except UnicodeDecodeError:
         raise InvalidRequest("body: not UTF-8") from None
     except msgspec.DecodeError as error:
         raise InvalidRequest(f"body: not valid JSON: {error}") from None
-    validator = _compiled(schema_name)
-    if not validator.is_valid(decoded):
-        raise InvalidRequest(explain(schema_name, decoded))
     return Call(
         body=body,
         members=json_members.read(body),
@@ -88,15 +89,49 @@ def parse_call(body: bytes, schema_name: str) -> Call:
     )
 
 
-def _decoded_at_once(body: bytes) -> Any:
-    """Decode without looking for garbage: none of it can be any yet, and the search takes twice the decoding."""
-    if not gc.isenabled():
-        return _decoded(body)
+def _described(body: bytes, schema_name: str) -> Any:
+    """Decode what the schema describes; None when the body, or the schema, needs more than a type."""
+    try:
+        decoded = _decoder(schema_name)(body)
+    except msgspec.DecodeError:
+        return None
+    if not body.isascii():
+        _check_utf8(body)
+    return decoded
+
+
+def _checked(body: bytes, schema_name: str) -> Any:
+    """Decode everything and check it.
+
+    Raises:
+        InvalidRequest: not what the schema describes.
+        msgspec.DecodeError, UnicodeDecodeError, RecursionError: no JSON.
+    """
+    collects = gc.isenabled()
+    # None of it can be garbage yet, and to look for some takes twice the decoding.
     gc.disable()
     try:
-        return _decoded(body)
+        decoded = msgspec.json.decode(body)
     finally:
-        gc.enable()
+        if collects:
+            gc.enable()
+    if not _compiled(schema_name).is_valid(decoded):
+        raise InvalidRequest(explain(schema_name, decoded))
+    return decoded
+
+
+def _check_utf8(body: bytes) -> None:
+    """Check what no decoder has looked at.
+
+    Raises:
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    # In slices, because one large text costs four times as much; they end at quotes, which are in no character.
+    start = 0
+    while start >= 0:
+        end = body.find(b'"', start + _SLICE_BYTES)
+        str(memoryview(body)[start : end if end >= 0 else None], "utf-8")
+        start = end
 
 
 def _refuse_too_many_values(body: bytes) -> None:
@@ -142,6 +177,14 @@ def _first_error(schema_name: str, decoded: Any) -> jsonschema_rs.ValidationErro
     except ValueError:
         pass  # it copies the value that fails, down to 255 levels
     return None
+
+
+@functools.cache
+def _decoder(schema_name: str) -> Callable[[bytes], Any]:
+    def load(name: str) -> dict[str, Any]:
+        return schema_files.load(name.removesuffix(schema_files.SUFFIX))
+
+    return msgspec.json.Decoder(type_of(load(schema_name), load)).decode
 
 
 @functools.cache

@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "proxy"
 PURE = (
     *("catalog", "config", "config_rules", "errors", "headers", "json_members"),
-    *("keys", "routing", "sse", "validation"),
+    *("keys", "routing", "schema_types", "sse", "validation"),
 )
 # What waits, listens, connects, writes or starts something.
 IO_LIBRARIES = {

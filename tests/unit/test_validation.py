@@ -109,7 +109,7 @@ def test_both_validators_agree_and_a_refusal_is_a_line_that_begins_with_a_path(
     if pure(schema_name).is_valid(body):
         call = parse_call(text, schema_name)
         assert (call.body, call.model) == (text, body["model"])
-        assert call.stream is (body.get("stream") is True)
+        assert call.stream is (schema_name == MESSAGES and body.get("stream") is True)
         assert call.max_tokens == (body["max_tokens"] if schema_name == MESSAGES else None)
     else:
         assert LINE.fullmatch(refused(text, schema_name))

@@ -37,10 +37,6 @@ HOSTILE = {
     "lone_low_surrogate": START + b',"x":"\\udc00"}',
     "lone_surrogate_in_name": START + b',"\\ud800":1}',
     "lone_surrogate_in_model": b'{"model":"\\udfff","max_tokens":1,"messages":[]}',
-    "integer_of_5000_digits": START + b',"x":%s}' % (b"7" * 5000),
-    "max_tokens_of_5000_digits": b'{"model":"m","messages":[],"max_tokens":%s}' % (b"7" * 5000),
-    "1e999": START + b',"x":1e999}',
-    "minus_1e999": START + b',"x":-1e999}',
     "nan": START + b',"x":NaN}',
     "infinity": START + b',"x":-Infinity}',
     "leading_zero": START + b',"x":01}',
@@ -72,6 +68,13 @@ def test_a_hostile_body_is_an_invalid_request_and_nothing_else(
 def test_what_is_odd_but_json_passes() -> None:
     odd = START + b',"x":[%s,1e-400,"\\u0000","\\ud83d\\ude00"],"\\u0000":{}}' % (b"7" * 4000)
     assert parse_call(odd, MESSAGES).model == "m"
+
+
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"7" * 5000], ids=len)
+def test_a_number_of_any_size_passes_where_nobody_looks_at_it(number: bytes) -> None:
+    assert parse_call(START + b',"x":%s}' % number, MESSAGES).model == "m"
+    with pytest.raises(InvalidRequest):
+        parse_call(START.replace(b":1", b":" + number) + b"}", MESSAGES)
 
 
 def test_of_a_doubled_model_the_last_is_checked_and_served() -> None:
