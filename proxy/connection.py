@@ -155,7 +155,8 @@ class Connection(web.RequestHandler):
         if not body.is_eof() or data.endswith(_BLANK_LINE):
             return False
         if begun and not getattr(self._messages[-1][0], "chunked", False):  # an error has none
-            return len(data) - data.rfind(_BLANK_LINE) - len(_BLANK_LINE) > body.total_bytes
+            # Its body ends the bytes when its head ends right before it.
+            return not data.endswith(_BLANK_LINE, 0, len(data) - body.total_bytes)
         return fed is None or len(data) > body.total_bytes - fed
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature

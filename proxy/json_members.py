@@ -30,6 +30,13 @@ def read(body: bytes) -> Members:
 
 
 def replace(body: bytes, members: Members, name: str, value: bytes) -> bytes:
+    """Give what `spliced` gives, in one piece."""
+    return b"".join(spliced(body, members, name, value))
+
+
+def spliced(
+    body: bytes, members: Members, name: str, value: bytes
+) -> tuple[bytes | memoryview, ...]:
     """Give `body` with the value of one member replaced and every other byte as it was.
 
     Args:
@@ -39,7 +46,8 @@ def replace(body: bytes, members: Members, name: str, value: bytes) -> bytes:
         value: JSON text to put in its place.
 
     Returns:
-        The new object. When a name comes twice in `body`: its members written anew, the last of each name.
+        The new object, in pieces, so that a long one is not copied. When a name comes twice in `body`: its members
+        written anew, the last of each name.
     """
     raws = list(members.values())
     spent = len(body) - sum(map(len, raws))
@@ -52,9 +60,9 @@ def replace(body: bytes, members: Members, name: str, value: bytes) -> bytes:
     elif (span := _find(body, members, name)) is not None:
         start, end = span
     else:
-        return _written(members | {name: msgspec.Raw(value)})
+        return (_written(members | {name: msgspec.Raw(value)}),)
     view = memoryview(body)
-    return b"".join((view[:start], value, view[end:]))
+    return view[:start], value, view[end:]
 
 
 def _layout(names: tuple[str, ...], name: str) -> tuple[int, int, int]:

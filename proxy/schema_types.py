@@ -6,7 +6,7 @@ refuse what the schema accepts, so whoever uses it asks a validator then, which 
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, NotRequired, TypedDict, Union
+from typing import Annotated, Any, Union
 
 import msgspec
 
@@ -93,10 +93,12 @@ class _Documents:
         properties: Schema = schema.get("properties", {})
         if missing := required - properties.keys():
             raise UnsupportedError(f"required, and not described: {', '.join(sorted(missing))}")
-        fields = {
-            name: each if name in required else NotRequired[each]
-            for name, each in (
-                (name, self.type_of(each, document)) for name, each in properties.items()
-            )
-        }
-        return TypedDict("Described", fields)  # type: ignore[operator] # made at run time
+        fields: list[Any] = []
+        for name, described in properties.items():
+            if not name.isidentifier():
+                raise UnsupportedError(f"no name of a field: {name}")
+            each = self.type_of(described, document)
+            optional = (name, each | msgspec.UnsetType, msgspec.UNSET)
+            fields.append((name, each) if name in required else optional)
+        # Without a word to the garbage collector: nothing decoded from JSON refers to itself.
+        return msgspec.defstruct("Described", fields, gc=False, kw_only=True)

@@ -25,6 +25,7 @@ from proxy.errors import REQUEST_ID, ProxyError, UpstreamFailed, UpstreamTimeout
 from proxy.exchange import Exchange, Wait
 from proxy.upstream_http import (
     Answer,
+    Pieces,
     StaleConnectionError,
     Target,
     connector,
@@ -75,7 +76,7 @@ class UpstreamPool:
         upstream: str,
         path_qs: str,
         outbound: CIMultiDict[str],
-        body: bytes,
+        body: Pieces,
     ) -> Answer:
         """Send a request and wait for the head of its answer.
 

@@ -10,7 +10,7 @@ This rests on aiohttp's internals: tests/unit/test_aiohttp_facts.py names them a
 import asyncio
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import aiohttp
@@ -27,6 +27,10 @@ _STALE_WITHIN_S = 1.0
 _READ_BUFFER_BYTES = 1 << 16
 _SWITCHING_PROTOCOLS = 101
 _FIRST_FINAL = 200
+
+
+# A body, to be sent in one write.
+Pieces = Sequence[bytes | memoryview]
 
 
 class StaleConnectionError(Exception):
@@ -47,7 +51,7 @@ class UpstreamConnection(ResponseHandler):
         self.asked = False
         self.on_data: Callable[[], None] | None = None
 
-    def ask(self, head: bytes, body: bytes) -> None:
+    def ask(self, head: bytes, body: Pieces) -> None:
         """Send a request; `read` then gives the head of its answer.
 
         Raises:
@@ -64,7 +68,7 @@ class UpstreamConnection(ResponseHandler):
         if transport is None or transport.is_closing():
             raise aiohttp.ClientConnectionResetError
         # Nobody waits for it to leave: an upstream may answer before it has read everything.
-        transport.writelines((head, body))
+        transport.writelines((head, *body))
 
     def was_stale(self) -> bool:
         """Tell, of a connection that failed, whether it was dead before the request was sent.
@@ -182,7 +186,7 @@ class Answer:
 
 
 async def post(
-    session: aiohttp.ClientSession, target: Target, headers: CIMultiDict[str], body: bytes
+    session: aiohttp.ClientSession, target: Target, headers: CIMultiDict[str], body: Pieces
 ) -> Answer:
     """Send a request and wait for the head of the answer.
 
@@ -194,7 +198,7 @@ async def post(
     if session.connector is None:
         raise RuntimeError("the session is closed")
     headers[hdrs.HOST] = target.host_header
-    headers[hdrs.CONTENT_LENGTH] = str(len(body))
+    headers[hdrs.CONTENT_LENGTH] = str(sum(map(len, body)))
     if session.connector.force_close:
         headers[hdrs.CONNECTION] = "close"
     head = _serialize_headers(target.request_line, headers)

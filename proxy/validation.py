@@ -51,9 +51,9 @@ class Call(msgspec.Struct, frozen=True):
     stream: bool
     max_tokens: int | None
 
-    def body_for(self, upstream_model: str) -> bytes:
-        """Give the outbound body: this one, naming the upstream's model id."""
-        return json_members.replace(
+    def body_for(self, upstream_model: str) -> tuple[bytes | memoryview, ...]:
+        """Give the outbound body, in pieces: this one, naming the upstream's model id."""
+        return json_members.spliced(
             self.body, self.members, "model", msgspec.json.encode(upstream_model)
         )
 
@@ -71,8 +71,10 @@ def parse_call(body: bytes, schema_name: str) -> Call:
     if len(body) > _FEWEST_BYTES_A_VALUE * MAX_VALUES:
         _refuse_too_many_values(body)
     try:
-        if (decoded := _described(body, schema_name)) is None:
-            decoded = _checked(body, schema_name)
+        if not _is_described(body, schema_name):
+            _check(body, schema_name)
+        members = json_members.read(body)
+        model, stream = _value(members, "model"), _value(members, "stream")
     except RecursionError:
         raise InvalidRequest("body: nested too deep") from None
     except UnicodeDecodeError:
@@ -81,26 +83,30 @@ def parse_call(body: bytes, schema_name: str) -> Call:
         raise InvalidRequest(f"body: not valid JSON: {error}") from None
     return Call(
         body=body,
-        members=json_members.read(body),
-        model=decoded["model"],
-        stream=decoded.get("stream") is True,
+        members=members,
+        model=model,
+        stream=stream is True and schema_name == MESSAGES,
         # JSON Schema counts 8.0 among the integers, and count_tokens does not look at the field.
-        max_tokens=int(decoded["max_tokens"]) if schema_name == MESSAGES else None,
+        max_tokens=int(_value(members, "max_tokens")) if schema_name == MESSAGES else None,
     )
 
 
-def _described(body: bytes, schema_name: str) -> Any:
-    """Decode what the schema describes; None when the body, or the schema, needs more than a type."""
+def _value(members: json_members.Members, name: str) -> Any:
+    return msgspec.json.decode(members.get(name, b"null"))
+
+
+def _is_described(body: bytes, schema_name: str) -> bool:
+    """Tell whether a body is what the schema describes, as far as a type can tell."""
     try:
-        decoded = _decoder(schema_name)(body)
+        _decoder(schema_name)(body)
     except msgspec.DecodeError:
-        return None
+        return False
     if not body.isascii():
         _check_utf8(body)
-    return decoded
+    return True
 
 
-def _checked(body: bytes, schema_name: str) -> Any:
+def _check(body: bytes, schema_name: str) -> None:
     """Decode everything and check it.
 
     Raises:
@@ -117,7 +123,6 @@ def _checked(body: bytes, schema_name: str) -> Any:
             gc.enable()
     if not _compiled(schema_name).is_valid(decoded):
         raise InvalidRequest(explain(schema_name, decoded))
-    return decoded
 
 
 def _check_utf8(body: bytes) -> None:

@@ -67,7 +67,7 @@ async def test_connector_factory_makes_the_protocol_of_a_new_connection() -> Non
         upstream._session(Timeouts(), force_close=False) as session,
     ):
         target = upstream_http.Target(URL(f"http://127.0.0.1:{port}/"))
-        answer = await upstream_http.post(session, target, CIMultiDict(), b"")
+        answer = await upstream_http.post(session, target, CIMultiDict(), [b""])
         connection = answer.connection
         assert connection is not None
         assert (connection._requests, connection._heard) == (1, True)

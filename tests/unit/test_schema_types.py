@@ -65,7 +65,8 @@ def test_a_type_accepts_something(schema: dict[str, Any]) -> None:
 def test_only_what_is_described_is_kept() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "array"}}}
     made = type_of(schema, _nothing)
-    assert msgspec.json.decode(b'{"b":1,"a":[],"c":{"d":[]}}', type=made) == {"a": []}
+    decoded = msgspec.json.decode(b'{"b":1,"a":[],"c":{"d":[]}}', type=made)
+    assert msgspec.to_builtins(decoded) == {"a": []}
 
 
 def test_a_reference_is_followed_into_the_document_it_names() -> None:
@@ -99,4 +100,6 @@ def test_the_requests_have_types(name: str) -> None:
 
     body = b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":[{"type":"text"}]}]}'
     decoded = msgspec.json.decode(body, type=type_of(schema_files.load(name), load))
-    assert decoded["messages"] == [{"role": "user", "content": [{"type": "text"}]}]
+    assert msgspec.to_builtins(decoded)["messages"] == [
+        {"role": "user", "content": [{"type": "text"}]}
+    ]

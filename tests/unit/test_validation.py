@@ -192,5 +192,5 @@ def test_count_tokens_neither_asks_for_nor_looks_at_max_tokens() -> None:
 
 def test_the_outbound_body_differs_in_the_model_only() -> None:
     body = b'{ "max_tokens":8,"x":1.50, "messages":[],\n"model" : "sonnet"}'
-    outbound = parse_call(body, MESSAGES).body_for('claude-"4"')
+    outbound = b"".join(parse_call(body, MESSAGES).body_for('claude-"4"'))
     assert outbound == body.replace(b'"sonnet"', rb'"claude-\"4\""')
