@@ -35,12 +35,14 @@ class Pump:
         tap: StreamTap | None,
     ) -> None:
         self._request = request
+        self._client = request.protocol
+        self._taken = 0  # bytes of the answer
         self._exchange = exchange
         self._content = answer.content
         self._response = response
         self._tap = tap
         self._chunked = hdrs.TRANSFER_ENCODING in response.headers
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._heard = time.monotonic()
         self._needed = asyncio.get_running_loop().create_future()
         # None when the whole answer came with its head: then there is nothing to wait for.
@@ -85,27 +87,29 @@ class Pump:
         """Pass on what has come, or wake the task. Called whenever the upstream's connection has news."""
         if self._needed.done():
             return
-        transport = self._request.transport
-        if transport is None or self._request.protocol.writing_paused or transport.is_closing():
+        client, content, tap = self._client, self._content, self._tap
+        transport = client.transport
+        if transport is None or client.writing_paused or transport.is_closing():
             self._needed.set_result(None)
             return
-        exchange, tap = self._exchange, self._tap
         try:
-            while chunk := self._content.read_nowait():
-                exchange.since = self._heard = time.monotonic()
+            # Once more, when to read has let more come in: aiohttp may resume the parser inside.
+            while content.total_bytes > self._taken and not client.writing_paused:
+                chunk = content.read_nowait()
+                self._exchange.since = self._heard = time.monotonic()
+                self._taken += len(chunk)
                 out = chunk if tap is None else tap.feed(chunk)
                 if out:
-                    exchange.bytes_out += len(out)
+                    self._exchange.bytes_out += len(out)
                     transport.write(b"%x\r\n%b\r\n" % (len(out), out) if self._chunked else out)
-                if self._request.protocol.writing_paused:
-                    break
         except Exception as error:  # noqa: BLE001 - not the connection's to handle: the task's
             # Not set as the future's: a task that is cancelled meanwhile would leave it unretrieved.
             self._error = error
             self._needed.set_result(None)
             return
-        exchange.may_ping = tap is not None and tap.at_boundary and not tap.finished
-        if self._content.at_eof() or self._request.protocol.writing_paused:
+        self._exchange.may_ping = tap is not None and tap.at_boundary and not tap.finished
+        self._error = content.exception()
+        if self._error is not None or content.at_eof() or client.writing_paused:
             self._needed.set_result(None)
 
     async def _answer_interruption(self) -> None:

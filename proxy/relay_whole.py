@@ -10,6 +10,8 @@ import msgspec
 from aiohttp import HttpVersion10, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.helpers import rfc822_formatted_time
+from aiohttp.http_writer import _serialize_headers
+from multidict import CIMultiDict
 
 from proxy import headers, json_members
 from proxy.errors import UpstreamFailed
@@ -22,35 +24,50 @@ MAX_BYTES = 64 << 20
 _PIECE_BYTES = 1 << 18
 
 
-class _OneWrite(web.Response):
+class _OneWrite(web.StreamResponse):
     """A response with a body, complete when it is prepared: head and body leave in one write.
 
     aiohttp's own takes twenty calls to decide what is settled here. Measured: see docs/performance.md.
     """
 
+    def __init__(
+        self, status: int, reason: str | None, headers: CIMultiDict[str], body: bytes
+    ) -> None:
+        """Take the upstream's answer; the headers are changed. `body` is not empty."""
+        super().__init__(status=status, reason=reason, headers=headers)
+        self._whole = body
+
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Send all of it. The headers are the upstream's; what is missing there is added."""
-        body = self.body
-        if self._eof_sent or not isinstance(body, bytes):
+        """Send all of it.
+
+        Raises:
+            UpstreamFailed: the head cannot be sent on.
+        """
+        if self._eof_sent:
             return None
-        fields = self.headers
+        fields, body, keep_alive = self.headers, self._whole, request.keep_alive
         fields[hdrs.CONTENT_LENGTH] = str(len(body))
         if hdrs.DATE not in fields:
             fields[hdrs.DATE] = rfc822_formatted_time()
-        if not request.keep_alive:
+        version = request.version
+        if not keep_alive:
             fields[hdrs.CONNECTION] = "close"
-        elif request.version == HttpVersion10:
+        elif version == HttpVersion10:
             fields[hdrs.CONNECTION] = "keep-alive"
-        self._keep_alive = request.keep_alive
+        self._keep_alive = keep_alive
         await request._prepare_hook(self)  # noqa: SLF001 - signals of the application that holds the gateway
-        version, writer = request.version, request.writer
+        status_line = f"HTTP/{version.major}.{version.minor} {self.status} {self.reason}"
         try:
-            status_line = f"HTTP/{version.major}.{version.minor} {self.status} {self.reason}"
-            await writer.write_headers(status_line, fields)
+            head = _serialize_headers(status_line, fields)
         except ValueError:
             raise unsendable() from None
+        transport, writer = request.transport, request.writer
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError
+        transport.write(head + body)
+        writer.output_size += len(head) + len(body)
         self._eof_sent = True
-        await writer.write_eof(body)
+        await writer.drain()
         return writer
 
 
@@ -76,7 +93,7 @@ async def relay_whole(
     status, reason = answer.status, answer.reason
     response: web.StreamResponse
     if 0 < len(body) <= _PIECE_BYTES:
-        response = _OneWrite(status=status, reason=reason, headers=crossing, body=body)
+        response = _OneWrite(status, reason, crossing, body)
     else:
         refuse_unsendable(answer.reason, crossing)
         response = web.StreamResponse(status=status, reason=reason, headers=crossing)
@@ -118,8 +135,11 @@ async def _read(exchange: Exchange, answer: Answer) -> bytes:
     size = 0
     try:
         while not content.at_eof():
-            exchange.waits_for(Wait.RESPONSE_BODY)
-            part = await content.readany()
+            if content.is_eof():
+                part = content.read_nowait()
+            else:
+                exchange.waits_for(Wait.RESPONSE_BODY)
+                part = await content.readany()
             size += len(part)
             if size > MAX_BYTES:
                 raise UpstreamFailed("the upstream's answer is too large", "upstream_too_large")

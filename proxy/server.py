@@ -12,6 +12,7 @@ from proxy.app import RUNNER_OPTIONS
 from proxy.config import Config
 from proxy.gateway import GATEWAY
 from proxy.listener import Listener
+from proxy.shortcut import Shortcut
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ async def listening(
     try:
         if runner.server is None:
             raise RuntimeError("the runner has no server after its setup")
+        # Its requests are of the class that the application makes.
+        runner.server.request_handler = Shortcut(app, runner.server.request_handler)  # type: ignore[assignment]
         listener = Listener(runner.server, config, app[GATEWAY].access_log)
         server = await asyncio.get_running_loop().create_server(
             listener,

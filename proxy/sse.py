@@ -20,7 +20,6 @@ from proxy import json_members
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 
 _BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\r\r")
-_TELLING = re.compile(rb"message_start|message_delta|message_stop|\"error\"")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _MAX_EVENT_BYTES = 1 << 20
 _MAX_HELD_BYTES = 1 << 16
@@ -65,7 +64,7 @@ class StreamTap:
         held = self._echo is not None
         whole = not self._partial and chunk.endswith(b"\n\n")
         complete = chunk if whole else self._complete(chunk)
-        if _TELLING.search(complete):
+        if b"message_" in complete or b'"error"' in complete:  # ten times as fast as a pattern
             complete = self._read(complete)
         if not held:
             self.at_boundary = not self._partial
