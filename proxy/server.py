@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -101,6 +102,8 @@ async def serve(
     else:
         loop.add_signal_handler(signal.SIGINT, signalled)
     async with listening(app, config, reuse_port=is_worker) as addresses:
+        # What lives as long as the process is never garbage: to look through it all held every request for 31 ms.
+        gc.freeze()
         ready(addresses)
         await stop.wait()
         await drain(app, config.timeouts.drain_s, hurry)

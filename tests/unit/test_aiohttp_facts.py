@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import hashlib
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -11,6 +12,8 @@ import aiohttp
 import pytest
 from aiohttp import http_parser, web
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_writer import _serialize_headers
+from aiohttp.web_middlewares import _fix_request_current_app
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -184,3 +187,70 @@ def test_a_protocol_knows_its_loop() -> None:
 
 def _slots(base: type) -> tuple[str, ...]:
     return tuple(getattr(base, "__slots__", ()))
+
+
+def _digest(function: Callable[..., Any]) -> str:
+    return hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:16]
+
+
+REPLACED: dict[str, tuple[Callable[..., Any], str]] = {
+    "Connection.start, _answer_next and _linger": (web.RequestHandler.start, "2e565fd40c8e04fb"),
+    "Shortcut.__call__": (web.Application._handle, "1294b2b208b126cb"),
+    "Shortcut.__init__": (_fix_request_current_app, "4c86c08447971719"),
+    "upstream_http.post": (aiohttp.ClientSession._request, "32986b8105faf5f8"),
+    "UpstreamConnection.ask": (aiohttp.ClientRequest.send, "82b495aa06760c64"),
+    "Answer.__init__": (aiohttp.ClientResponse.start, "bcbf178da3660180"),
+    "_OneWrite.prepare": (web.StreamResponse._prepare_headers, "92807d25d9c397cd"),
+    "_OneWrite.prepare, in its order": (web.StreamResponse._start, "7e03ebd82e7f9f98"),
+    "Target.connection_key": (
+        vars(aiohttp.ClientRequest)["connection_key"].fget,
+        "0976f2a8d42abf05",
+    ),
+}
+
+
+@pytest.mark.parametrize("ours", REPLACED)
+def test_what_we_replace_is_what_was_read(ours: str) -> None:
+    """A fast path does what aiohttp's own code does; when that changes, both are to be read again."""
+    theirs, digest = REPLACED[ours]
+    assert _digest(theirs) == digest
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("_messages", "_waiter", "_parser", "_request_handler", "_request_factory", "_close"),
+        *("_task_handler", "_buffer_paused", "_msg_queue_resume_size", "_force_close", "_loop"),
+        *("_resume_reading_if_drained", "_make_error_handler", "_handle_request", "_keepalive"),
+        *("_next_keepalive_close_time", "_keepalive_handle", "_keepalive_timeout"),
+        *("_process_keepalive", "_lingering_time"),
+    ],
+)
+def test_a_connection_has_what_start_uses(name: str) -> None:
+    """Private to `web.RequestHandler`, in proxy/connection.py."""
+    assert hasattr(Connection, name)
+
+
+def test_heads_are_written_checked() -> None:
+    """`aiohttp.http_writer._serialize_headers`, private, in proxy/upstream_http.py and proxy/relay_whole.py."""
+    fields = CIMultiDict({"a": "b", "C": "d\te"})
+    assert _serialize_headers("HTTP/1.1 200 OK", fields) == (
+        b"HTTP/1.1 200 OK\r\na: b\r\nC: d\te\r\n\r\n"
+    )
+    for line, bad in (("x\n", {}), ("x", {"a": "\r"}), ("x", {"a\n": "b"}), ("x", {"a": "\x01"})):
+        with pytest.raises(ValueError, match="control character"):
+            _serialize_headers(line, CIMultiDict(bad))
+
+
+async def test_a_response_that_says_it_is_sent_is_not_sent_again() -> None:
+    """`StreamResponse._eof_sent`, private, in proxy/relay_whole.py."""
+    response = web.StreamResponse()
+    response._eof_sent = True
+    assert response.prepared
+    await response.write_eof()
+
+
+def test_a_request_asks_its_applications_before_it_is_answered() -> None:
+    """`Request._prepare_hook` and `Request._match_info`, private, in proxy/relay_whole.py and proxy/shortcut.py."""
+    assert list(inspect.signature(web.Request._prepare_hook).parameters) == ["self", "response"]
+    assert web.Request._match_info is None
