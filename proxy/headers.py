@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 
+RawHeaders = Iterable[tuple[bytes, bytes]]
+
 X_API_KEY = istr("x-api-key")
 AUTHORIZATION = istr("Authorization")
 ANTHROPIC_VERSION = istr("anthropic-version")
@@ -63,28 +65,53 @@ def _listed(connection: str) -> frozenset[str]:
     return frozenset(name.strip().lower() for name in connection.split(",")) - _HOP_BY_HOP
 
 
-def _crossing(headers: CIMultiDictProxy[str], dropped: frozenset[str]) -> CIMultiDict[str]:
-    for value in headers.getall(CONNECTION, ()):
-        if names := _listed(value):
-            dropped = dropped | names
-    return CIMultiDict([item for item in headers.items() if item[0].lower() not in dropped])
-
-
-def outbound(inbound: CIMultiDictProxy[str], ours: Iterable[tuple[istr, str]]) -> CIMultiDict[str]:
-    """Build the headers of the request to the upstream.
+class Outbound:
+    """Builds the header fields of the requests to one upstream, from the client's bytes as they came.
 
     Args:
-        inbound: as the client sent them.
         ours: the upstream's credential and further headers; each replaces the client's of that name.
+
+    Raises:
+        ValueError: one of ours holds a control character, a line's end perhaps.
     """
-    headers = _crossing(inbound, _NOT_OUTBOUND)
-    # A compressed stream could not be watched for usage; an upstream that compresses all the same is relayed as it is.
-    headers[ACCEPT_ENCODING] = "identity"
-    for name, value in ours:
-        headers[name] = value
-    return headers
+
+    def __init__(self, ours: Iterable[tuple[str, str]]) -> None:
+        # A compressed stream could not be watched for usage; an upstream that compresses all the same is relayed as it
+        # is.
+        set_here = {ACCEPT_ENCODING: "identity", **CIMultiDict(ours)}
+        for name, value in set_here.items():
+            if not (name + value).isprintable():
+                raise ValueError(f"the header {name!r} cannot be sent: a control character")
+        dropped = _NOT_OUTBOUND | {name.lower() for name in set_here}
+        self._dropped = frozenset(map(_bytes, dropped))
+        self._ours = b"".join(b"%b: %b\r\n" % (_bytes(n), _bytes(v)) for n, v in set_here.items())
+
+    def fields(self, inbound: RawHeaders, connection: Iterable[str]) -> bytes:
+        """Build the fields.
+
+        Args:
+            inbound: names and values, as the client sent them.
+            connection: the values of its `Connection` headers.
+
+        Returns:
+            Lines, each with its end.
+        """
+        dropped = self._dropped
+        for value in connection:
+            if names := _listed(value):
+                dropped = dropped | set(map(_bytes, names))
+        kept = [b"%b: %b\r\n" % field for field in inbound if field[0].lower() not in dropped]
+        return b"".join(kept) + self._ours
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def inbound(upstream: CIMultiDictProxy[str]) -> CIMultiDict[str]:
     """Build the headers of the answer to the client from the upstream's; its length is set by who writes the body."""
-    return _crossing(upstream, _NOT_INBOUND)
+    dropped = _NOT_INBOUND
+    for value in upstream.getall(CONNECTION, ()):
+        if names := _listed(value):
+            dropped = dropped | names
+    return CIMultiDict([item for item in upstream.items() if item[0].lower() not in dropped])

@@ -15,8 +15,9 @@ from types import TracebackType
 from typing import Self
 
 import aiohttp
+from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from multidict import CIMultiDict, CIMultiDictProxy, istr
+from multidict import CIMultiDict
 from yarl import URL
 
 from proxy import headers
@@ -47,7 +48,9 @@ class UpstreamPool:
     def __init__(self, config: Config) -> None:
         self._timeouts = config.timeouts
         self._base_urls = {upstream.name: upstream.base_url for upstream in config.upstreams}
-        self._headers = {upstream.name: _own_headers(upstream) for upstream in config.upstreams}
+        self._outbound = {
+            upstream.name: headers.Outbound(_own_headers(upstream)) for upstream in config.upstreams
+        }
         self._pooled: aiohttp.ClientSession | None = None
         self._fresh: aiohttp.ClientSession | None = None
 
@@ -66,16 +69,17 @@ class UpstreamPool:
             if session is not None:
                 await session.close()
 
-    def outbound_headers(self, inbound: CIMultiDictProxy[str], upstream: str) -> CIMultiDict[str]:
-        """Build the headers for an upstream from a client's."""
-        return headers.outbound(inbound, self._headers[upstream])
+    def outbound_fields(self, request: web.BaseRequest, upstream: str) -> bytes:
+        """Build the header fields for an upstream from a client's."""
+        connection = request.headers.getall(headers.CONNECTION, ())
+        return self._outbound[upstream].fields(request.raw_headers, connection)
 
     async def post(
         self,
         exchange: Exchange,
         upstream: str,
         path_qs: str,
-        outbound: CIMultiDict[str],
+        fields: bytes,
         body: Pieces,
     ) -> Answer:
         """Send a request and wait for the head of its answer.
@@ -84,7 +88,7 @@ class UpstreamPool:
             exchange: whose interruption ends the wait.
             upstream: its name.
             path_qs: path and query below its base URL, sent as they are.
-            outbound: headers.
+            fields: header lines, of `outbound_fields`.
             body: sent with its length.
 
         Returns:
@@ -99,9 +103,9 @@ class UpstreamPool:
         exchange.waits_for(Wait.RESPONSE_HEAD)
         try:
             try:
-                return await post(self._pooled, target, outbound, body)
+                return await post(self._pooled, target, fields, body)
             except StaleConnectionError:
-                return await post(self._fresh, target, outbound, body)
+                return await post(self._fresh, target, fields, body)
         except asyncio.CancelledError:
             raise exchange.interruption() from None
         except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
@@ -165,14 +169,14 @@ def unsendable() -> UpstreamFailed:
     return UpstreamFailed("the upstream's headers are not HTTP", "upstream_garbage")
 
 
-def _own_headers(upstream: Upstream) -> tuple[tuple[istr, str], ...]:
-    own = [(istr(name), value) for name, value in upstream.headers]
+def _own_headers(upstream: Upstream) -> list[tuple[str, str]]:
+    own = list(upstream.headers)
     match upstream.auth.scheme:
         case "x-api-key":
             own.append((headers.X_API_KEY, upstream.auth.key or ""))
         case "bearer":
             own.append((headers.AUTHORIZATION, f"Bearer {upstream.auth.key}"))
-    return tuple(own)
+    return own
 
 
 def _session(timeouts: Timeouts, *, force_close: bool) -> aiohttp.ClientSession:

@@ -70,7 +70,7 @@ async def test_connector_factory_makes_the_protocol_of_a_new_connection() -> Non
         upstream._session(Timeouts(), force_close=False) as session,
     ):
         target = upstream_http.Target(URL(f"http://127.0.0.1:{port}/"))
-        answer = await upstream_http.post(session, target, CIMultiDict(), [b""])
+        answer = await upstream_http.post(session, target, b"", [b""])
         connection = answer.connection
         assert connection is not None
         assert (connection._requests, connection._heard) == (1, True)
@@ -232,7 +232,7 @@ def test_a_connection_has_what_start_uses(name: str) -> None:
 
 
 def test_heads_are_written_checked() -> None:
-    """`aiohttp.http_writer._serialize_headers`, private, in proxy/upstream_http.py and proxy/relay_whole.py."""
+    """`aiohttp.http_writer._serialize_headers`, private, in proxy/relay_whole.py."""
     fields = CIMultiDict({"a": "b", "C": "d\te"})
     assert _serialize_headers("HTTP/1.1 200 OK", fields) == (
         b"HTTP/1.1 200 OK\r\na: b\r\nC: d\te\r\n\r\n"
