@@ -5,7 +5,7 @@ aiohttp's own, with hooks in the public methods of `web.RequestHandler`, and one
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import StreamReader, web
@@ -18,6 +18,7 @@ from proxy.errors import InvalidRequest, ProxyError, RequestBodyTimeout
 _REASON_CHARS = 200
 _BLANK_LINE = b"\r\n\r\n"
 
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 # Logs a request that no handler sees; gives headers and body of its answer.
 Refuse = Callable[[str | None, ProxyError], tuple[dict[str, str], bytes]]
 
@@ -68,8 +69,7 @@ class Connection(web.RequestHandler):
             await super().start()
             return
         try:
-            while not self._force_close and await self._answer_next():
-                pass
+            await self._answer_all()
         except ConnectionError:
             pass  # the client has gone
         except asyncio.CancelledError:
@@ -83,39 +83,41 @@ class Connection(web.RequestHandler):
             if self.transport is not None:
                 self.transport.close()
 
-    async def _answer_next(self) -> bool:
-        """Wait for the next request and answer it; tell whether another may follow."""
-        if not self._messages:
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+    async def _answer_all(self) -> None:
+        while not self._force_close:
+            if not self._messages:
+                self._waiter = self._loop.create_future()
+                try:
+                    await self._waiter
+                finally:
+                    self._waiter = None
+            request, payload, handler = self._next_request()
+            response, lost = await self._handle_request(request, None, handler)
+            self._keepalive = bool(response.keep_alive)
+            if not (lost or payload.is_eof()):
+                await self._linger(payload)
+            if lost or not self._keepalive or self._close:
+                break
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+            if self._keepalive_handle is None:
+                self._keepalive_handle = self._loop.call_at(
+                    self._next_keepalive_close_time, self._process_keepalive
+                )
+
+    def _next_request(self) -> tuple[web.BaseRequest, StreamReader, Handler]:
+        """Take the next message from the queue: a request, its body, and what answers it."""
         message, payload = self._messages.popleft()
         parser, handler, make_request = self._parser, self._request_handler, self._request_factory
         task = self._task_handler
         if parser is None or handler is None or make_request is None or task is None:
-            return False  # the connection was lost
+            raise ConnectionResetError
         parser.message_consumed()
         if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
             self._resume_reading_if_drained()
         if isinstance(message, _ErrInfo):
             handler, message = self._make_error_handler(message), ERROR
         request = make_request(message, payload, self, StreamWriter(self, self._loop), task)
-        response, lost = await self._handle_request(request, None, handler)
-        if lost:
-            return False
-        self._keepalive = bool(response.keep_alive)
-        if not payload.is_eof():
-            await self._linger(payload)
-        if not self._keepalive or self._close:
-            return False
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        if self._keepalive_handle is None:
-            self._keepalive_handle = self._loop.call_at(
-                self._next_keepalive_close_time, self._process_keepalive
-            )
-        return True
+        return request, payload, handler
 
     async def _linger(self, payload: StreamReader) -> None:
         """Read the rest of a body that was answered before its end, lest a reset overtakes the answer."""

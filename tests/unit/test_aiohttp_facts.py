@@ -194,7 +194,7 @@ def _digest(function: Callable[..., Any]) -> str:
 
 
 REPLACED: dict[str, tuple[Callable[..., Any], str]] = {
-    "Connection.start, _answer_next and _linger": (web.RequestHandler.start, "2e565fd40c8e04fb"),
+    "Connection.start and what it calls": (web.RequestHandler.start, "2e565fd40c8e04fb"),
     "Shortcut.__call__": (web.Application._handle, "1294b2b208b126cb"),
     "Shortcut.__init__": (_fix_request_current_app, "4c86c08447971719"),
     "upstream_http.post": (aiohttp.ClientSession._request, "32986b8105faf5f8"),
