@@ -51,7 +51,7 @@ async def _relay(request: web.Request, path: str, echo_model: str | None) -> web
         exchange,
         route.upstream,
         f"{path}?{query}" if query else path,
-        pool.outbound_fields(request, route.upstream),
+        request,
         call.body_for(route.upstream_model),
     )
     try:

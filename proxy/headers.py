@@ -78,7 +78,9 @@ class Outbound:
     def __init__(self, ours: Iterable[tuple[str, str]]) -> None:
         # A compressed stream could not be watched for usage; an upstream that compresses all the same is relayed as it
         # is.
-        set_here = {ACCEPT_ENCODING: "identity", **CIMultiDict(ours)}
+        set_here = CIMultiDict({ACCEPT_ENCODING: "identity"})
+        for name, value in ours:
+            set_here[name] = value
         for name, value in set_here.items():
             if not (name + value).isprintable():
                 raise ValueError(f"the header {name!r} cannot be sent: a control character")
@@ -95,13 +97,19 @@ class Outbound:
 
         Returns:
             Lines, each with its end.
+
+        Raises:
+            ValueError: one holds a line's end: not a client's, but an application that holds the gateway may set any.
         """
         dropped = self._dropped
         for value in connection:
             if names := _listed(value):
                 dropped = dropped | set(map(_bytes, names))
         kept = [b"%b: %b\r\n" % field for field in inbound if field[0].lower() not in dropped]
-        return b"".join(kept) + self._ours
+        lines = b"".join(kept)
+        if not lines.count(b"\r") == lines.count(b"\n") == len(kept):
+            raise ValueError("the end of a line in a header")
+        return lines + self._ours
 
 
 def _bytes(text: str) -> bytes:

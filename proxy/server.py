@@ -101,9 +101,9 @@ async def serve(
         loop.add_signal_handler(HURRY, hurry.set)
     else:
         loop.add_signal_handler(signal.SIGINT, signalled)
+    # What lives as long as the process is never garbage: to look through it all held every request for 31 ms.
+    gc.freeze()
     async with listening(app, config, reuse_port=is_worker) as addresses:
-        # What lives as long as the process is never garbage: to look through it all held every request for 31 ms.
-        gc.freeze()
         ready(addresses)
         await stop.wait()
         await drain(app, config.timeouts.drain_s, hurry)

@@ -34,7 +34,8 @@ class Shortcut:
             handler: Handler = route.handler
             for middleware in reversed(app.middlewares):
                 handler = functools.partial(middleware, handler=handler)
-            self._ways[route.method, route.resource.canonical] = match_info, handler
+            # Of two routes of one path, the router takes the first.
+            self._ways.setdefault((route.method, route.resource.canonical), (match_info, handler))
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer a request."""

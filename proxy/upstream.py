@@ -69,17 +69,12 @@ class UpstreamPool:
             if session is not None:
                 await session.close()
 
-    def outbound_fields(self, request: web.BaseRequest, upstream: str) -> bytes:
-        """Build the header fields for an upstream from a client's."""
-        connection = request.headers.getall(headers.CONNECTION, ())
-        return self._outbound[upstream].fields(request.raw_headers, connection)
-
     async def post(
         self,
         exchange: Exchange,
         upstream: str,
         path_qs: str,
-        fields: bytes,
+        inbound: web.BaseRequest,
         body: Pieces,
     ) -> Answer:
         """Send a request and wait for the head of its answer.
@@ -88,7 +83,7 @@ class UpstreamPool:
             exchange: whose interruption ends the wait.
             upstream: its name.
             path_qs: path and query below its base URL, sent as they are.
-            fields: header lines, of `outbound_fields`.
+            inbound: the client's request, whose headers go on.
             body: sent with its length.
 
         Returns:
@@ -102,6 +97,8 @@ class UpstreamPool:
         target = _target(self._base_urls[upstream], path_qs)
         exchange.waits_for(Wait.RESPONSE_HEAD)
         try:
+            connection = inbound.headers.getall(headers.CONNECTION, ())
+            fields = self._outbound[upstream].fields(inbound.raw_headers, connection)
             try:
                 return await post(self._pooled, target, fields, body)
             except StaleConnectionError:

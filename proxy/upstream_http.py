@@ -24,6 +24,7 @@ _STALE_WITHIN_S = 1.0
 _READ_BUFFER_BYTES = 1 << 16
 # What is shorter is copied together faster than it is sent in pieces.
 _COPIED_BYTES = 1 << 14
+_CONTINUE = 100
 _SWITCHING_PROTOCOLS = 101
 # In a head; a tab may stand in a value, and a line's end has been told from one.
 _CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\r\n"))
@@ -109,8 +110,11 @@ class UpstreamConnection(ResponseHandler):
         if exc is not None and self._payload is not None and not self._payload.is_eof():
             # A reset is no end, even for a body that only the end of the connection frames.
             self._payload.set_exception(aiohttp.ClientPayloadError(f"reset: {exc}"), exc)
-        on_data = self.on_data
+        on_data, payload = self.on_data, self._payload
         super().connection_lost(exc)
+        if payload is not None and not payload.is_eof() and payload.exception() is None:
+            # aiohttp's parser lets go of a body whose framing it cannot read, and nobody would wake its reader.
+            payload.set_exception(aiohttp.ClientPayloadError("broken framing"))
         if on_data is not None:
             on_data()
 
@@ -217,7 +221,7 @@ async def post(
     try:
         protocol.ask(head, body)
         message, content = await protocol.read()
-        while message.code < _FIRST_FINAL and message.code != _SWITCHING_PROTOCOLS:
+        while _CONTINUE <= message.code < _FIRST_FINAL and message.code != _SWITCHING_PROTOCOLS:
             message, content = await protocol.read()
     except BaseException as error:
         connection.close()

@@ -66,7 +66,7 @@ def parse_call(body: bytes, schema_name: str) -> Call:
         schema_name: `MESSAGES` or `COUNT_TOKENS`.
 
     Raises:
-        InvalidRequest: not JSON, not UTF-8, nested too deep, a number out of range, or not what the schema describes.
+        InvalidRequest: not JSON, not UTF-8, nested too deep, or not what the schema describes.
     """
     if len(body) > _FEWEST_BYTES_A_VALUE * MAX_VALUES:
         _refuse_too_many_values(body)

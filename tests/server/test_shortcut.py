@@ -7,7 +7,8 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from proxy import create_app
+from proxy import Listen, create_app
+from proxy.handlers import report_readiness
 from proxy.shortcut import Shortcut
 from tests.support.gateways import HEADERS, config_for, running
 from tests.support.raw import RawUpstream
@@ -56,3 +57,13 @@ async def test_each_path_without_parameters_has_a_way() -> None:
     ways = Shortcut(app, resolve)._ways
     assert {("POST", "/v1/messages"), ("POST", "/api/v1/messages/count_tokens")} <= ways.keys()
     assert not any("{" in path for _, path in ways)
+
+
+async def test_of_two_routes_of_one_path_the_first_answers_as_by_the_router() -> None:
+    app = create_app(config_for("http://127.0.0.1:9", listen=Listen(base_path="/readyz")))
+
+    async def resolve(request: web.Request) -> Any:
+        raise AssertionError(request)
+
+    match_info, _ = Shortcut(app, resolve)._ways["GET", "/readyz"]
+    assert match_info.handler is report_readiness

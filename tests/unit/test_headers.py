@@ -121,6 +121,18 @@ def test_ours_replaces_every_header_of_the_clients_of_that_name() -> None:
     assert outbound(received, [("x-OWN", "ours")]).getall("x-own") == ["ours"]
 
 
+def test_the_credential_wins_over_a_header_of_its_name() -> None:
+    ours = [("Accept-Encoding", "gzip"), ("X-Api-Key", "placeholder"), ("x-api-key", "credential")]
+    sent = outbound(given(("x-api-key", "client's")), ours)
+    assert list(sent.items()) == [("Accept-Encoding", "gzip"), ("x-api-key", "credential")]
+
+
+@pytest.mark.parametrize("value", [b"a\r\nTransfer-Encoding: chunked", b"a\n", b"a\r"])
+def test_a_header_that_an_application_set_cannot_break_out_of_its_line(value: bytes) -> None:
+    with pytest.raises(ValueError, match="line"):
+        headers.Outbound([]).fields([(b"x-tenant", value)], ())
+
+
 @pytest.mark.parametrize("value", ["a\r\nx-other: b", "a\n", "\0", "\x7f"])
 def test_ours_cannot_break_out_of_its_line(value: str) -> None:
     with pytest.raises(ValueError, match="x-own"):

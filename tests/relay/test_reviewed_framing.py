@@ -1,0 +1,74 @@
+"""Framing that breaks after a body has begun, and answers that are none."""
+
+import asyncio
+
+import pytest
+
+from proxy.exchange import Wait
+from tests.support.gateways import STREAM_BODY, Running, config_for, running
+from tests.support.raw import EVENTS, SSE_HEAD, Exchange, answer, chunk, raw_upstream
+
+CHUNKED = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+async def _waits_for_more(gateway: Running) -> None:
+    async with asyncio.timeout(5):
+        while True:
+            waits = {each.wait for each in gateway.gateway.watch.in_flight}
+            if Wait.RESPONSE_BODY in waits:
+                return
+            await asyncio.sleep(0)
+
+
+async def test_a_chunk_size_that_is_none_ends_a_whole_answer_at_once() -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(CHUNKED + chunk(b'{"id":'))
+        await _waits_for_more(gateway)
+        await exchange.send(b"zz\r\n")
+        await exchange.until_closed()
+
+    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+        async with asyncio.timeout(5), gateway.post() as response:
+            assert response.status == 502
+        assert gateway.log[0]["cause"] == "upstream_cut"
+
+
+async def test_a_chunk_size_that_is_none_ends_a_stream_at_once() -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
+        await _waits_for_more(gateway)
+        await exchange.send(b"zz\r\n")
+        await exchange.until_closed()
+
+    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+        async with asyncio.timeout(5), gateway.post(STREAM_BODY) as response:
+            received = await response.read()
+        assert b"event: error\n" in received
+        assert gateway.log[0]["cause"] == "upstream_cut"
+
+
+@pytest.mark.parametrize("status", [b"099 X", b"000 X", b"101 X"])
+async def test_a_status_that_is_none_is_not_waited_out(status: bytes) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(answer(b"{}", status))
+        await exchange.until_closed()
+
+    async with (
+        asyncio.timeout(5),
+        raw_upstream(script) as upstream,
+        running(config_for(upstream.url)) as gateway,
+        gateway.post() as response,
+    ):
+        assert response.status == 502
+
+
+async def test_an_interim_answer_is_waited_out() -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + answer())
+
+    async with (
+        raw_upstream(script) as upstream,
+        running(config_for(upstream.url)) as gateway,
+        gateway.post() as response,
+    ):
+        assert response.status == 200
