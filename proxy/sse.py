@@ -64,7 +64,7 @@ class StreamTap:
         held = self._echo is not None
         whole = not self._partial and chunk.endswith(b"\n\n")
         complete = chunk if whole else self._complete(chunk)
-        if b"message_" in complete or b'"error"' in complete:  # ten times as fast as a pattern
+        if _may_tell(complete):
             complete = self._read(complete)
         if not held:
             self.at_boundary = not self._partial
@@ -110,7 +110,7 @@ class StreamTap:
     def _read(self, events: bytes) -> bytes:
         """Read the telling events among whole ones; give them back, `message_start` with the model replaced."""
         out = events
-        for fields in _payloads(events):
+        for fields in filter(_may_tell, _payloads(events)):
             event = _decoded(fields)
             kind = event.get("type") if isinstance(event, dict) else None
             if kind == "message_start":
@@ -130,6 +130,11 @@ class StreamTap:
     def _overlay(self, usage: Any) -> None:
         if isinstance(usage, dict):
             self.usage.update((name, value) for name, value in usage.items() if value is not None)
+
+
+def _may_tell(events: bytes) -> bool:
+    """Tell whether any of the events can be one that says something; ten times as fast as a pattern."""
+    return b"message_" in events or b'"error"' in events
 
 
 def _decoded(payload: bytes) -> Any:
