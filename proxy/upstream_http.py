@@ -225,7 +225,11 @@ async def post(
             message, content = await protocol.read()
     except BaseException as error:
         connection.close()
-        lost = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+        lost = (
+            aiohttp.ServerDisconnectedError,
+            aiohttp.ClientOSError,
+            aiohttp.ClientConnectionResetError,
+        )
         if isinstance(error, lost) and protocol.was_stale():
             raise StaleConnectionError from error
         raise
