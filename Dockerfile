@@ -10,8 +10,8 @@ WORKDIR /build
 # The tools have their own environment, and install into that of the image, which holds no pip.
 RUN python -m venv tools && python -m venv --without-pip /opt/anyrouter
 COPY requirements/build.txt requirements/runtime.txt requirements/
-RUN tools/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt \
- && tools/bin/pip --python /opt/anyrouter/bin/python install --no-cache-dir --require-hashes -r requirements/runtime.txt
+RUN tools/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements/build.txt \
+ && tools/bin/pip --python /opt/anyrouter/bin/python install --no-cache-dir --no-deps --require-hashes -r requirements/runtime.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas
 COPY proxy proxy

@@ -1,11 +1,14 @@
 # `make run` and `make test` are the two commands; everything they need is installed here.
+# The locks in requirements/ are complete, so pip resolves nothing (--no-deps): what is published elsewhere tomorrow
+# changes no installation. `pip check` then shows that they are.
 PYTHON ?= python3
 PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt lock clean test-clients test-stack test-wheel bench bench-quick
+.PHONY: help run test check fmt lock clean test-clients test-stack test-wheel test-install bench bench-quick
 
 help:
 	@echo "make run [PORT=8080]   install into .venv and start the demo gateway"
@@ -13,6 +16,7 @@ help:
 	@echo "make test-clients      the official SDKs and Claude Code against the gateway"
 	@echo "make test-stack        the docker compose stack, for real"
 	@echo "make test-wheel        the wheel in an empty environment"
+	@echo "make test-install      the locks, with old and new pip"
 	@echo "make bench             the benchmark (bench-quick: under two minutes)"
 	@echo "make lock              renew requirements/*.txt from pyproject.toml"
 
@@ -21,12 +25,14 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
 
 $(VENV)/.run: requirements/runtime.txt requirements/build.txt pyproject.toml $(wildcard proxy/*.py proxy/*/*.py schemas/*.json) | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt -r requirements/build.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(INSTALL) --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	$(INSTALL) --no-build-isolation --editable .
+	$(BIN)/pip check --disable-pip-version-check >/dev/null
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(INSTALL) --require-hashes -r requirements/dev.txt
+	$(BIN)/pip check --disable-pip-version-check >/dev/null
 	@touch $@
 
 run: $(VENV)/.run
@@ -49,6 +55,9 @@ test-stack:
 test-wheel:
 	tests/wheel/run.sh
 
+test-install:
+	tests/install/run.sh
+
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.run
 
@@ -60,9 +69,9 @@ fmt: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 lock:
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/runtime.txt
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt requirements/build.in -o requirements/build.txt
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt -c requirements/build.txt --extra dev pyproject.toml -o requirements/dev.txt
+	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/runtime.txt
+	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt requirements/build.in -o requirements/build.txt
+	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt -c requirements/build.txt --extra dev pyproject.toml -o requirements/dev.txt
 
 clean:
 	rm -rf $(VENV) dist build .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -59,7 +59,7 @@ copy_tracked() {
 
 build_wheel() {
   "$PYTHON" -m venv "$work/build" &&
-    "$work/build/bin/pip" install --quiet --require-hashes -r "$source/requirements/build.txt" &&
+    "$work/build/bin/pip" install --quiet --no-deps --require-hashes -r "$source/requirements/build.txt" &&
     "$work/build/bin/pip" wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir "$work/dist" "$source" &&
     ls "$work"/dist/anyrouter-*-py3-none-any.whl
 }
@@ -82,7 +82,7 @@ PY
 
 install_wheel() {
   "$PYTHON" -m venv "$work/wheel" &&
-    "$work/wheel/bin/pip" install --quiet --require-hashes -r "$source/requirements/runtime.txt" &&
+    "$work/wheel/bin/pip" install --quiet --no-deps --require-hashes -r "$source/requirements/runtime.txt" &&
     "$work/wheel/bin/pip" install --quiet --no-deps --no-index "$work"/dist/*.whl &&
     "$work/wheel/bin/pip" check
 }
