@@ -12,7 +12,7 @@ from proxy.commands import options
 from proxy.commands.serve import log_to_stderr
 from proxy.config import Auth, Config, Key, Listen, Log, Model, Upstream
 from proxy.sandbox import Knobs, serve_sandbox
-from proxy.server import serve
+from proxy.server.serve import serve
 
 MODEL = "anthropic/claude-sonnet-4.6"
 

@@ -16,8 +16,8 @@ from proxy.app import create_app
 from proxy.commands import options
 from proxy.config import Config, Key, with_listen
 from proxy.config_file import ConfigError, load_config
-from proxy.server import serve
-from proxy.workers import supervise
+from proxy.server.serve import serve
+from proxy.server.workers import supervise
 
 _log = logging.getLogger("anyrouter")
 

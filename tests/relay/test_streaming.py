@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from proxy import Timeouts
-from proxy.connection import Connection
+from proxy.server.connection import Connection
 from tests.relay.settled import settled
 from tests.relay.wire import ask, connected, parse, received, request
 from tests.support.gateways import config_for, running

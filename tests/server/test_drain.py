@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.server import drain
+from proxy.server.serve import drain
 from tests.support.client import Client, connected, request
 from tests.support.gateways import HEADERS, STREAM_BODY, Running, config_for, running
 from tests.support.raw import EVENTS, SSE_HEAD, Exchange, RawUpstream, chunk, raw_upstream

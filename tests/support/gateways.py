@@ -12,7 +12,7 @@ from aiohttp import web
 from proxy import Auth, Config, Gateway, Key, Limits, Listen, Model, Timeouts, Upstream, create_app
 from proxy.gateway import GATEWAY
 from proxy.keys import digest
-from proxy.server import listening
+from proxy.server.serve import listening
 
 KEY = "ar-test-key-0123456789"
 UPSTREAM_KEY = "sk-upstream-secret-0123456789"

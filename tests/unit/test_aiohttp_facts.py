@@ -19,7 +19,7 @@ from yarl import URL
 
 from proxy import upstream, upstream_http
 from proxy.config import Timeouts
-from proxy.connection import Connection
+from proxy.server.connection import Connection
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -83,7 +83,7 @@ def test_the_protocol_of_the_pool_is_made_as_aiohttps_own() -> None:
 
 
 class Recording(web.RequestHandler):
-    """Notes which of the hooks of proxy/connection.py are called, in order."""
+    """Notes which of the hooks of proxy/server/connection.py are called, in order."""
 
     __slots__ = ("calls",)
 
@@ -143,7 +143,7 @@ async def _calls(
 async def test_request_factory_is_called_at_each_head_and_log_access_once_an_answer_is_written() -> (
     None
 ):
-    """`_busy` in proxy/connection.py begins at the one and ends at the other."""
+    """`_busy` in proxy/server/connection.py begins at the one and ends at the other."""
     get = b"GET %s HTTP/1.1\r\nHost: h\r\n%s\r\n"
     calls, answer = await _calls(get % (b"/1", b"") + get % (b"/2", b"Connection: close\r\n"))
     once = ["handler", ("log_access", 200)]
@@ -181,7 +181,7 @@ def test_our_hooks_have_the_signatures_of_aiohttps() -> None:
 
 
 def test_a_protocol_knows_its_loop() -> None:
-    """`RequestHandler._loop`, inherited from aiohttp's BaseProtocol, in proxy/connection.py."""
+    """`RequestHandler._loop`, inherited from aiohttp's BaseProtocol, in proxy/server/connection.py."""
     assert "_loop" in {slot for base in web.RequestHandler.__mro__ for slot in _slots(base)}
 
 
@@ -227,7 +227,7 @@ def test_what_we_replace_is_what_was_read(ours: str) -> None:
     ],
 )
 def test_a_connection_has_what_start_uses(name: str) -> None:
-    """Private to `web.RequestHandler`, in proxy/connection.py."""
+    """Private to `web.RequestHandler`, in proxy/server/connection.py."""
     assert hasattr(Connection, name)
 
 

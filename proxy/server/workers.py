@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 
 from proxy.config import Config, with_listen
-from proxy.server import HURRY
+from proxy.server.serve import HURRY
 
 Work = Callable[[Config, Callable[[], None]], None]
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from proxy.app import RUNNER_OPTIONS
 from proxy.config import Config
 from proxy.gateway import GATEWAY
-from proxy.listener import Listener
+from proxy.server.listener import Listener
 from proxy.shortcut import Shortcut
 
 _log = logging.getLogger(__name__)
