@@ -6,6 +6,7 @@ import msgspec
 from aiohttp import web
 
 from proxy import catalog
+from proxy.aiohttp_fast.client import Answer
 from proxy.errors import (
     REQUEST_ID,
     ModelForbidden,
@@ -19,7 +20,6 @@ from proxy.relay_stream import is_stream, relay_stream
 from proxy.relay_whole import relay_whole
 from proxy.request_body import no_continue
 from proxy.routing import permits
-from proxy.upstream_http import Answer
 from proxy.validation import COUNT_TOKENS, MESSAGES
 
 MESSAGES_PATH = "/v1/messages"

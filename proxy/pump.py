@@ -10,9 +10,9 @@ import time
 
 from aiohttp import hdrs, web
 
+from proxy.aiohttp_fast.client import Answer
 from proxy.exchange import Exchange, PingDueError, Wait
 from proxy.sse import PING, StreamTap
-from proxy.upstream_http import Answer
 
 
 class Pump:

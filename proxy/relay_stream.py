@@ -13,11 +13,11 @@ import aiohttp
 from aiohttp import web
 
 from proxy import headers, sse
+from proxy.aiohttp_fast.client import Answer
 from proxy.errors import ClientStalled, ProxyError, UpstreamFailed
 from proxy.exchange import Exchange, Wait
 from proxy.pump import Pump
 from proxy.upstream import READ_ERRORS, failure, refuse_unsendable, response_headers
-from proxy.upstream_http import Answer
 
 _EVENT_STREAM = re.compile(r"\s*text/event-stream\s*(;|$)", re.IGNORECASE)
 _LINGER_S = 10.0

@@ -21,10 +21,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from proxy import headers
-from proxy.config import Config, Timeouts, Upstream
-from proxy.errors import REQUEST_ID, ProxyError, UpstreamFailed, UpstreamTimeout
-from proxy.exchange import Exchange, Wait
-from proxy.upstream_http import (
+from proxy.aiohttp_fast.client import (
     Answer,
     Pieces,
     StaleConnectionError,
@@ -32,6 +29,9 @@ from proxy.upstream_http import (
     connector,
     post,
 )
+from proxy.config import Config, Timeouts, Upstream
+from proxy.errors import REQUEST_ID, ProxyError, UpstreamFailed, UpstreamTimeout
+from proxy.exchange import Exchange, Wait
 
 _log = logging.getLogger(__name__)
 

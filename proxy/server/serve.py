@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from aiohttp import web
 
+from proxy.aiohttp_fast.static_routes import Shortcut
 from proxy.app import RUNNER_OPTIONS
 from proxy.config import Config
 from proxy.gateway import GATEWAY
 from proxy.server.listener import Listener
-from proxy.shortcut import Shortcut
 
 _log = logging.getLogger(__name__)
 

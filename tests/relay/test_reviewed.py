@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from proxy import Timeouts, upstream_http
+from proxy import Timeouts
+from proxy.aiohttp_fast import client as upstream_http
 from proxy.errors import InvalidRequest
 from proxy.validation import MESSAGES, parse_call
 from tests.support.gateways import config_for, running

@@ -8,8 +8,8 @@ from aiohttp import web
 from yarl import URL
 
 from proxy import Listen, create_app
+from proxy.aiohttp_fast.static_routes import Shortcut
 from proxy.handlers import report_readiness
-from proxy.shortcut import Shortcut
 from tests.support.gateways import HEADERS, config_for, running
 from tests.support.raw import RawUpstream
 

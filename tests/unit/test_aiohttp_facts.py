@@ -17,7 +17,8 @@ from aiohttp.web_middlewares import _fix_request_current_app
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy import upstream, upstream_http
+from proxy import upstream
+from proxy.aiohttp_fast import client as upstream_http
 from proxy.config import Timeouts
 from proxy.server.connection import Connection
 
@@ -59,7 +60,7 @@ def test_the_version_is_the_one_these_facts_were_read_in() -> None:
 
 
 async def test_connector_factory_makes_the_protocol_of_a_new_connection() -> None:
-    """`TCPConnector._factory`, private, in proxy/upstream_http.py."""
+    """`TCPConnector._factory`, private, in proxy/aiohttp_fast/client.py."""
     async with aiohttp.TCPConnector() as connector:
         factory = connector._factory
         assert isinstance(factory, functools.partial)
@@ -251,6 +252,6 @@ async def test_a_response_that_says_it_is_sent_is_not_sent_again() -> None:
 
 
 def test_a_request_asks_its_applications_before_it_is_answered() -> None:
-    """`Request._prepare_hook` and `Request._match_info`, private, in proxy/relay_whole.py and proxy/shortcut.py."""
+    """`Request._prepare_hook` and `Request._match_info`, private, in proxy/relay_whole.py and proxy/aiohttp_fast/static_routes.py."""
     assert list(inspect.signature(web.Request._prepare_hook).parameters) == ["self", "response"]
     assert web.Request._match_info is None
