@@ -10,7 +10,7 @@ import functools
 from aiohttp import hdrs, web
 from aiohttp.web_urldispatcher import UrlMappingMatchInfo
 
-from proxy.middlewares import Handler
+from proxy.api.chain import Handler
 
 
 class Shortcut:

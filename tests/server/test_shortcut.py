@@ -9,7 +9,7 @@ from yarl import URL
 
 from proxy import Listen, create_app
 from proxy.aiohttp_fast.static_routes import Shortcut
-from proxy.handlers import report_readiness
+from proxy.api.messages import report_readiness
 from tests.support.gateways import HEADERS, config_for, running
 from tests.support.raw import RawUpstream
 

@@ -13,11 +13,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from aiohttp import HttpVersion10, web
 
 from proxy import errors, headers
+from proxy.api.request_body import read_body
 from proxy.config import Key
 from proxy.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, ProxyError
 from proxy.exchange import Exchange
 from proxy.gateway import GATEWAY, Gateway
-from proxy.request_body import read_body
 from proxy.routing import Route, permits
 from proxy.server.connection import Connection
 from proxy.validation import LARGE_BYTES, Call, parse_call

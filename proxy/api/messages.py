@@ -7,6 +7,8 @@ from aiohttp import web
 
 from proxy import catalog
 from proxy.aiohttp_fast.client import Answer
+from proxy.api.chain import CALL, EXCHANGE, KEY, ROUTE, checked_as, public
+from proxy.api.request_body import no_continue
 from proxy.errors import (
     REQUEST_ID,
     ModelForbidden,
@@ -15,10 +17,8 @@ from proxy.errors import (
     UpstreamRefusedCredential,
 )
 from proxy.gateway import GATEWAY
-from proxy.middlewares import CALL, EXCHANGE, KEY, ROUTE, checked_as, public
 from proxy.relay_stream import is_stream, relay_stream
 from proxy.relay_whole import relay_whole
-from proxy.request_body import no_continue
 from proxy.routing import permits
 from proxy.validation import COUNT_TOKENS, MESSAGES
 

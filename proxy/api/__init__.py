@@ -1,0 +1,1 @@
+"""The endpoints and the chain in front of them."""
