@@ -9,9 +9,9 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 
-from proxy import headers
 from proxy.config import Key
 from proxy.errors import Unauthenticated
+from proxy.protocol import headers
 
 PREFIX = "ar-"
 

@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 
 from proxy.aiohttp_fast.client import Answer
 from proxy.exchange import Exchange, PingDueError, Wait
-from proxy.sse import PING, StreamTap
+from proxy.protocol.sse import PING, StreamTap
 
 
 class Pump:

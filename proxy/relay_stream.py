@@ -12,10 +12,10 @@ import struct
 import aiohttp
 from aiohttp import web
 
-from proxy import headers, sse
 from proxy.aiohttp_fast.client import Answer
 from proxy.errors import ClientStalled, ProxyError, UpstreamFailed
 from proxy.exchange import Exchange, Wait
+from proxy.protocol import headers, sse
 from proxy.pump import Pump
 from proxy.upstream import READ_ERRORS, failure, refuse_unsendable, response_headers
 

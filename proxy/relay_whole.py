@@ -13,10 +13,10 @@ from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http_writer import _serialize_headers
 from multidict import CIMultiDict
 
-from proxy import headers, json_members
 from proxy.aiohttp_fast.client import Answer
 from proxy.errors import UpstreamFailed
 from proxy.exchange import Exchange, Wait
+from proxy.protocol import headers, json_members
 from proxy.upstream import READ_ERRORS, failure, refuse_unsendable, response_headers, unsendable
 
 MAX_BYTES = 64 << 20

@@ -20,7 +20,6 @@ from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy import headers
 from proxy.aiohttp_fast.client import (
     Answer,
     Pieces,
@@ -32,6 +31,7 @@ from proxy.aiohttp_fast.client import (
 from proxy.config import Config, Timeouts, Upstream
 from proxy.errors import REQUEST_ID, ProxyError, UpstreamFailed, UpstreamTimeout
 from proxy.exchange import Exchange, Wait
+from proxy.protocol import headers
 
 _log = logging.getLogger(__name__)
 

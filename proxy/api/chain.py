@@ -12,15 +12,16 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import HttpVersion10, web
 
-from proxy import errors, headers
+from proxy import errors
 from proxy.api.request_body import read_body
 from proxy.config import Key
 from proxy.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, ProxyError
 from proxy.exchange import Exchange
 from proxy.gateway import GATEWAY, Gateway
+from proxy.protocol import headers
+from proxy.protocol.call import LARGE_BYTES, Call, parse_call
 from proxy.routing import Route, permits
 from proxy.server.connection import Connection
-from proxy.validation import LARGE_BYTES, Call, parse_call
 
 EXCHANGE = web.RequestKey("exchange", Exchange)
 KEY = web.RequestKey("key", Key)

@@ -17,10 +17,10 @@ from proxy.errors import (
     UpstreamRefusedCredential,
 )
 from proxy.gateway import GATEWAY
+from proxy.protocol.call import COUNT_TOKENS, MESSAGES
 from proxy.relay_stream import is_stream, relay_stream
 from proxy.relay_whole import relay_whole
 from proxy.routing import permits
-from proxy.validation import COUNT_TOKENS, MESSAGES
 
 MESSAGES_PATH = "/v1/messages"
 COUNT_TOKENS_PATH = "/v1/messages/count_tokens"

@@ -6,7 +6,6 @@ import zlib
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from proxy import headers
 from proxy.errors import (
     ExpectationFailed,
     InvalidRequest,
@@ -14,6 +13,7 @@ from proxy.errors import (
     UnsupportedMedia,
 )
 from proxy.exchange import Exchange, Wait
+from proxy.protocol import headers
 
 _STEP_BYTES = 1 << 18
 _SLICE_BYTES = 1 << 14

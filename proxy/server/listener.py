@@ -9,11 +9,11 @@ from typing import Any
 
 from aiohttp import web
 
-from proxy import headers
 from proxy.access_log import AccessLog
 from proxy.config import Config
 from proxy.errors import REQUEST_ID, Overloaded, ProxyError
 from proxy.exchange import Exchange
+from proxy.protocol import headers
 from proxy.server.connection import Connection
 
 _log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import pytest
 from proxy import Timeouts
 from proxy.aiohttp_fast import client as upstream_http
 from proxy.errors import InvalidRequest
-from proxy.validation import MESSAGES, parse_call
+from proxy.protocol.call import MESSAGES, parse_call
 from tests.support.gateways import config_for, running
 from tests.support.raw import MESSAGE, Exchange, answer, raw_upstream
 

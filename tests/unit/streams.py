@@ -5,7 +5,7 @@ import re
 
 from hypothesis import strategies as st
 
-from proxy.sse import PING
+from proxy.protocol.sse import PING
 
 ECHO = 'anthropic/claude-"sonnet"-4.6'
 START = (

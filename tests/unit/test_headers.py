@@ -3,7 +3,7 @@
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from proxy import headers
+from proxy.protocol import headers
 
 HOP_BY_HOP = [
     "Connection",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy import json_members
+from proxy.protocol import json_members
 from tests.unit.json_texts import VALUES, Written, objects
 
 MODEL = b'"claude-sonnet-4-6"'

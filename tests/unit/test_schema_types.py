@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from proxy import schema_files
-from proxy.schema_types import UnsupportedError, type_of
-from proxy.validation import COUNT_TOKENS, MESSAGES
+from proxy.protocol.call import COUNT_TOKENS, MESSAGES
+from proxy.protocol.schema_types import UnsupportedError, type_of
 
 VALUES: list[Any] = [
     *(None, True, False, 0, 1, -1, 8.0, 0.5, 1.5, 10**30),

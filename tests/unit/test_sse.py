@@ -4,7 +4,7 @@ import tracemalloc
 
 import pytest
 
-from proxy.sse import PING, StreamTap, error_event
+from proxy.protocol.sse import PING, StreamTap, error_event
 from tests.unit.streams import ECHO, ERROR, LINE_ENDS, OURS, START, STOP, THEIRS, events
 
 KIB = 1 << 10

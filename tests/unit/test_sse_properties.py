@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.sse import StreamTap
+from proxy.protocol.sse import StreamTap
 from tests.unit.streams import (
     ECHO,
     ERROR,

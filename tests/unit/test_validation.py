@@ -13,7 +13,7 @@ from referencing import Registry, Resource
 
 from proxy import schema_files
 from proxy.errors import InvalidRequest
-from proxy.validation import COUNT_TOKENS, MESSAGES, Call, parse_call
+from proxy.protocol.call import COUNT_TOKENS, MESSAGES, Call, parse_call
 
 LINE = re.compile(r"(body|[a-z_]+(\.\w+)*): [^\n]+")
 GOOD: dict[str, Any] = {

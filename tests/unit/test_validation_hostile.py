@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.errors import InvalidRequest
-from proxy.validation import COUNT_TOKENS, MESSAGES, parse_call
+from proxy.protocol.call import COUNT_TOKENS, MESSAGES, parse_call
 
 START = b'{"model":"m","max_tokens":1,"messages":[]'
 

@@ -16,9 +16,10 @@ import jsonschema
 import jsonschema_rs
 import msgspec
 
-from proxy import json_members, schema_files
+from proxy import schema_files
 from proxy.errors import InvalidRequest
-from proxy.schema_types import type_of
+from proxy.protocol import json_members
+from proxy.protocol.schema_types import type_of
 
 MESSAGES = "messages-request"
 COUNT_TOKENS = "count-tokens-request"

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from proxy import json_members
+from proxy.protocol import json_members
 
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 

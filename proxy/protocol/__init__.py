@@ -1,0 +1,1 @@
+"""The Messages API itself: bodies, headers, streams. Pure, as a folder."""
