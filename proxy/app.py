@@ -6,12 +6,12 @@ from typing import Any
 
 from aiohttp import http_parser, web
 
-from proxy.access_log import AccessLog, LineSink
 from proxy.api.chain import CHAIN
 from proxy.api.messages import HELLO_PATH, add_routes, say_hello
 from proxy.api.request_body import no_continue
 from proxy.config import Config
 from proxy.gateway import GATEWAY, Gateway
+from proxy.telemetry.access_log import AccessLog, LineSink
 
 # Options for the `AppRunner` of an application that holds a gateway: a client that leaves cancels its request,
 # so that the upstream's answer is not paid for in vain, and compressed bodies come undecoded, so that decoding them

@@ -4,12 +4,12 @@ import asyncio
 
 from aiohttp import web
 
-from proxy.access_log import AccessLog
+from proxy.access.keys import KeyRing
 from proxy.config import Config
-from proxy.keys import KeyRing
-from proxy.routing import Router
-from proxy.upstream import UpstreamPool
-from proxy.watch import Watch
+from proxy.deadlines import Watch
+from proxy.routing.router import Router
+from proxy.telemetry.access_log import AccessLog
+from proxy.upstreams.connections import UpstreamPool
 
 
 class Gateway:

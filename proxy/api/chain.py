@@ -20,7 +20,7 @@ from proxy.exchange import Exchange
 from proxy.gateway import GATEWAY, Gateway
 from proxy.protocol import headers
 from proxy.protocol.call import LARGE_BYTES, Call, parse_call
-from proxy.routing import Route, permits
+from proxy.routing.router import Route, permits
 from proxy.server.connection import Connection
 
 EXCHANGE = web.RequestKey("exchange", Exchange)

@@ -5,7 +5,6 @@ import logging
 import msgspec
 from aiohttp import web
 
-from proxy import catalog
 from proxy.aiohttp_fast.client import Answer
 from proxy.api.chain import CALL, EXCHANGE, KEY, ROUTE, checked_as, public
 from proxy.api.request_body import no_continue
@@ -18,9 +17,10 @@ from proxy.errors import (
 )
 from proxy.gateway import GATEWAY
 from proxy.protocol.call import COUNT_TOKENS, MESSAGES
-from proxy.relay_stream import is_stream, relay_stream
-from proxy.relay_whole import relay_whole
-from proxy.routing import permits
+from proxy.relay.buffered import relay_whole
+from proxy.relay.streaming import is_stream, relay_stream
+from proxy.routing import catalog
+from proxy.routing.router import permits
 
 MESSAGES_PATH = "/v1/messages"
 COUNT_TOKENS_PATH = "/v1/messages/count_tokens"

@@ -3,7 +3,7 @@
 import argparse
 
 from proxy.commands import options
-from proxy.config_file import load_config
+from proxy.config_file.load import load_config
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:

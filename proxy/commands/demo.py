@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 import uvloop
 
-from proxy import keys
-from proxy.access_log import BufferedSink
+from proxy.access import keys
 from proxy.app import create_app
 from proxy.commands import options
 from proxy.commands.serve import log_to_stderr
 from proxy.config import Auth, Config, Key, Listen, Log, Model, Upstream
 from proxy.sandbox import Knobs, serve_sandbox
 from proxy.server.serve import serve
+from proxy.telemetry.access_log import BufferedSink
 
 MODEL = "anthropic/claude-sonnet-4.6"
 

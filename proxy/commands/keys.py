@@ -3,9 +3,9 @@
 import argparse
 import json
 
-from proxy import keys
+from proxy.access import keys
 from proxy.commands import options
-from proxy.config_file import ConfigError, check_key_name
+from proxy.config_file.load import ConfigError, check_key_name
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:

@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 
 import uvloop
 
-from proxy import keys
-from proxy.access_log import BufferedSink
+from proxy.access import keys
 from proxy.app import create_app
 from proxy.commands import options
 from proxy.config import Config, Key, with_listen
-from proxy.config_file import ConfigError, load_config
+from proxy.config_file.load import ConfigError, load_config
 from proxy.server.serve import serve
 from proxy.server.workers import supervise
+from proxy.telemetry.access_log import BufferedSink
 
 _log = logging.getLogger("anyrouter")
 

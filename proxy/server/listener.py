@@ -9,12 +9,12 @@ from typing import Any
 
 from aiohttp import web
 
-from proxy.access_log import AccessLog
 from proxy.config import Config
 from proxy.errors import REQUEST_ID, Overloaded, ProxyError
 from proxy.exchange import Exchange
 from proxy.protocol import headers
 from proxy.server.connection import Connection
+from proxy.telemetry.access_log import AccessLog
 
 _log = logging.getLogger(__name__)
 

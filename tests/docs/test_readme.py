@@ -12,7 +12,7 @@ from pathlib import Path
 
 import aiohttp
 
-from proxy.config_file import parse_config
+from proxy.config_file.load import parse_config
 from proxy.sandbox import Knobs, serve_sandbox
 from tests.docs.snippets import ROOT, snippets
 from tests.support.gateways import KEY, Running, config_for, running

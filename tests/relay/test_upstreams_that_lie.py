@@ -140,7 +140,7 @@ async def test_an_upstream_silent_inside_a_message_is_a_504_after_idle_s() -> No
 
 
 async def test_an_answer_beyond_the_bound_is_a_502(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.relay_whole.MAX_BYTES", 1 << 20)
+    monkeypatch.setattr("proxy.relay.buffered.MAX_BYTES", 1 << 20)
 
     async def script(exchange: Exchange) -> None:
         await exchange.send(answer(b'{"a":"%s"}' % (b"x" * (8 << 20))))

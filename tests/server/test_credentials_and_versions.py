@@ -7,7 +7,7 @@ import pytest
 from multidict import CIMultiDict
 
 from proxy import Key
-from proxy.keys import digest
+from proxy.access.keys import digest
 from tests.support.gateways import BODY, HEADERS, KEY, VERSION, Running, config_for, running
 from tests.support.raw import RawUpstream
 from tests.support.refusals import refusal

@@ -9,7 +9,7 @@ import pytest
 from yarl import URL
 
 from proxy import Key, Listen, Model
-from proxy.keys import digest
+from proxy.access.keys import digest
 from tests.support.gateways import HEADERS, KEY, Running, config_for, running
 from tests.support.raw import RawUpstream
 from tests.support.refusals import refusal

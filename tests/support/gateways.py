@@ -10,8 +10,8 @@ import msgspec
 from aiohttp import web
 
 from proxy import Auth, Config, Gateway, Key, Limits, Listen, Model, Timeouts, Upstream, create_app
+from proxy.access.keys import digest
 from proxy.gateway import GATEWAY
-from proxy.keys import digest
 from proxy.server.serve import listening
 
 KEY = "ar-test-key-0123456789"

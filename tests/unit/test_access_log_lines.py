@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.access_log import AccessLog, AccessRecord
 from proxy.exchange import Exchange
+from proxy.telemetry.access_log import AccessLog, AccessRecord
 
 FORMATS: list[Literal["json", "text"]] = ["json", "text"]
 TEXTS = ("request_id", "client", "method", "path", "key", "model", "upstream", "upstream_model")

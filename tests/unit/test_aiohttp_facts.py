@@ -17,10 +17,10 @@ from aiohttp.web_middlewares import _fix_request_current_app
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy import upstream
 from proxy.aiohttp_fast import client as upstream_http
 from proxy.config import Timeouts
 from proxy.server.connection import Connection
+from proxy.upstreams import connections as upstream
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -233,7 +233,7 @@ def test_a_connection_has_what_start_uses(name: str) -> None:
 
 
 def test_heads_are_written_checked() -> None:
-    """`aiohttp.http_writer._serialize_headers`, private, in proxy/relay_whole.py."""
+    """`aiohttp.http_writer._serialize_headers`, private, in proxy/relay/buffered.py."""
     fields = CIMultiDict({"a": "b", "C": "d\te"})
     assert _serialize_headers("HTTP/1.1 200 OK", fields) == (
         b"HTTP/1.1 200 OK\r\na: b\r\nC: d\te\r\n\r\n"
@@ -244,7 +244,7 @@ def test_heads_are_written_checked() -> None:
 
 
 async def test_a_response_that_says_it_is_sent_is_not_sent_again() -> None:
-    """`StreamResponse._eof_sent`, private, in proxy/relay_whole.py."""
+    """`StreamResponse._eof_sent`, private, in proxy/relay/buffered.py."""
     response = web.StreamResponse()
     response._eof_sent = True
     assert response.prepared
@@ -252,6 +252,6 @@ async def test_a_response_that_says_it_is_sent_is_not_sent_again() -> None:
 
 
 def test_a_request_asks_its_applications_before_it_is_answered() -> None:
-    """`Request._prepare_hook` and `Request._match_info`, private, in proxy/relay_whole.py and proxy/aiohttp_fast/static_routes.py."""
+    """`Request._prepare_hook` and `Request._match_info`, private, in buffered.py and static_routes.py."""
     assert list(inspect.signature(web.Request._prepare_hook).parameters) == ["self", "response"]
     assert web.Request._match_info is None

@@ -6,10 +6,10 @@ import jsonschema
 import pytest
 
 from proxy import schema_files
-from proxy.catalog import describe, page, visible
 from proxy.config import Key, Model
 from proxy.errors import InvalidRequest
-from proxy.routing import Router
+from proxy.routing.catalog import describe, page, visible
+from proxy.routing.router import Router
 
 MODELS = (
     Model("anthropic/claude-opus-4.8", "a", display_name="Opus", created_at="2026-01-01T00:00:00Z"),

@@ -9,7 +9,7 @@ import yaml
 
 from proxy import schema_files
 from proxy.config import Auth, Config, Key, Limits, Listen, Log, Model, Timeouts, Upstream
-from proxy.config_file import load_config
+from proxy.config_file.load import load_config
 
 SCHEMA = schema_files.load("config")["properties"]
 SHIPPED = Path(__file__).parents[2] / "config.yaml"

@@ -6,9 +6,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from proxy.access.keys import digest
 from proxy.config import Auth, Key, Limits, Listen, Log, Model, Timeouts, Upstream
-from proxy.config_file import ConfigError, check_key_name, config_from, load_config, parse_config
-from proxy.keys import digest
+from proxy.config_file.load import (
+    ConfigError,
+    check_key_name,
+    config_from,
+    load_config,
+    parse_config,
+)
 from tests.unit.configurations import CANARY, ENVIRON, changed, document
 
 FULL = """

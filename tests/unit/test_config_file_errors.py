@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from proxy.config_file import ConfigError, config_from, load_config, parse_config
-from proxy.keys import digest
+from proxy.access.keys import digest
+from proxy.config_file.load import ConfigError, config_from, load_config, parse_config
 from tests.unit.configurations import CANARY, ENVIRON, changed, document
 
 TOP = "listen, upstreams, models, keys, anthropic_versions, limits, timeouts, echo_model, log"

@@ -6,7 +6,7 @@ import hashlib
 import pytest
 from multidict import CIMultiDict
 
-from proxy import keys
+from proxy.access import keys
 from proxy.config import Key
 from proxy.errors import Unauthenticated
 

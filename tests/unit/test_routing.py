@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from proxy.config import Model
 from proxy.errors import UnknownModel
-from proxy.routing import Router, canonical, canonical_pattern, permits
+from proxy.routing.router import Router, canonical, canonical_pattern, permits
 
 SONNET = Model(
     id="anthropic/claude-sonnet-4.6", upstream="a", aliases=("sonnet", "claude-best-1.0")

@@ -8,8 +8,8 @@ import pytest
 
 from proxy import errors
 from proxy.config import Timeouts
+from proxy.deadlines import Watch
 from proxy.exchange import Exchange, PingDueError, Wait
-from proxy.watch import Watch
 
 NEVER_S = 1000.0
 PATIENT = Timeouts(

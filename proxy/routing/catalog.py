@@ -5,7 +5,7 @@ from typing import Any
 
 from proxy.config import Key, Model
 from proxy.errors import InvalidRequest
-from proxy.routing import VENDOR, Route, Router, canonical, permits
+from proxy.routing.router import VENDOR, Route, Router, canonical, permits
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 1000

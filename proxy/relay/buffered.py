@@ -17,7 +17,13 @@ from proxy.aiohttp_fast.client import Answer
 from proxy.errors import UpstreamFailed
 from proxy.exchange import Exchange, Wait
 from proxy.protocol import headers, json_members
-from proxy.upstream import READ_ERRORS, failure, refuse_unsendable, response_headers, unsendable
+from proxy.upstreams.connections import (
+    READ_ERRORS,
+    failure,
+    refuse_unsendable,
+    response_headers,
+    unsendable,
+)
 
 MAX_BYTES = 64 << 20
 

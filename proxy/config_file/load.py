@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from proxy import config_rules
+from proxy.access.keys import digest
 from proxy.config import Auth, Config, Key, Limits, Listen, Log, Model, Timeouts, Upstream
-from proxy.config_rules import dotted
-from proxy.keys import digest
-from proxy.routing import Router, canonical_pattern
+from proxy.config_file import rules as config_rules
+from proxy.config_file.rules import dotted
+from proxy.routing.router import Router, canonical_pattern
 
 _REFERENCE = re.compile(r"\$\{(file:)?([^}]*)\}")
 _SCALARS = {"integer", "number", "boolean"}

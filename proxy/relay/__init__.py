@@ -1,0 +1,1 @@
+"""What the upstream answers, on its way to the client."""

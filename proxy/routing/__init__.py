@@ -1,0 +1,1 @@
+"""From a model id to what serves it. Pure, as a folder."""
