@@ -2,7 +2,8 @@
 
 from proxy.app import RUNNER_OPTIONS, create_app, setup
 from proxy.config import Auth, Config, Key, Limits, Listen, Log, Model, Timeouts, Upstream
-from proxy.config_file.load import ConfigError, load_config
+from proxy.config_file.document import ConfigError
+from proxy.config_file.load import load_config
 from proxy.gateway import Gateway
 
 __all__ = [

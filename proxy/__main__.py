@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from proxy.commands import check, claude, demo, doctor, keys, sandbox, serve
-from proxy.config_file.load import ConfigError
+from proxy.config_file.document import ConfigError
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
 

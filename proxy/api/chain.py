@@ -4,11 +4,8 @@ Each step puts one typed value into the request for the next: `EXCHANGE`, `KEY`,
 """
 
 import asyncio
-import datetime
-import functools
 import logging
-import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from aiohttp import HttpVersion10, web
 
@@ -18,7 +15,7 @@ from proxy.config import Key
 from proxy.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, ProxyError
 from proxy.exchange import Exchange
 from proxy.gateway import GATEWAY, Gateway
-from proxy.protocol import headers
+from proxy.protocol import headers, version
 from proxy.protocol.call import LARGE_BYTES, Call, parse_call
 from proxy.routing.router import Route, permits
 from proxy.server.connection import Connection
@@ -31,8 +28,6 @@ ROUTE = web.RequestKey("route", Route)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger(__name__)
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_CACHED_VERSIONS = 64
 _PATH_CHARS = 200
 _LOGGED_ID_CHARS = 100
 
@@ -162,38 +157,11 @@ def _bounded(request: web.Request, name: str) -> str | None:
 async def check_version(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Require a well-formed and accepted `anthropic-version`; it is forwarded as it came."""
     if KEY in request:
-        _check_version(
+        version.check_version(
             request.headers.getall(headers.ANTHROPIC_VERSION, ()),
             request.app[GATEWAY].config.anthropic_versions,
         )
     return await handler(request)
-
-
-def _check_version(versions: Sequence[str], accepted: frozenset[str] | None) -> None:
-    if not versions:
-        raise InvalidRequest("anthropic-version: header is required, such as 2023-06-01")
-    if len(versions) > 1:
-        # All of them would be forwarded, and the upstream may go by another than the one checked.
-        raise InvalidRequest("anthropic-version: header comes twice")
-    version = versions[0]
-    if (fault := _fault_of_date(version)) is not None:
-        raise InvalidRequest(f"anthropic-version: {fault}")
-    if accepted is not None and version not in accepted:
-        raise InvalidRequest(
-            f"anthropic-version: {version} is not accepted here; "
-            f"accepted: {', '.join(sorted(accepted))}"
-        )
-
-
-@functools.lru_cache(_CACHED_VERSIONS)
-def _fault_of_date(version: str) -> str | None:
-    if _DATE.fullmatch(version) is None:
-        return "must be a date, YYYY-MM-DD"
-    try:
-        datetime.date.fromisoformat(version)
-    except ValueError as error:
-        return str(error)
-    return None
 
 
 @web.middleware

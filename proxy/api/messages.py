@@ -1,32 +1,22 @@
 """The endpoints. `relay_call` is the way of a request once its key, version, body and route are settled."""
 
-import logging
-
 import msgspec
 from aiohttp import web
 
-from proxy.aiohttp_fast.client import Answer
 from proxy.api.chain import CALL, EXCHANGE, KEY, ROUTE, checked_as, public
 from proxy.api.request_body import no_continue
-from proxy.errors import (
-    REQUEST_ID,
-    ModelForbidden,
-    ProxyError,
-    UpstreamFailed,
-    UpstreamRefusedCredential,
-)
+from proxy.errors import REQUEST_ID, ModelForbidden
 from proxy.gateway import GATEWAY
 from proxy.protocol.call import COUNT_TOKENS, MESSAGES
 from proxy.relay.buffered import relay_whole
 from proxy.relay.streaming import is_stream, relay_stream
 from proxy.routing import catalog
 from proxy.routing.router import permits
+from proxy.upstreams.failures import refuse_unfit
 
 MESSAGES_PATH = "/v1/messages"
 COUNT_TOKENS_PATH = "/v1/messages/count_tokens"
 HELLO_PATH = "/api/hello"
-
-_log = logging.getLogger(__name__)
 
 
 @checked_as(MESSAGES)
@@ -55,39 +45,13 @@ async def _relay(request: web.Request, path: str, echo_model: str | None) -> web
         call.body_for(route.upstream_model),
     )
     try:
-        _refuse_unfit(answer, route.upstream)
+        refuse_unfit(answer, route.upstream)
         exchange.request_id = answer.headers.get(REQUEST_ID, exchange.request_id)
         relay = relay_stream if is_stream(answer) else relay_whole
         return await relay(request, exchange, answer, echo_model)
     finally:
         # A no-op after the last byte; before it, the upstream learns at once that nobody listens.
         answer.close()
-
-
-def _refuse_unfit(answer: Answer, upstream: str) -> None:
-    """Refuse the answers that must not reach a client."""
-    error: ProxyError
-    match answer.status:
-        case 401:
-            _log.error(
-                "upstream %s refused the gateway's own credential: "
-                "check upstreams.%s.auth in the configuration",
-                upstream,
-                upstream,
-            )
-            error = UpstreamRefusedCredential()
-        case status if 300 <= status < 400:  # noqa: PLR2004 - redirects
-            _log.error(
-                "upstream %s answered with a redirect: check upstreams.%s.base_url",
-                upstream,
-                upstream,
-            )
-            error = UpstreamFailed("the upstream answered with a redirect", "upstream_redirect")
-        case status if status < 200:  # noqa: PLR2004 - a change of protocol nobody asked for
-            error = UpstreamFailed("the upstream's answer is not one", "upstream_garbage")
-        case _:
-            return
-    raise error
 
 
 async def list_models(request: web.Request) -> web.Response:

@@ -1,7 +1,6 @@
 """Read a request's body: bounded while it arrives and while it is decoded, never waited for without end."""
 
 import asyncio
-import zlib
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -14,14 +13,9 @@ from proxy.errors import (
 )
 from proxy.exchange import Exchange, Wait
 from proxy.protocol import headers
+from proxy.protocol.content_encoding import DECODED, decoded
 
-_STEP_BYTES = 1 << 18
-_SLICE_BYTES = 1 << 14
-# Each costs a decoder of its own; a block-gzipped body of 64 MiB has as many.
-_MAX_MEMBERS = 1024
-_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 _JSON = "application/json"
-_DECODED = {"gzip", "x-gzip", "deflate"}
 
 
 async def no_continue(_request: web.Request) -> None:
@@ -49,7 +43,7 @@ async def read_body(
     if request.headers.get(headers.CONTENT_TYPE) != _JSON and request.content_type != _JSON:
         raise UnsupportedMedia("content-type: must be application/json")
     encoding = request.headers.get(headers.CONTENT_ENCODING, "identity").strip().lower()
-    if encoding != "identity" and encoding not in _DECODED:
+    if encoding != "identity" and encoding not in DECODED:
         raise UnsupportedMedia(
             "content-encoding: must be gzip, deflate or absent",
             error_code="request_body_encoding_unsupported",
@@ -65,7 +59,11 @@ async def read_body(
     body = await _received(request, exchange, max_bytes)
     if encoding == "identity" or (host_may_decode and _is_plain(body)):
         return body
-    return await _decoded(body, encoding, max_bytes)
+    parts = []
+    for part in decoded(body, encoding, max_bytes):
+        parts.append(part)
+        await asyncio.sleep(0)
+    return b"".join(parts)
 
 
 async def _received(request: web.Request, exchange: Exchange, max_bytes: int) -> bytes:
@@ -90,44 +88,6 @@ async def _received(request: web.Request, exchange: Exchange, max_bytes: int) ->
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def _decoded(body: bytes, encoding: str, max_bytes: int) -> bytes:
-    """Undo gzip or deflate, in steps between which others run."""
-    decoded = bytearray()
-    # Some senders of "deflate" leave the zlib header out (RFC 9110 section 8.4.1.2).
-    headless = encoding == "deflate" and body != b"" and body[0] & 0x0F != zlib.DEFLATED
-    wbits = -zlib.MAX_WBITS if headless else _GZIP_OR_ZLIB
-    decoder = zlib.decompressobj(wbits)
-    members = 1
-    # In slices: a decoder copies what it has not consumed, which on a whole body of many members is quadratic.
-    for start in range(0, len(body), _SLICE_BYTES):
-        rest = body[start : start + _SLICE_BYTES]
-        last = start + _SLICE_BYTES >= len(body)
-        while rest or (last and not decoder.eof):
-            if decoder.eof:
-                # gzip may hold several members, one after the other (RFC 1952 section 2.2).
-                members += 1
-                decoder = zlib.decompressobj(wbits)
-            try:
-                step = decoder.decompress(rest, _STEP_BYTES)
-            except zlib.error:
-                raise _broken() from None
-            if members > _MAX_MEMBERS or not (rest or step or decoder.eof):
-                raise _broken()
-            rest = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
-            decoded += step
-            if len(decoded) > max_bytes:
-                raise RequestTooLarge(
-                    f"the decoded body is over {max_bytes} bytes",
-                    error_code="request_body_too_large_after_decoding",
-                )
-            if len(step) == _STEP_BYTES:
-                await asyncio.sleep(0)
-        await asyncio.sleep(0)
-    if not decoder.eof:
-        raise _broken()
-    return bytes(decoded)
-
-
 def _is_plain(body: bytes) -> bool:
     """Tell a JSON object from a compressed one; no stream of gzip or zlib begins like one."""
     return body.lstrip(b" \t\r\n").startswith(b"{")
@@ -135,10 +95,3 @@ def _is_plain(body: bytes) -> bool:
 
 def _too_large(max_bytes: int) -> RequestTooLarge:
     return RequestTooLarge(f"the body is over {max_bytes} bytes")
-
-
-def _broken() -> InvalidRequest:
-    return InvalidRequest(
-        "content-encoding: the body is not what it names",
-        error_code="request_body_encoding_invalid",
-    )

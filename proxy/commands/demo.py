@@ -12,7 +12,7 @@ from proxy.commands.serve import log_to_stderr
 from proxy.config import Auth, Config, Key, Listen, Log, Model, Upstream
 from proxy.sandbox import Knobs, serve_sandbox
 from proxy.server.serve import serve
-from proxy.telemetry.access_log import BufferedSink
+from proxy.telemetry.sink import BufferedSink
 
 MODEL = "anthropic/claude-sonnet-4.6"
 

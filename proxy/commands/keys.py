@@ -5,7 +5,8 @@ import json
 
 from proxy.access import keys
 from proxy.commands import options
-from proxy.config_file.load import ConfigError, check_key_name
+from proxy.config_file.document import ConfigError
+from proxy.config_file.load import check_key_name
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:

@@ -5,7 +5,7 @@ import io
 import os
 import sys
 
-from proxy.config_file.load import ConfigError
+from proxy.config_file.document import ConfigError
 
 Subparsers = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for what it returns
 

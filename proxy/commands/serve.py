@@ -14,10 +14,11 @@ from proxy.access import keys
 from proxy.app import create_app
 from proxy.commands import options
 from proxy.config import Config, Key, with_listen
-from proxy.config_file.load import ConfigError, load_config
+from proxy.config_file.document import ConfigError
+from proxy.config_file.load import load_config
 from proxy.server.serve import serve
 from proxy.server.workers import supervise
-from proxy.telemetry.access_log import BufferedSink
+from proxy.telemetry.sink import BufferedSink
 
 _log = logging.getLogger("anyrouter")
 

@@ -4,9 +4,7 @@ So a failure of the upstream, wherever it comes, is still an error response.
 """
 
 import asyncio
-import json
 
-import msgspec
 from aiohttp import HttpVersion10, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.helpers import rfc822_formatted_time
@@ -16,14 +14,9 @@ from multidict import CIMultiDict
 from proxy.aiohttp_fast.client import Answer
 from proxy.errors import UpstreamFailed
 from proxy.exchange import Exchange, Wait
-from proxy.protocol import headers, json_members
-from proxy.upstreams.connections import (
-    READ_ERRORS,
-    failure,
-    refuse_unsendable,
-    response_headers,
-    unsendable,
-)
+from proxy.protocol import headers, message
+from proxy.relay.head import refuse_unsendable, response_headers, unsendable
+from proxy.upstreams.failures import READ_ERRORS, failure
 
 MAX_BYTES = 64 << 20
 
@@ -91,7 +84,7 @@ async def relay_whole(
     """
     body = await _read(exchange, answer)
     if answer.status == web.HTTPOk.status_code and headers.CONTENT_ENCODING not in answer.headers:
-        body = _observed(exchange, body, echo_model)
+        exchange.usage, body = message.read(body, echo_model)
     crossing = response_headers(exchange, answer)
     if answer.status >= web.HTTPBadRequest.status_code:
         exchange.cause = "upstream_error"
@@ -157,26 +150,3 @@ async def _read(exchange: Exchange, answer: Answer) -> bytes:
     finally:
         exchange.wait = Wait.NOTHING
     return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _observed(exchange: Exchange, body: bytes, echo_model: str | None) -> bytes:
-    try:
-        members = json_members.read(body)
-        exchange.usage = msgspec.json.decode(members.get("usage", b"null"))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _unspliced(exchange, body)
-    if echo_model is None or "model" not in members:
-        return body
-    return json_members.replace(body, members, "model", msgspec.json.encode(echo_model))
-
-
-def _unspliced(exchange: Exchange, body: bytes) -> bytes:
-    """Let JSON pass that is not for splicing: half of a surrogate pair is one, when a text was cut inside an emoji."""
-    try:
-        message = json.loads(body)
-    except (ValueError, RecursionError):
-        message = None
-    if not isinstance(message, dict):
-        raise UpstreamFailed("the upstream's answer is not JSON", "upstream_garbage")
-    exchange.usage = message.get("usage")
-    return body

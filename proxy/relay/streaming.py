@@ -16,8 +16,9 @@ from proxy.aiohttp_fast.client import Answer
 from proxy.errors import ClientStalled, ProxyError, UpstreamFailed
 from proxy.exchange import Exchange, Wait
 from proxy.protocol import headers, sse
+from proxy.relay.head import refuse_unsendable, response_headers
 from proxy.relay.pump import Pump
-from proxy.upstreams.connections import READ_ERRORS, failure, refuse_unsendable, response_headers
+from proxy.upstreams.failures import READ_ERRORS, failure
 
 _EVENT_STREAM = re.compile(r"\s*text/event-stream\s*(;|$)", re.IGNORECASE)
 _LINGER_S = 10.0

@@ -5,7 +5,8 @@ from typing import Any
 
 from proxy.config import Key, Model
 from proxy.errors import InvalidRequest
-from proxy.routing.router import VENDOR, Route, Router, canonical, permits
+from proxy.routing.model_ids import VENDOR, canonical
+from proxy.routing.router import Route, Router, permits
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 1000

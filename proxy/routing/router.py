@@ -1,20 +1,13 @@
-"""From the model id a client asked for to the upstream that serves it. Pure.
-
-Ids are compared in one canonical form, because clients spell one model in many ways: Claude Code sends bare
-`claude-…` ids and a trailing `[1m]`, catalogs write `4.6`, the API itself `4-6`.
-"""
+"""From the model id a client asked for to the upstream that serves it. Pure."""
 
 import dataclasses
 import functools
-import re
 from collections.abc import Iterable
 
 from proxy.config import Model
 from proxy.errors import UnknownModel
+from proxy.routing.model_ids import VENDOR, canonical, canonical_pattern, complete, native
 
-VENDOR = "anthropic/"
-
-_DOT_BETWEEN_DIGITS = re.compile(r"(?<=\d)\.(?=\d|$)")
 _SHOWN_CHARS = 200
 _CACHED_IDS = 4096
 
@@ -36,22 +29,6 @@ class Route:
     model: Model
     canonical: str
     aliases: frozenset[str] = frozenset()
-
-
-def _complete(model_id: str) -> str:
-    """Spell an id with its vendor and without `[1m]`, its dots as the client wrote them."""
-    model_id = model_id.removesuffix("[1m]")
-    return VENDOR + model_id if model_id.startswith("claude-") else model_id
-
-
-def canonical(model_id: str) -> str:
-    """Spell an id the one way ids are compared: with its vendor, dashes for dots between digits, no `[1m]`."""
-    return _DOT_BETWEEN_DIGITS.sub("-", _complete(model_id))
-
-
-def canonical_pattern(pattern: str) -> str:
-    """Spell an id or wildcard the one way they are compared."""
-    return canonical(pattern[:-1]) + "*" if pattern.endswith("*") else canonical(pattern)
 
 
 class Router:
@@ -95,15 +72,15 @@ class Router:
         wanted = canonical(model_id)
         if (model := self._exact.get(wanted)) is not None:
             own_id = canonical(model.id)
-            upstream_model = model.upstream_model or _native(model.id)
+            upstream_model = model.upstream_model or native(model.id)
             aliases = frozenset(map(canonical, model.aliases))
             return Route(model.upstream, upstream_model, model, own_id, aliases)
         for prefix, model in self._wildcards:
             if wanted.startswith(prefix) and len(wanted) > len(prefix):
                 pattern = model.upstream_model
                 # Not the canonical form, whose characters stand at the same places: some upstreams' ids have dots.
-                rest = _complete(model_id)[len(prefix) :]
-                upstream_model = pattern.replace("*", rest) if pattern else _native(wanted)
+                rest = complete(model_id)[len(prefix) :]
+                upstream_model = pattern.replace("*", rest) if pattern else native(wanted)
                 return Route(model.upstream, upstream_model, model, wanted)
         raise _unknown(model_id, wanted)
 
@@ -124,10 +101,6 @@ def _permits(patterns: tuple[str, ...], route: Route) -> bool:
 
 
 _permits_short = functools.lru_cache(_CACHED_IDS)(_permits)
-
-
-def _native(model_id: str) -> str:
-    return _DOT_BETWEEN_DIGITS.sub("-", model_id.removeprefix(VENDOR))
 
 
 def _unknown(model_id: str, wanted: str) -> UnknownModel:

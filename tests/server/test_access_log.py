@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from proxy.exchange import Exchange
-from proxy.telemetry.access_log import AccessLog, BufferedSink
+from proxy.telemetry.access_log import AccessLog
+from proxy.telemetry.sink import BufferedSink
 from tests.support.client import connected, request
 from tests.support.gateways import BODY, HEADERS, MODEL, STREAM_BODY, Running, config_for, running
 from tests.support.raw import SSE_HEAD, STREAM, RawUpstream, answer, chunk, raw_upstream, talk

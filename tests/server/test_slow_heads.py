@@ -181,7 +181,7 @@ async def test_a_refused_client_that_says_nothing_is_closed(upstream: RawUpstrea
 async def test_beyond_the_refusals_that_fit_a_connection_is_just_closed(
     upstream: RawUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.server.serve.listener._REFUSALS_AT_ONCE", 0)
+    monkeypatch.setattr("proxy.server.listener._REFUSALS_AT_ONCE", 0)
     config = config_for(upstream.url, limits=Limits(max_connections=1))
     async with (
         running(config) as gateway,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.protocol.sse import StreamTap
-from tests.unit.streams import (
+from tests.unit.protocol.streams import (
     ECHO,
     ERROR,
     LINE_ENDS,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.protocol import json_members
-from tests.unit.json_texts import VALUES, Written, objects
+from tests.unit.protocol.json_texts import VALUES, Written, objects
 
 MODEL = b'"claude-sonnet-4-6"'
 

@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 
 from proxy.protocol.sse import PING, StreamTap, error_event
-from tests.unit.streams import ECHO, ERROR, LINE_ENDS, OURS, START, STOP, THEIRS, events
+from tests.unit.protocol.streams import ECHO, ERROR, LINE_ENDS, OURS, START, STOP, THEIRS, events
 
 KIB = 1 << 10
 GIANT_CHUNK = b"x" * (64 * KIB)

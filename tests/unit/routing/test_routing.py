@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from proxy.config import Model
 from proxy.errors import UnknownModel
-from proxy.routing.router import Router, canonical, canonical_pattern, permits
+from proxy.routing.model_ids import canonical, canonical_pattern
+from proxy.routing.router import Router, permits
 
 SONNET = Model(
     id="anthropic/claude-sonnet-4.6", upstream="a", aliases=("sonnet", "claude-best-1.0")

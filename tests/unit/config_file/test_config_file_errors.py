@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from proxy.access.keys import digest
-from proxy.config_file.load import ConfigError, config_from, load_config, parse_config
-from tests.unit.configurations import CANARY, ENVIRON, changed, document
+from proxy.config_file.document import ConfigError
+from proxy.config_file.load import config_from, load_config, parse_config
+from tests.unit.config_file.configurations import CANARY, ENVIRON, changed, document
 
 TOP = "listen, upstreams, models, keys, anthropic_versions, limits, timeouts, echo_model, log"
 

@@ -8,14 +8,9 @@ import yaml
 
 from proxy.access.keys import digest
 from proxy.config import Auth, Key, Limits, Listen, Log, Model, Timeouts, Upstream
-from proxy.config_file.load import (
-    ConfigError,
-    check_key_name,
-    config_from,
-    load_config,
-    parse_config,
-)
-from tests.unit.configurations import CANARY, ENVIRON, changed, document
+from proxy.config_file.document import ConfigError
+from proxy.config_file.load import check_key_name, config_from, load_config, parse_config
+from tests.unit.config_file.configurations import CANARY, ENVIRON, changed, document
 
 FULL = """
 listen: {host: 0.0.0.0, port: 0, base_path: /x/y.z, workers: 4}

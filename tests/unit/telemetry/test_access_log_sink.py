@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from proxy.telemetry.access_log import BufferedSink
+from proxy.telemetry.sink import BufferedSink
 
 
 class Stream(io.BytesIO):
