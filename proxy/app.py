@@ -6,9 +6,8 @@ from typing import Any
 
 from aiohttp import http_parser, web
 
-from proxy.api.chain import CHAIN
-from proxy.api.messages import HELLO_PATH, add_routes, say_hello
-from proxy.api.request_body import no_continue
+from proxy.api import routes
+from proxy.api.guard import guard
 from proxy.config import Config
 from proxy.gateway import GATEWAY, Gateway
 from proxy.telemetry.access_log import AccessLog, LineSink
@@ -41,10 +40,9 @@ def create_app(config: Config, *, access_log: LineSink | None = log_access) -> w
         RuntimeError: aiohttp's compiled HTTP parser is missing.
     """
     app = _gateway_app(config, access_log)
-    add_routes(app.router, "")
-    add_routes(app.router, config.listen.base_path)
-    # Clients look for it at this very path, whatever the API's own is.
-    app.router.add_get(HELLO_PATH, say_hello, expect_handler=no_continue)
+    routes.add(app.router, "", routes.ENDPOINTS)
+    routes.add(app.router, config.listen.base_path, routes.ENDPOINTS)
+    routes.add(app.router, "", routes.AT_THE_ROOT)
     return app
 
 
@@ -68,7 +66,7 @@ def setup(
         RuntimeError: aiohttp's compiled HTTP parser is missing, or `app` has started.
     """
     part = _gateway_app(config, access_log)
-    add_routes(part.router, "")
+    routes.add(part.router, "", routes.ENDPOINTS)
     app.add_subapp(config.listen.base_path, part)
     return part[GATEWAY]
 
@@ -79,12 +77,12 @@ def _gateway_app(config: Config, access_log: LineSink | None) -> web.Application
         raise RuntimeError(
             "aiohttp's compiled HTTP parser is missing; reinstall aiohttp from a wheel"
         )
-    app = web.Application(middlewares=CHAIN)
-    app[GATEWAY] = Gateway(config, AccessLog(config.log.format, access_log))
-    app.cleanup_ctx.append(_open_pool)
+    app = web.Application(middlewares=(guard,))
+    app[GATEWAY] = Gateway(config, (AccessLog(config.log.format, access_log),))
+    app.cleanup_ctx.append(_open_connections)
     return app
 
 
-async def _open_pool(app: web.Application) -> AsyncIterator[None]:
-    async with app[GATEWAY].pool:
+async def _open_connections(app: web.Application) -> AsyncIterator[None]:
+    async with app[GATEWAY].connections:
         yield

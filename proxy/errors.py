@@ -1,42 +1,46 @@
-"""Every failure the gateway answers itself: status, error type, wording, and what a client should do.
+"""Every failure the gateway answers itself, by whose fault it is: status, error type, cause, retry. Pure.
 
 Shape and types are the Messages API's (`schemas/error.schema.json`). Whether a retry can help is said in
 two headers the SDKs and Claude Code obey: `x-should-retry: false` on what a retry cannot cure, `retry-after`
 (seconds) where a time is known.
 """
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 import msgspec
 from multidict import istr
 
+from proxy.causes import Cause
+
 REQUEST_ID = istr("request-id")
 RETRY_AFTER = istr("retry-after")
 SHOULD_RETRY = istr("x-should-retry")
+CONTENT_TYPE = istr("Content-Type")
 
 
 def encodable(text: str) -> str:
-    """Put `?` for what UTF-8 cannot hold: bytes of a path or a header that are not UTF-8 come as surrogates."""
+    """Return a text with `?` for what UTF-8 cannot hold: bytes that are not UTF-8 come as surrogates."""
     return text.encode(errors="replace").decode()
 
 
 class ProxyError(Exception):
-    """A failure with an answer.
+    """A failure with a response.
 
     Attributes:
-        status: HTTP status of the answer.
+        status: HTTP status of the response.
         error_type: `error.type` of the body.
         cause: the word for it in the access log.
         retry: False when the same request cannot succeed later.
         retry_after_s: whole seconds after which a retry may succeed; None when unknown.
+        closes: whether the connection ends with the response.
     """
 
     status: ClassVar[int] = 500
     error_type: ClassVar[str] = "api_error"
-    cause: str = "internal"
+    cause: Cause = Cause.INTERNAL
     retry: ClassVar[bool] = True
     retry_after_s: int | None = None
+    closes: bool = False
 
     def __init__(self, message: str, *, error_code: str | None = None) -> None:
         super().__init__(message)
@@ -44,7 +48,7 @@ class ProxyError(Exception):
         self.error_code = error_code
 
     def body(self, request_id: str) -> bytes:
-        """Give the JSON body of the answer, which is also the data of a stream's `event: error`."""
+        """Return the JSON body of the response, which is also the data of a stream's `event: error`."""
         error: dict[str, object] = {"type": self.error_type, "message": encodable(self.message)}
         if self.error_code is not None:
             error["details"] = {"error_code": self.error_code}
@@ -52,8 +56,8 @@ class ProxyError(Exception):
             {"type": "error", "error": error, "request_id": encodable(request_id)}
         )
 
-    def headers(self) -> Mapping[str, str]:
-        """Give the headers that tell the client whether and when to try again."""
+    def headers(self) -> dict[str, str]:
+        """Return the headers that tell the client whether and when to try again."""
         headers: dict[str, str] = {}
         if not self.retry:
             headers[SHOULD_RETRY] = "false"
@@ -62,99 +66,148 @@ class ProxyError(Exception):
         return headers
 
 
-class InvalidRequest(ProxyError):
+def render(error: ProxyError, request_id: str) -> tuple[dict[str, str], bytes]:
+    """Return headers and body of the response to a failure, wherever it is sent."""
+    headers = {REQUEST_ID: request_id, CONTENT_TYPE: "application/json", **error.headers()}
+    return headers, error.body(request_id)
+
+
+class ClientFault(ProxyError):
+    """The request cannot be served as it is."""
+
+
+class UpstreamFault(ProxyError):
+    """The upstream did not do its part."""
+
+    status = 502
+
+
+class GatewayFault(ProxyError):
+    """The gateway cannot serve this request, or not now."""
+
+
+class InvalidRequest(ClientFault):
     """The client's request is malformed."""
 
-    status, error_type, cause, retry = 400, "invalid_request_error", "invalid_request", False
+    status = 400
+    error_type = "invalid_request_error"
+    cause = Cause.INVALID_REQUEST
+    retry = False
 
 
-class Unauthenticated(ProxyError):
+class Unauthenticated(ClientFault):
     """No credential the gateway knows. One wording for every reason, so that it tells nobody which keys exist."""
 
-    status, error_type, cause, retry = 401, "authentication_error", "unauthenticated", False
+    status = 401
+    error_type = "authentication_error"
+    cause = Cause.UNAUTHENTICATED
+    retry = False
 
     def __init__(self) -> None:
         super().__init__(
             # Claude Code replaces every message that holds the name of the API key's header by one of its own.
             "invalid gateway key: send a key of this gateway, which starts with ar-, as the API key or as "
-            "`authorization: Bearer ar-…`; a model vendor's own key or login does not work here"
+            "`authorization: Bearer ar-...`; a model vendor's own key or login does not work here"
         )
 
 
-class ModelForbidden(ProxyError):
+class ModelForbidden(ClientFault):
     """The key is known but may not use this model."""
 
-    status, error_type, cause, retry = 403, "permission_error", "model_forbidden", False
+    status = 403
+    error_type = "permission_error"
+    cause = Cause.MODEL_FORBIDDEN
+    retry = False
 
 
-class NotFound(ProxyError):
+class NotFound(ClientFault):
     """No such path."""
 
-    status, error_type, cause, retry = 404, "not_found_error", "not_found", False
+    status = 404
+    error_type = "not_found_error"
+    cause = Cause.NOT_FOUND
+    retry = False
 
 
 class UnknownModel(NotFound):
     """No such model in the catalog."""
 
-    cause = "unknown_model"
+    cause = Cause.UNKNOWN_MODEL
 
 
-class MethodNotAllowed(ProxyError):
+class MethodNotAllowed(ClientFault):
     """The path exists, but not for this method."""
 
-    status, error_type, cause, retry = 405, "invalid_request_error", "method_not_allowed", False
+    status = 405
+    error_type = "invalid_request_error"
+    cause = Cause.METHOD_NOT_ALLOWED
+    retry = False
 
     def __init__(self, method: str, allowed: list[str]) -> None:
         super().__init__(f"{method} is not allowed here; allowed: {', '.join(allowed)}")
         self.allowed = allowed
 
-    def headers(self) -> Mapping[str, str]:
+    def headers(self) -> dict[str, str]:
         """Add `Allow`, which RFC 9110 section 15.5.6 requires."""
         return {**super().headers(), "Allow": ", ".join(self.allowed)}
 
 
-class RequestBodyTimeout(ProxyError):
+class RequestBodyTimeout(ClientFault):
     """The client stopped sending its body."""
 
-    status, error_type, cause = 408, "timeout_error", "request_body_timeout"
+    status = 408
+    error_type = "timeout_error"
+    cause = Cause.REQUEST_BODY_TIMEOUT
 
 
-class RequestTooLarge(ProxyError):
+class RequestTooLarge(ClientFault):
     """The body is over `limits.max_body_bytes`, as declared, as counted, or after decoding."""
 
-    status, error_type, cause, retry = 413, "request_too_large", "request_too_large", False
+    status = 413
+    error_type = "request_too_large"
+    cause = Cause.REQUEST_TOO_LARGE
+    retry = False
 
 
-class UnsupportedMedia(ProxyError):
+class UnsupportedMedia(ClientFault):
     """The body's type or encoding is not one the gateway reads."""
 
-    status, error_type, cause, retry = 415, "invalid_request_error", "unsupported_media", False
+    status = 415
+    error_type = "invalid_request_error"
+    cause = Cause.UNSUPPORTED_MEDIA
+    retry = False
 
 
-class ExpectationFailed(ProxyError):
+class ExpectationFailed(ClientFault):
     """An `Expect` other than 100-continue."""
 
-    status, error_type, cause, retry = 417, "invalid_request_error", "expectation_failed", False
+    status = 417
+    error_type = "invalid_request_error"
+    cause = Cause.EXPECTATION_FAILED
+    retry = False
 
 
-class InternalError(ProxyError):
-    """A defect of the gateway; the log has the traceback."""
+class ClientStalled(ClientFault):
+    """The client stopped reading its stream. Nobody sees this response; the log names the cause."""
+
+    status = 408
+    error_type = "timeout_error"
+    cause = Cause.CLIENT_STALLED
 
 
-class UpstreamFailed(ProxyError):
+class UpstreamFailed(UpstreamFault):
     """The upstream refused, dropped or garbled the exchange. `cause` says which."""
 
-    status, error_type = 502, "api_error"
-
-    def __init__(self, message: str, cause: str) -> None:
+    def __init__(self, message: str, cause: Cause) -> None:
         super().__init__(message)
         self.cause = cause
 
 
-class UpstreamRefusedCredential(ProxyError):
+class UpstreamRefusedCredential(UpstreamFault):
     """The upstream does not know the gateway's own key: the operator's to mend, not the client's."""
 
-    status, error_type, cause, retry = 502, "api_error", "upstream_auth", False
+    cause = Cause.UPSTREAM_AUTH
+    retry = False
 
     def __init__(self) -> None:
         super().__init__(
@@ -162,28 +215,34 @@ class UpstreamRefusedCredential(ProxyError):
         )
 
 
-class UpstreamTimeout(ProxyError):
+class UpstreamTimeout(UpstreamFault):
     """The upstream was silent for too long."""
 
-    status, error_type, cause = 504, "timeout_error", "upstream_timeout"
+    status = 504
+    error_type = "timeout_error"
+    cause = Cause.UPSTREAM_TIMEOUT
 
 
-class ClientStalled(ProxyError):
-    """The client stopped reading its stream. Nobody sees this answer; the log names the cause."""
-
-    status, error_type, cause = 408, "timeout_error", "client_stalled"
+class InternalError(GatewayFault):
+    """A defect of the gateway; the log has the traceback."""
 
 
-class Overloaded(ProxyError):
+class Overloaded(GatewayFault):
     """The gateway takes no more work for now."""
 
-    status, error_type, retry_after_s = 529, "overloaded_error", 1
+    status = 529
+    error_type = "overloaded_error"
+    retry_after_s = 1
 
-    def __init__(self, message: str, cause: str) -> None:
+    def __init__(self, message: str, cause: Cause) -> None:
         super().__init__(message)
         self.cause = cause
 
 
-def draining() -> Overloaded:
-    """Refuse, or break off, because the process is shutting down."""
-    return Overloaded("the gateway is shutting down; try again", "draining")
+class Draining(Overloaded):
+    """The process is shutting down: refused, or broken off."""
+
+    closes = True
+
+    def __init__(self) -> None:
+        super().__init__("the gateway is shutting down; try again", Cause.DRAINING)

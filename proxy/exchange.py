@@ -1,7 +1,7 @@
-"""One request's notebook: what the access log will say of it, and what it is waiting for.
+"""One request in flight: what was received, whose it is, what it asks, where it goes, how it ended.
 
-Nothing here has a timer of its own. An exchange notes what it waits for and since when (two attribute writes a
-chunk); the gateway's one `Watch` looks at all of them and interrupts those that wait too long. An interruption
+Nothing here has a timer of its own. An exchange records its phase and when it began: two attribute writes per chunk.
+The gateway's `Deadlines` looks at all exchanges in flight and interrupts those that wait too long. An interruption
 cancels the task and leaves its reason here, so that whoever awaits can tell it from a client that left.
 """
 
@@ -9,12 +9,20 @@ import asyncio
 import enum
 import random
 import time
+from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
+import msgspec
+
+from proxy.causes import Cause
+from proxy.config import Key
 from proxy.errors import ProxyError
+from proxy.protocol.call import Call
+from proxy.routing.router import Route
 
 
-class Wait(enum.Enum):
+class Phase(enum.Enum):
     """What an exchange is waiting for."""
 
     NOTHING = enum.auto()
@@ -24,78 +32,124 @@ class Wait(enum.Enum):
     CLIENT = enum.auto()
 
 
-class PingDueError(Exception):
-    """The client of a silent stream is to be told that it is still alive."""
+def _new_id() -> str:
+    return f"req_{random.getrandbits(96):024x}"
 
 
-class Exchange:
-    """A request and its answer, from head to last byte.
+class Received(msgspec.Struct, frozen=True):
+    """What is known of a request when its head has come.
 
     Attributes:
-        request_id: `req_…`; the upstream's, once it has given one.
-        started: `time.monotonic()` of the request head; `received_at` is the same in Unix seconds.
-        status: of the answer; None until there is one, or when the client left before.
-        first_byte: `time.monotonic()` of the answer's first byte.
-        bytes_in: of the request's body, as received. `bytes_out`: of the answer's body, as sent.
-        usage: as the upstream reported it, in the API's field names.
-        cause: one word for why it failed; None when it did not.
-        wait, since: what it waits for, and from when, as `time.monotonic()`.
-        may_ping: whether an event may be put into the answer now.
+        method, path: of the request line; the path cut, and without its query.
+        client: the peer's address; None when there is none.
+        id: `req_…`, ours, whatever id the upstream gives its response.
+        started_s: `time.monotonic()`; `at_unix_s`: the same moment in Unix seconds.
     """
 
-    key: str | None = None
-    model: str | None = None
-    upstream: str | None = None
-    upstream_model: str | None = None
+    method: str
+    path: str
+    client: str | None
+    id: str = msgspec.field(default_factory=_new_id)
+    started_s: float = msgspec.field(default_factory=time.monotonic)
+    at_unix_s: float = msgspec.field(default_factory=time.time)
+
+
+class Exchange(msgspec.Struct, eq=False):
+    """A request and its response, from head to last byte.
+
+    It is a context manager for the sake of `waiting` alone.
+
+    Attributes:
+        received: the request's head.
+        request_id: `request-id` of the response: the upstream's, once it has given one.
+        key: whose request it is; None until authenticated.
+        session_id, agent_id: what Claude Code says of itself, cut.
+        model: the id the client asked for, cut.
+        call: the checked body; None before it was read, and again once the response head is there.
+        route: where it goes; None until routed.
+        stream: whether the response is a stream; until there is one, whether the client asked for it.
+        status: of the response; None until there is one, or when the client left before.
+        first_byte_s: `time.monotonic()` of the response's first byte.
+        bytes_in: of the request's body, as received. `bytes_out`: of the response's body, as sent.
+        usage: as the upstream reported it, in the API's field names.
+        cause: why it failed; None when it did not.
+        phase, since_s: what it waits for, and from when, as `time.monotonic()`.
+        on_quiet: called when the response has been silent for `timeouts.ping_after_s`, and after each further such
+            silence; None when nobody wants to know.
+        pinged_s: when it was called last.
+    """
+
+    received: Received
+    request_id: str = ""
+    key: Key | None = None
     session_id: str | None = None
     agent_id: str | None = None
+    model: str | None = None
+    call: Call | None = None
+    route: Route | None = None
+    stream: bool = False
     status: int | None = None
-    first_byte: float | None = None
-    bytes_in = 0
-    bytes_out = 0
-    stream = False
+    first_byte_s: float | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
     usage: dict[str, Any] | None = None
-    cause: str | None = None
-    wait = Wait.NOTHING
-    may_ping = False
-    _reason: Exception | None = None
+    cause: Cause | None = None
+    phase: Phase = Phase.NOTHING
+    since_s: float = 0.0
+    on_quiet: Callable[[], None] | None = None
+    pinged_s: float = 0.0
+    _task: asyncio.Task[Any] | None = msgspec.field(default_factory=asyncio.current_task)
+    _reason: ProxyError | None = None
 
-    def __init__(self, *, method: str, path: str, client: str | None) -> None:
-        self._task = asyncio.current_task()
-        self.request_id = f"req_{random.getrandbits(96):024x}"
-        self.started = self.since = self.pinged = time.monotonic()
-        self.received_at = time.time()
-        self.method = method
-        self.path = path
-        self.client = client
+    def __post_init__(self) -> None:
+        self.request_id = self.request_id or self.received.id
 
-    def waits_for(self, what: Wait) -> None:
-        """Note what is awaited from now on."""
-        self.wait = what
-        self.since = time.monotonic()
+    @property
+    def upstream(self) -> str:
+        """The upstream's name; empty until routed."""
+        return self.route.upstream if self.route is not None else ""
 
-    def answered(self, status: int) -> None:
-        """Note the answer's status, and that its first byte goes out now."""
+    def waiting(self, phase: Phase) -> "Exchange":
+        """Record what is awaited inside the context.
+
+        An interruption inside it becomes its reason, a `ProxyError`; any other cancellation, which is the client
+        leaving, stays one.
+        """
+        self.phase = phase
+        self.since_s = time.monotonic()
+        return self
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.phase = Phase.NOTHING
+        if isinstance(exc, asyncio.CancelledError) and (reason := self._take_reason()) is not None:
+            raise reason from None
+
+    def response_started(self, status: int) -> None:
+        """Record the response's status, and that its first byte goes out now."""
         self.status = status
-        self.first_byte = time.monotonic()
+        self.first_byte_s = time.monotonic()
 
-    def interrupt(self, reason: Exception) -> None:
-        """Break off what is awaited: `interruption()` there gives the reason."""
+    def interrupt(self, reason: ProxyError) -> None:
+        """Break off what is awaited: `waiting` raises the reason there."""
         if self._reason is None and self._task is not None:
             self._reason = reason
             self._task.cancel()
 
-    def interruption(self) -> Exception:
-        """Give the reason of an interruption. Call it only while handling `CancelledError`.
+    def fail(self, error: ProxyError) -> None:
+        """Record why the exchange failed."""
+        self.cause = error.cause
 
-        Raises:
-            asyncio.CancelledError: the cancellation was none of ours, or not ours alone; the client has left.
-        """
+    def _take_reason(self) -> ProxyError | None:
+        """Return the reason of an interruption; None when the cancellation was none of ours, or not ours alone."""
         reason, self._reason = self._reason, None
         if reason is None or self._task is None or self._task.uncancel():
-            raise asyncio.CancelledError
+            return None
         return reason
-
-    def fail(self, error: ProxyError) -> None:
-        """Note why the exchange failed."""
-        self.cause = error.cause

@@ -1,36 +1,82 @@
-"""What one gateway is made of while it runs: catalog, keys, pool, watch and log, made from one `Config`."""
+"""What one gateway is made of while it runs: a frozen snapshot of its configuration, and the live parts beside it."""
 
 import asyncio
+import dataclasses
+import logging
+from collections.abc import Mapping
+from typing import Protocol
 
 from aiohttp import web
 
 from proxy.access.keys import KeyRing
 from proxy.config import Config
-from proxy.deadlines import Watch
+from proxy.deadlines import Deadlines
+from proxy.exchange import Exchange
 from proxy.routing.router import Router
-from proxy.telemetry.access_log import AccessLog
-from proxy.upstreams.connections import UpstreamPool
+from proxy.upstreams.connections import UpstreamConnections, UpstreamTemplate
+
+_log = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """Is told of every request once, when it has ended."""
+
+    def ended(self, exchange: Exchange) -> None:
+        """Take note of an exchange, which does not change any more."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything made from one configuration. A request takes it once, and keeps it to its end."""
+
+    config: Config
+    router: Router
+    key_ring: KeyRing
+    upstreams: Mapping[str, UpstreamTemplate]
+
+    @classmethod
+    def of(cls, config: Config) -> "Snapshot":
+        """Make a snapshot.
+
+        Raises:
+            ValueError: a header of an upstream cannot be sent.
+        """
+        return cls(
+            config=config,
+            router=Router(config.models),
+            key_ring=KeyRing(config.keys),
+            upstreams={each.name: UpstreamTemplate(each) for each in config.upstreams},
+        )
 
 
 class Gateway:
     """The parts that requests share.
 
     Attributes:
-        config: as given.
-        router, key_ring, pool, watch, access_log: made from it.
+        snapshot: what the configuration says now.
+        connections: to the upstreams.
+        deadlines: the clock over the requests in flight.
         draining: set when the process is about to end: no new request is taken.
-        decoding: held while a large body is checked, so that each turn of the loop checks one.
+        host_may_decode: whether the server is not ours, and may undo Content-Encoding, as aiohttp does by default.
+        large_body_lock: one large body is decoded per turn of the event loop.
     """
 
-    def __init__(self, config: Config, access_log: AccessLog) -> None:
-        self.config = config
-        self.router = Router(config.models)
-        self.key_ring = KeyRing(config.keys)
-        self.pool = UpstreamPool(config)
-        self.watch = Watch(config.timeouts)
-        self.access_log = access_log
+    def __init__(self, config: Config, observers: tuple[Observer, ...]) -> None:
+        self.snapshot = Snapshot.of(config)
+        self.connections = UpstreamConnections(config.timeouts)
+        self.deadlines = Deadlines(config.timeouts)
         self.draining = False
-        self.decoding = asyncio.Lock()
+        self.host_may_decode = True
+        self.large_body_lock = asyncio.Lock()
+        self._observers = observers
+
+    def ended(self, exchange: Exchange) -> None:
+        """Tell every observer that a request has ended; none suffers from another's defect."""
+        for observer in self._observers:
+            try:
+                observer.ended(exchange)
+            except Exception:  # noqa: BLE001 - logged with its traceback; the request and the others go on
+                _log.exception("%s: a defect of an observer", exchange.received.id)
 
 
 GATEWAY = web.AppKey("gateway", Gateway)

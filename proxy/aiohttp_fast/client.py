@@ -135,7 +135,7 @@ class UpstreamConnection(ResponseHandler):
         self.abort()
 
 
-class Target(aiohttp.ClientRequest):
+class RequestTemplate(aiohttp.ClientRequest):
     """Where requests of one URL go: what a connector asks of a request, made once instead of for each."""
 
     connection_key: Any = None  # aiohttp's is a property, worked out at each request
@@ -149,7 +149,7 @@ class Target(aiohttp.ClientRequest):
         self.head_start = start.encode("utf-8", "surrogateescape")
 
 
-class Answer:
+class UpstreamResponse:
     """The head of an upstream's answer, and its body as it comes.
 
     Attributes:
@@ -194,8 +194,8 @@ class Answer:
 
 
 async def post(
-    session: aiohttp.ClientSession, target: Target, fields: bytes, body: Pieces
-) -> Answer:
+    session: aiohttp.ClientSession, target: RequestTemplate, fields: bytes, body: Pieces
+) -> UpstreamResponse:
     """Send a request and wait for the head of the answer.
 
     Raises:
@@ -233,7 +233,7 @@ async def post(
         if isinstance(error, lost) and protocol.was_stale():
             raise StaleConnectionError from error
         raise
-    return Answer(connection, message, content)
+    return UpstreamResponse(connection, message, content)
 
 
 def connector(*, force_close: bool) -> aiohttp.TCPConnector:

@@ -8,23 +8,22 @@ docs/performance.md.
 import functools
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 from aiohttp.web_urldispatcher import UrlMappingMatchInfo
 
-from proxy.api.chain import Handler
 
-
-class Shortcut:
+class StaticRoutes:
     """Answers requests as an application without sub-applications does: as `web.Server.request_handler`."""
 
     def __init__(self, app: web.Application, resolve: Handler) -> None:
-        """Prepare the ways.
+        """Prepare the routes.
 
         Args:
             app: started.
-            resolve: answers what has no way here; the application's own.
+            resolve: answers what has no route here; the application's own.
         """
         self._resolve = resolve
-        self._ways: dict[tuple[str, str], tuple[UrlMappingMatchInfo, Handler]] = {}
+        self._routes: dict[tuple[str, str], tuple[UrlMappingMatchInfo, Handler]] = {}
         for route in app.router.routes():
             if not isinstance(route.resource, web.PlainResource):
                 continue
@@ -35,12 +34,12 @@ class Shortcut:
             for middleware in reversed(app.middlewares):
                 handler = functools.partial(middleware, handler=handler)
             # Of two routes of one path, the router takes the first.
-            self._ways.setdefault((route.method, route.resource.canonical), (match_info, handler))
+            self._routes.setdefault((route.method, route.resource.canonical), (match_info, handler))
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer a request."""
-        way = self._ways.get((request.method, request.rel_url.raw_path))
-        if way is None or hdrs.EXPECT in request.headers:
+        route = self._routes.get((request.method, request.rel_url.raw_path))
+        if route is None or hdrs.EXPECT in request.headers:
             return await self._resolve(request)
-        request._match_info, handler = way  # noqa: SLF001 - as `Application` does
+        request._match_info, handler = route  # noqa: SLF001 - as `Application` does
         return await handler(request)

@@ -11,14 +11,14 @@ from proxy.errors import (
     RequestTooLarge,
     UnsupportedMedia,
 )
-from proxy.exchange import Exchange, Wait
+from proxy.exchange import Exchange, Phase
 from proxy.protocol import headers
 from proxy.protocol.content_encoding import DECODED, decoded
 
 _JSON = "application/json"
 
 
-async def no_continue(_request: web.Request) -> None:
+async def defer_continue(_request: web.Request) -> None:
     """Answer `Expect` later, in `read_body`: who has no credential is not asked for a body."""
 
 
@@ -74,17 +74,14 @@ async def _received(request: web.Request, exchange: Exchange, max_bytes: int) ->
             if content.is_eof():
                 part = content.read_nowait()
             else:
-                exchange.waits_for(Wait.REQUEST_BODY)
-                part = await content.readany()
-        except asyncio.CancelledError:
-            raise exchange.interruption() from None
+                with exchange.waiting(Phase.REQUEST_BODY):
+                    part = await content.readany()
         except (web.RequestPayloadError, HttpProcessingError) as error:
             raise InvalidRequest(f"body: broken framing: {error}") from None
         exchange.bytes_in += len(part)
         if exchange.bytes_in > max_bytes:
             raise _too_large(max_bytes)
         parts.append(part)
-    exchange.wait = Wait.NOTHING
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

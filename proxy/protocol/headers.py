@@ -65,7 +65,7 @@ def _listed(connection: str) -> frozenset[str]:
     return frozenset(name.strip().lower() for name in connection.split(",")) - _HOP_BY_HOP
 
 
-class Outbound:
+class RequestHeaders:
     """Builds the header fields of the requests to one upstream, from the client's bytes as they came.
 
     Args:
@@ -88,24 +88,25 @@ class Outbound:
         self._dropped = frozenset(map(_bytes, dropped))
         self._ours = b"".join(b"%b: %b\r\n" % (_bytes(n), _bytes(v)) for n, v in set_here.items())
 
-    def fields(self, inbound: RawHeaders, connection: Iterable[str]) -> bytes:
-        """Build the fields.
+    def render(self, raw: RawHeaders, connection: Iterable[str]) -> bytes:
+        """Return the fields.
 
         Args:
-            inbound: names and values, as the client sent them.
+            raw: names and values, as the client sent them.
             connection: the values of its `Connection` headers.
 
         Returns:
             Lines, each with its end.
 
         Raises:
-            ValueError: one holds a line's end: not a client's, but an application that holds the gateway may set any.
+            ValueError: a header contains CR or LF. The parser never lets one through, but a host application's
+                middleware can set one.
         """
         dropped = self._dropped
         for value in connection:
             if names := _listed(value):
                 dropped = dropped | set(map(_bytes, names))
-        kept = [b"%b: %b\r\n" % field for field in inbound if field[0].lower() not in dropped]
+        kept = [b"%b: %b\r\n" % field for field in raw if field[0].lower() not in dropped]
         lines = b"".join(kept)
         if not lines.count(b"\r") == lines.count(b"\n") == len(kept):
             raise ValueError("the end of a line in a header")
@@ -116,8 +117,8 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def inbound(upstream: CIMultiDictProxy[str]) -> CIMultiDict[str]:
-    """Build the headers of the answer to the client from the upstream's; its length is set by who writes the body."""
+def response_headers(upstream: CIMultiDictProxy[str]) -> CIMultiDict[str]:
+    """Return the headers of the client's response, made of the upstream's; its length is set by who writes the body."""
     dropped = _NOT_INBOUND
     for value in upstream.getall(CONNECTION, ()):
         if names := _listed(value):

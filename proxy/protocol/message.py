@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from proxy.causes import Cause
 from proxy.errors import UpstreamFailed
 from proxy.protocol import json_members
 
@@ -40,5 +41,5 @@ def _read_unspliced(body: bytes) -> tuple[Any, bytes]:
     except (ValueError, RecursionError):
         message = None
     if not isinstance(message, dict):
-        raise UpstreamFailed("the upstream's answer is not JSON", "upstream_garbage")
+        raise UpstreamFailed("the upstream's answer is not JSON", Cause.UPSTREAM_GARBAGE)
     return message.get("usage"), body

@@ -11,7 +11,7 @@ Only the few events named here are ever decoded. Measured on a 150-byte delta: 0
 
 import json
 import re
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -28,6 +28,50 @@ _MAX_HELD_BYTES = 1 << 16
 def error_event(body: bytes) -> bytes:
     """Frame an error body as the stream's last event."""
     return b"event: error\ndata: %s\n\n" % body
+
+
+class Tap(Protocol):
+    """What watches a stream that is passed on.
+
+    Attributes:
+        usage: the usage so far, in the API's field names; final once `finished`.
+        finished: whether the stream is over, as far as can be told.
+        failed: whether it was an `error` that ended it.
+        at_boundary: whether what has been passed on ends between two events, so that another event may follow.
+    """
+
+    usage: dict[str, Any]
+    finished: bool
+    failed: bool
+    at_boundary: bool
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take the next bytes of the stream, and return the bytes to pass on."""
+
+    def rest(self) -> bytes:
+        """Return the bytes still held back when the stream has ended."""
+
+
+class BlindTap:
+    """Stands for a stream that cannot be watched, a compressed one: all is passed on, and only its framing tells.
+
+    Args:
+        framed: whether the end of the stream can be told from a cut.
+    """
+
+    def __init__(self, *, framed: bool) -> None:
+        self.usage: dict[str, Any] = {}
+        self.finished = framed
+        self.failed = False
+        self.at_boundary = False
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return the chunk."""
+        return chunk
+
+    def rest(self) -> bytes:
+        """Return nothing: nothing was held back."""
+        return b""
 
 
 class StreamTap:

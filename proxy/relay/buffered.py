@@ -3,20 +3,19 @@
 So a failure of the upstream, wherever it comes, is still an error response.
 """
 
-import asyncio
-
 from aiohttp import HttpVersion10, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http_writer import _serialize_headers
 from multidict import CIMultiDict
 
-from proxy.aiohttp_fast.client import Answer
-from proxy.errors import UpstreamFailed
-from proxy.exchange import Exchange, Wait
+from proxy.aiohttp_fast.client import UpstreamResponse
+from proxy.causes import Cause
+from proxy.errors import ClientStalled, Draining, UpstreamFailed
+from proxy.exchange import Exchange, Phase
 from proxy.protocol import headers, message
 from proxy.relay.head import refuse_unsendable, response_headers, unsendable
-from proxy.upstreams.failures import READ_ERRORS, failure
+from proxy.upstreams.failures import READ_ERRORS, to_proxy_error
 
 MAX_BYTES = 64 << 20
 
@@ -32,7 +31,7 @@ class _OneWrite(web.StreamResponse):
     def __init__(
         self, status: int, reason: str | None, headers: CIMultiDict[str], body: bytes
     ) -> None:
-        """Take the upstream's answer; the headers are changed. `body` is not empty."""
+        """Take the upstream's response; the headers are changed. `body` is not empty."""
         super().__init__(status=status, reason=reason, headers=headers)
         self._whole = body
 
@@ -70,66 +69,65 @@ class _OneWrite(web.StreamResponse):
         return writer
 
 
-async def relay_whole(
+async def relay(
     request: web.Request,
     exchange: Exchange,
-    answer: Answer,
+    upstream: UpstreamResponse,
     echo_model: str | None,
 ) -> web.StreamResponse:
-    """Read an upstream's answer and give it to the client.
+    """Read an upstream's response and give it to the client.
 
     Raises:
         UpstreamFailed: it broke off, is over `MAX_BYTES`, or is a success and not JSON.
         UpstreamTimeout: it fell silent.
     """
-    body = await _read(exchange, answer)
-    if answer.status == web.HTTPOk.status_code and headers.CONTENT_ENCODING not in answer.headers:
+    body = await _read(exchange, upstream)
+    status, reason = upstream.status, upstream.reason
+    if status == web.HTTPOk.status_code and headers.CONTENT_ENCODING not in upstream.headers:
         exchange.usage, body = message.read(body, echo_model)
-    crossing = response_headers(exchange, answer)
-    if answer.status >= web.HTTPBadRequest.status_code:
-        exchange.cause = "upstream_error"
-    exchange.answered(answer.status)
-    status, reason = answer.status, answer.reason
+    fields = response_headers(exchange, upstream)
+    if status >= web.HTTPBadRequest.status_code:
+        exchange.cause = Cause.UPSTREAM_ERROR
+    exchange.response_started(status)
     response: web.StreamResponse
     if 0 < len(body) <= _PIECE_BYTES:
-        response = _OneWrite(status, reason, crossing, body)
+        response = _OneWrite(status, reason, fields, body)
     else:
-        refuse_unsendable(answer.reason, crossing)
-        response = web.StreamResponse(status=status, reason=reason, headers=crossing)
+        refuse_unsendable(reason, fields)
+        response = web.StreamResponse(status=status, reason=reason, headers=fields)
     try:
         await _send(request, exchange, response, body)
-    except asyncio.CancelledError:
-        # The client does not read, or the process ends: its length tells the client that the answer is cut.
-        exchange.fail(failure(exchange.interruption(), exchange.upstream or ""))
+    except (ClientStalled, Draining) as interruption:
+        # Its length tells the client that the response is cut.
+        exchange.fail(interruption)
         if request.transport is not None:
             request.transport.abort()
-    finally:
-        exchange.wait = Wait.NOTHING
     return response
 
 
 async def _send(
     request: web.Request, exchange: Exchange, response: web.StreamResponse, body: bytes
 ) -> None:
-    """Send the answer, noting with each piece that the client takes it."""
-    exchange.waits_for(Wait.CLIENT)
+    """Send the response; each piece that the client takes begins its deadline anew."""
     if isinstance(response, _OneWrite):
         exchange.bytes_out = len(body)
-        await response.prepare(request)
+        with exchange.waiting(Phase.CLIENT):
+            await response.prepare(request)
         return
     response.content_length = len(body)
-    await response.prepare(request)
+    with exchange.waiting(Phase.CLIENT):
+        await response.prepare(request)
     for start in range(0, len(body), _PIECE_BYTES):
         piece = body[start : start + _PIECE_BYTES]
-        exchange.waits_for(Wait.CLIENT)
         exchange.bytes_out += len(piece)
-        await response.write(piece)
-    exchange.waits_for(Wait.CLIENT)
-    await response.write_eof()
+        with exchange.waiting(Phase.CLIENT):
+            await response.write(piece)
+    with exchange.waiting(Phase.CLIENT):
+        await response.write_eof()
 
 
-async def _read(exchange: Exchange, answer: Answer) -> bytes:
-    content = answer.content
+async def _read(exchange: Exchange, upstream: UpstreamResponse) -> bytes:
+    content = upstream.content
     parts: list[bytes] = []
     size = 0
     try:
@@ -137,16 +135,12 @@ async def _read(exchange: Exchange, answer: Answer) -> bytes:
             if content.is_eof():
                 part = content.read_nowait()
             else:
-                exchange.waits_for(Wait.RESPONSE_BODY)
-                part = await content.readany()
+                with exchange.waiting(Phase.RESPONSE_BODY):
+                    part = await content.readany()
             size += len(part)
             if size > MAX_BYTES:
-                raise UpstreamFailed("the upstream's answer is too large", "upstream_too_large")
+                raise UpstreamFailed("the upstream's answer is too large", Cause.UPSTREAM_TOO_LARGE)
             parts.append(part)
-    except asyncio.CancelledError:
-        raise exchange.interruption() from None
     except READ_ERRORS as error:
-        raise failure(error, exchange.upstream or "") from error
-    finally:
-        exchange.wait = Wait.NOTHING
+        raise to_proxy_error(error, exchange.upstream) from error
     return parts[0] if len(parts) == 1 else b"".join(parts)

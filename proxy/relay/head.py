@@ -4,7 +4,8 @@ import re
 
 from multidict import CIMultiDict
 
-from proxy.aiohttp_fast.client import Answer
+from proxy.aiohttp_fast.client import UpstreamResponse
+from proxy.causes import Cause
 from proxy.errors import REQUEST_ID, UpstreamFailed
 from proxy.exchange import Exchange
 from proxy.protocol import headers
@@ -12,23 +13,23 @@ from proxy.protocol import headers
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-def response_headers(exchange: Exchange, answer: Answer) -> CIMultiDict[str]:
+def response_headers(exchange: Exchange, answer: UpstreamResponse) -> CIMultiDict[str]:
     """Build the headers of the client's response."""
-    crossing = headers.inbound(answer.headers)
-    crossing.setdefault(REQUEST_ID, exchange.request_id)
-    return crossing
+    fields = headers.response_headers(answer.headers)
+    fields.setdefault(REQUEST_ID, exchange.request_id)
+    return fields
 
 
-def refuse_unsendable(reason: str | None, crossing: CIMultiDict[str]) -> None:
+def refuse_unsendable(reason: str | None, fields: CIMultiDict[str]) -> None:
     """Refuse a head that aiohttp reads, and does not write.
 
     Raises:
         UpstreamFailed: now, while there can be another answer.
     """
-    if _CONTROL.search("".join((reason or "", *crossing.keys(), *crossing.values()))):
+    if _CONTROL.search("".join((reason or "", *fields.keys(), *fields.values()))):
         raise unsendable()
 
 
 def unsendable() -> UpstreamFailed:
     """Word that the head of an answer cannot be sent on."""
-    return UpstreamFailed("the upstream's headers are not HTTP", "upstream_garbage")
+    return UpstreamFailed("the upstream's headers are not HTTP", Cause.UPSTREAM_GARBAGE)

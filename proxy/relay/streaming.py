@@ -12,106 +12,100 @@ import struct
 import aiohttp
 from aiohttp import web
 
-from proxy.aiohttp_fast.client import Answer
+from proxy.aiohttp_fast.client import UpstreamResponse
+from proxy.causes import Cause
 from proxy.errors import ClientStalled, ProxyError, UpstreamFailed
-from proxy.exchange import Exchange, Wait
+from proxy.exchange import Exchange, Phase
 from proxy.protocol import headers, sse
 from proxy.relay.head import refuse_unsendable, response_headers
 from proxy.relay.pump import Pump
-from proxy.upstreams.failures import READ_ERRORS, failure
+from proxy.upstreams.failures import READ_ERRORS, to_proxy_error
 
 _EVENT_STREAM = re.compile(r"\s*text/event-stream\s*(;|$)", re.IGNORECASE)
 _LINGER_S = 10.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-def is_stream(answer: Answer) -> bool:
-    """Tell whether an answer is to be copied chunk by chunk. An error never is, whatever it calls itself."""
-    content_type = answer.headers.get(headers.CONTENT_TYPE, "")
-    return answer.status == web.HTTPOk.status_code and bool(_EVENT_STREAM.match(content_type))
+def is_stream(upstream: UpstreamResponse) -> bool:
+    """Return whether a response is to be copied chunk by chunk. An error never is, whatever it calls itself."""
+    content_type = upstream.headers.get(headers.CONTENT_TYPE, "")
+    return upstream.status == web.HTTPOk.status_code and bool(_EVENT_STREAM.match(content_type))
 
 
-async def relay_stream(
+async def relay(
     request: web.Request,
     exchange: Exchange,
-    answer: Answer,
+    upstream: UpstreamResponse,
     echo_model: str | None,
 ) -> web.StreamResponse:
     """Copy a stream to the client as it comes.
 
-    A cancellation, which is the client leaving, ends it at once; the caller closes `answer`.
+    A cancellation, which is the client leaving, ends it at once; the caller closes `upstream`.
     """
-    crossing = response_headers(exchange, answer)
-    refuse_unsendable(answer.reason, crossing)
-    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=crossing)
-    # What is compressed cannot be watched: such a stream passes as it is, and only its framing shows its end.
-    tap = None if headers.CONTENT_ENCODING in answer.headers else sse.StreamTap(echo_model)
+    fields = response_headers(exchange, upstream)
+    refuse_unsendable(upstream.reason, fields)
+    response = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=fields)
+    tap = _tap_for(upstream, echo_model)
     exchange.stream = True
-    exchange.usage = tap.usage if tap else None
-    exchange.answered(answer.status)
+    exchange.usage = tap.usage
+    exchange.response_started(upstream.status)
     await response.prepare(request)
     try:
-        await Pump(request, exchange, answer, response, tap).run()
-        if tap.finished if tap is not None else _framed(answer):
-            if tap is not None and tap.failed:
-                exchange.cause = "upstream_error"
-            exchange.waits_for(Wait.CLIENT)
+        await Pump(request, exchange, upstream, response, tap).run()
+        if not tap.finished:
+            raise UpstreamFailed(
+                "the upstream ended its stream before the message was complete", Cause.UPSTREAM_CUT
+            )
+        if tap.failed:
+            exchange.cause = Cause.UPSTREAM_ERROR
+        with exchange.waiting(Phase.CLIENT):
             await response.write_eof()
-            return response
-        error: Exception = UpstreamFailed(
-            "the upstream ended its stream before the message was complete", "upstream_cut"
-        )
-    except asyncio.CancelledError:
-        error = exchange.interruption()
     except ConnectionError as lost:
         # The client's connection, found closed while writing; the upstream's failures are other exceptions.
         raise ConnectionResetError from lost
-    except (*READ_ERRORS, ProxyError) as raised:
-        error = raised
-    finally:
-        exchange.wait = Wait.NOTHING
-        exchange.may_ping = False
-    await _end_broken(request, exchange, response, tap, failure(error, exchange.upstream or ""))
+    except (*READ_ERRORS, ProxyError) as error:
+        failure = to_proxy_error(error, exchange.upstream)
+        await _end_broken(request, exchange, response, tap, failure)
     return response
 
 
-def _framed(answer: Answer) -> bool:
-    """Tell whether the end of an answer can be told from a cut."""
-    return "Content-Length" in answer.headers or "Transfer-Encoding" in answer.headers
+def _tap_for(upstream: UpstreamResponse, echo_model: str | None) -> sse.Tap:
+    if headers.CONTENT_ENCODING not in upstream.headers:
+        return sse.StreamTap(echo_model)
+    framed = "Content-Length" in upstream.headers or "Transfer-Encoding" in upstream.headers
+    return sse.BlindTap(framed=framed)
 
 
 async def _end_broken(
     request: web.Request,
     exchange: Exchange,
     response: web.StreamResponse,
-    tap: sse.StreamTap | None,
+    tap: sse.Tap,
     error: ProxyError,
 ) -> None:
     """End a stream that broke, so that no client takes it for a complete one."""
     transport = request.transport
     if transport is None:
         raise ConnectionResetError
-    complete = tap is not None and tap.finished
+    complete = tap.finished and tap.at_boundary
     if not complete:
         exchange.fail(error)
     if isinstance(error, ClientStalled):
         _reset(transport, request)
         return
-    if tap is None or not tap.at_boundary:
+    if not tap.at_boundary:
         _abort(transport, request)
         return
-    exchange.waits_for(Wait.CLIENT)
     try:
-        if not complete:
-            event = sse.error_event(error.body(exchange.request_id))
-            exchange.bytes_out += len(event)
-            await response.write(event)
-        await response.write_eof()
-    except asyncio.CancelledError:
-        exchange.fail(failure(exchange.interruption(), exchange.upstream or ""))
+        with exchange.waiting(Phase.CLIENT):
+            if not complete:
+                event = sse.error_event(error.body(exchange.request_id))
+                exchange.bytes_out += len(event)
+                await response.write(event)
+            await response.write_eof()
+    except ProxyError as interruption:
+        exchange.fail(interruption)
         _reset(transport, request)
-    finally:
-        exchange.wait = Wait.NOTHING
 
 
 def _abort(transport: asyncio.Transport, request: web.Request) -> None:

@@ -203,7 +203,7 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what is not HTTP, in the API's shape; close, since nobody knows where the next request starts."""
+        """Answer what is not HTTP in the API's shape, and close: nobody knows where the next request starts."""
         if not 400 <= status < 500:  # noqa: PLR2004 - client errors
             return super().handle_error(request, status, exc, message)
         reason = " ".join((message or "").split())[:_REASON_CHARS]

@@ -5,16 +5,17 @@ aiohttp bounds neither. Both are kept here with one timer for all connections.
 
 import asyncio
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from aiohttp import web
 
+from proxy import errors
+from proxy.causes import Cause
 from proxy.config import Config
-from proxy.errors import REQUEST_ID, Overloaded, ProxyError
-from proxy.exchange import Exchange
-from proxy.protocol import headers
+from proxy.errors import Overloaded, ProxyError
+from proxy.exchange import Exchange, Received
 from proxy.server.connection import Connection
-from proxy.telemetry.access_log import AccessLog
 
 _log = logging.getLogger(__name__)
 
@@ -28,12 +29,14 @@ class Listener:
     It is the protocol factory for `loop.create_server`.
     """
 
-    def __init__(self, server: web.Server, config: Config, access_log: AccessLog) -> None:
+    def __init__(
+        self, server: web.Server, config: Config, ended: Callable[[Exchange], None]
+    ) -> None:
         self._server = server
         self._options = {"access_log": None, "auto_decompress": False, "keepalive_timeout": 75.0}
         self._max_connections = config.limits.max_connections
         self._request_head_s = config.timeouts.request_head_s
-        self._access_log = access_log
+        self._ended = ended
         self._timer: asyncio.TimerHandle | None = None
         self.connections: set[Connection] = set()
         self.refusals: set[asyncio.BaseProtocol] = set()
@@ -59,17 +62,12 @@ class Listener:
 
     def refuse(self, client: str | None, error: ProxyError) -> tuple[dict[str, str], bytes]:
         """Log a request that no handler sees, and give headers and body of its answer."""
-        exchange = Exchange(method="-", path="-", client=client)
+        exchange = Exchange(Received("-", "-", client))
         exchange.fail(error)
-        exchange.answered(error.status)
-        body = error.body(exchange.request_id)
+        exchange.response_started(error.status)
+        head, body = errors.render(error, exchange.request_id)
         exchange.bytes_out = len(body)
-        self._access_log.write(exchange)
-        head = {
-            REQUEST_ID: exchange.request_id,
-            headers.CONTENT_TYPE: "application/json",
-            **error.headers(),
-        }
+        self._ended(exchange)
         return head, body
 
     def _look(self) -> None:
@@ -91,14 +89,13 @@ class _Refusal(asyncio.Protocol):
         self._answered = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("a stream transport is needed")
-        self._transport = transport
+        # Not by isinstance: uvloop's transports are not asyncio.Transports.
+        self._transport = cast(asyncio.Transport, transport)
         if self._mute:
-            transport.abort()
+            self._transport.abort()
             return
         self._listener.refusals.add(self)
-        asyncio.get_running_loop().call_later(_REFUSAL_LINGER_S, transport.abort)
+        asyncio.get_running_loop().call_later(_REFUSAL_LINGER_S, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:  # noqa: ARG002 - the request is not read
         # Only once the client has spoken: a close with unread bytes would be a reset, and the answer lost.
@@ -106,7 +103,7 @@ class _Refusal(asyncio.Protocol):
             return
         self._answered = True
         client = self._transport.get_extra_info("peername")
-        error = Overloaded("too many connections; try again", "too_many_connections")
+        error = Overloaded("too many connections; try again", Cause.TOO_MANY_CONNECTIONS)
         fields, body = self._listener.refuse(client[0] if client else None, error)
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         self._transport.write(

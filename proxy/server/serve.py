@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from aiohttp import web
 
-from proxy.aiohttp_fast.static_routes import Shortcut
+from proxy.aiohttp_fast.static_routes import StaticRoutes
 from proxy.app import RUNNER_OPTIONS
 from proxy.config import Config
 from proxy.gateway import GATEWAY
@@ -37,9 +37,11 @@ async def listening(
     try:
         if runner.server is None:
             raise RuntimeError("the runner has no server after its setup")
-        # Its requests are of the class that the application makes.
-        runner.server.request_handler = Shortcut(app, runner.server.request_handler)  # type: ignore[assignment]
-        listener = Listener(runner.server, config, app[GATEWAY].access_log)
+        gateway = app[GATEWAY]
+        gateway.host_may_decode = False
+        handle = StaticRoutes(app, runner.server.request_handler)
+        runner.server.request_handler = handle  # type: ignore[assignment] # AppRunner always builds web.Request
+        listener = Listener(runner.server, config, gateway.ended)
         server = await asyncio.get_running_loop().create_server(
             listener,
             config.listen.host,
@@ -60,14 +62,14 @@ async def drain(app: web.Application, drain_s: float, hurry: asyncio.Event) -> N
     """Take no new request, let those in flight finish, end what is left after `drain_s` or on `hurry`."""
     gateway = app[GATEWAY]
     gateway.draining = True
-    _log.info("draining: %d requests in flight", len(gateway.watch.in_flight))
-    idle = asyncio.create_task(gateway.watch.idle())
+    _log.info("draining: %d requests in flight", len(gateway.deadlines.in_flight))
+    idle = asyncio.create_task(gateway.deadlines.idle())
     hurried = asyncio.create_task(hurry.wait())
     await asyncio.wait((idle, hurried), timeout=drain_s, return_when=asyncio.FIRST_COMPLETED)
     hurried.cancel()
     if not idle.done():
-        _log.warning("ending %d requests unfinished", len(gateway.watch.in_flight))
-        gateway.watch.interrupt_all()
+        _log.warning("ending %d requests unfinished", len(gateway.deadlines.in_flight))
+        gateway.deadlines.interrupt_all()
         await asyncio.wait((idle,), timeout=_LAST_WORDS_S)
     idle.cancel()
 
@@ -82,7 +84,7 @@ async def serve(
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends the drain.
 
     Args:
-        app: of `create_app(config)`.
+        app: returned by `create_app(config)`.
         config: says where to listen and how long to drain.
         ready: called with the bound addresses.
         is_worker: whether this is one of several processes on the port. Its parent alone acts on Ctrl-C, and a

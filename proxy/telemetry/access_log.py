@@ -13,6 +13,7 @@ from proxy.exchange import Exchange
 LineSink = Callable[[bytes], None]
 
 
+_MAX_ID_CHARS = 100
 # Printable ASCII without space and quote.
 _PLAIN = re.compile(r"[!#-~]+")
 
@@ -58,27 +59,30 @@ class AccessLog:
         self._second = -1
         self._stamp = ""
 
-    def write(self, exchange: Exchange) -> None:
-        """Write the line of an exchange that has just ended."""
+    def ended(self, exchange: Exchange) -> None:
+        """Write the line of an exchange."""
         if self._sink is None:
             return
-        started, first_byte = exchange.started, exchange.first_byte
+        received, key, route = exchange.received, exchange.key, exchange.route
+        started_s, first_byte_s = received.started_s, exchange.first_byte_s
         record = AccessRecord(
-            time=self._time(exchange.received_at),
+            time=self._time(received.at_unix_s),
             request_id=exchange.request_id,
-            client=exchange.client,
-            method=exchange.method,
-            path=exchange.path,
+            client=received.client,
+            method=received.method,
+            path=received.path,
             status=exchange.status,
-            total_ms=round((time.monotonic() - started) * 1e3, 2),
+            total_ms=round((time.monotonic() - started_s) * 1e3, 2),
             bytes_in=exchange.bytes_in,
             bytes_out=exchange.bytes_out,
-            key=exchange.key,
+            key=None if key is None else key.name,
             model=exchange.model,
-            upstream=exchange.upstream,
-            upstream_model=exchange.upstream_model,
+            upstream=None if route is None else route.upstream,
+            upstream_model=None if route is None else route.upstream_model[:_MAX_ID_CHARS],
             stream=exchange.stream,
-            first_byte_ms=None if first_byte is None else round((first_byte - started) * 1e3, 2),
+            first_byte_ms=None
+            if first_byte_s is None
+            else round((first_byte_s - started_s) * 1e3, 2),
             usage=exchange.usage or None,
             session_id=exchange.session_id,
             agent_id=exchange.agent_id,

@@ -5,7 +5,6 @@ upstream closed while it was idle: it dies at once, without a byte of an answer,
 on a connection of its own.
 """
 
-import asyncio
 import functools
 from types import TracebackType
 from typing import Self
@@ -16,31 +15,45 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from proxy.aiohttp_fast.client import (
-    Answer,
     Pieces,
+    RequestTemplate,
     StaleConnectionError,
-    Target,
+    UpstreamResponse,
     connector,
     post,
 )
-from proxy.config import Config, Timeouts
-from proxy.exchange import Exchange, Wait
+from proxy.config import Timeouts, Upstream
+from proxy.exchange import Exchange, Phase
 from proxy.protocol import headers
 from proxy.upstreams.credentials import own_headers
-from proxy.upstreams.failures import failure
+from proxy.upstreams.failures import to_proxy_error
 
-_CACHED_TARGETS = 1024
+_CACHED_TEMPLATES = 1024
 
 
-class UpstreamPool:
+class UpstreamTemplate:
+    """What the requests to one upstream have in common.
+
+    Attributes:
+        name: of the upstream.
+        base_url: of its configuration.
+        headers: renders the client's headers with the upstream's own.
+
+    Raises:
+        ValueError: one of its headers cannot be sent.
+    """
+
+    def __init__(self, upstream: Upstream) -> None:
+        self.name = upstream.name
+        self.base_url = upstream.base_url
+        self.headers = headers.RequestHeaders(own_headers(upstream))
+
+
+class UpstreamConnections:
     """Connections to every upstream. Use it as an asynchronous context manager, in the loop that serves."""
 
-    def __init__(self, config: Config) -> None:
-        self._timeouts = config.timeouts
-        self._base_urls = {upstream.name: upstream.base_url for upstream in config.upstreams}
-        self._outbound = {
-            upstream.name: headers.Outbound(own_headers(upstream)) for upstream in config.upstreams
-        }
+    def __init__(self, timeouts: Timeouts) -> None:
+        self._timeouts = timeouts
         self._pooled: aiohttp.ClientSession | None = None
         self._fresh: aiohttp.ClientSession | None = None
 
@@ -62,43 +75,39 @@ class UpstreamPool:
     async def post(
         self,
         exchange: Exchange,
-        upstream: str,
+        upstream: UpstreamTemplate,
         path_qs: str,
-        inbound: web.BaseRequest,
+        inbound: web.Request,
         body: Pieces,
-    ) -> Answer:
-        """Send a request and wait for the head of its answer.
+    ) -> UpstreamResponse:
+        """Send a request to an upstream.
 
         Args:
-            exchange: whose interruption ends the wait.
-            upstream: its name.
-            path_qs: path and query below its base URL, sent as they are.
+            exchange: waits for the head; its interruption ends the wait.
+            upstream: where to.
+            path_qs: path and query below the base URL, sent as they are.
             inbound: the client's request, whose headers go on.
             body: sent with its length.
 
         Returns:
-            The answer, to be read to its end or closed. Its body is not decoded.
+            The response, to be read to its end or closed. Its body is not decoded.
 
         Raises:
-            UpstreamFailed, UpstreamTimeout: there is no answer.
+            UpstreamFailed, UpstreamTimeout: there is no response.
         """
         if self._pooled is None or self._fresh is None:
             raise RuntimeError("the pool is not open")
-        target = _target(self._base_urls[upstream], path_qs)
-        exchange.waits_for(Wait.RESPONSE_HEAD)
+        template = _template(upstream.base_url, path_qs)
         try:
-            connection = inbound.headers.getall(headers.CONNECTION, ())
-            fields = self._outbound[upstream].fields(inbound.raw_headers, connection)
-            try:
-                return await post(self._pooled, target, fields, body)
-            except StaleConnectionError:
-                return await post(self._fresh, target, fields, body)
-        except asyncio.CancelledError:
-            raise exchange.interruption() from None
+            with exchange.waiting(Phase.RESPONSE_HEAD):
+                connection = inbound.headers.getall(headers.CONNECTION, ())
+                fields = upstream.headers.render(inbound.raw_headers, connection)
+                try:
+                    return await post(self._pooled, template, fields, body)
+                except StaleConnectionError:
+                    return await post(self._fresh, template, fields, body)
         except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
-            raise failure(error, upstream) from error
-        finally:
-            exchange.wait = Wait.NOTHING
+            raise to_proxy_error(error, upstream.name) from error
 
 
 def _session(timeouts: Timeouts, *, force_close: bool) -> aiohttp.ClientSession:
@@ -109,6 +118,6 @@ def _session(timeouts: Timeouts, *, force_close: bool) -> aiohttp.ClientSession:
     )
 
 
-@functools.lru_cache(_CACHED_TARGETS)
-def _target(base_url: str, path_qs: str) -> Target:
-    return Target(URL(base_url + path_qs, encoded=True))
+@functools.lru_cache(_CACHED_TEMPLATES)
+def _template(base_url: str, path_qs: str) -> RequestTemplate:
+    return RequestTemplate(URL(base_url + path_qs, encoded=True))

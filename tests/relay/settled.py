@@ -17,7 +17,7 @@ async def settled(gateway: Running, upstream: RawUpstream | None, tasks_before: 
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _SOON_S
     while True:
-        in_flight = len(gateway.gateway.watch.in_flight)
+        in_flight = len(gateway.gateway.deadlines.in_flight)
         open_upstream = upstream.open if upstream else 0
         tasks = asyncio.all_tasks()
         if not in_flight and not open_upstream and len(tasks) <= tasks_before:

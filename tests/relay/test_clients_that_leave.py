@@ -83,7 +83,7 @@ async def test_the_upstream_call_is_closed_while_the_request_is_still_going_out(
     server = await asyncio.start_server(handle, "127.0.0.1", 0, limit=1 << 10)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with running(config_for(url)) as gateway:
-        pool = gateway.gateway.pool._pooled
+        pool = gateway.gateway.connections._pooled
         assert pool is not None
         assert pool.connector is not None
         async with connected(gateway) as (_, writer):

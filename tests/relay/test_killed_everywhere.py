@@ -26,7 +26,7 @@ AT_ONCE = 32
 @pytest.fixture(autouse=True)
 def _quiet(caplog: pytest.LogCaptureFixture) -> None:
     """Thousands of warnings, one for each kill, would cost more than the kills."""
-    caplog.set_level(logging.ERROR, "proxy.upstreams.connections")
+    caplog.set_level(logging.ERROR, "proxy.upstreams.failures")
 
 
 async def all_of(

@@ -140,7 +140,7 @@ async def test_a_host_that_does_not_cancel_handlers_blames_the_client_all_the_sa
         reader, writer = await asyncio.open_connection(host, port)
         writer.write(request(path="/api/v1/messages", headers=dict(HEADERS)))
         await reader.readuntil(b"message_start")
-        (exchange,) = gateway.watch.in_flight
+        (exchange,) = gateway.deadlines.in_flight
         assert isinstance(exchange, Noted)
         await asyncio.sleep(0.1)  # until the gateway waits for its client
         writer.transport.abort()

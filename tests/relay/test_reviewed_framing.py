@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from proxy.exchange import Wait
+from proxy.exchange import Phase
 from tests.support.gateways import STREAM_BODY, Running, config_for, running
 from tests.support.raw import EVENTS, SSE_HEAD, Exchange, answer, chunk, raw_upstream
 
@@ -14,8 +14,8 @@ CHUNKED = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encodi
 async def _waits_for_more(gateway: Running) -> None:
     async with asyncio.timeout(5):
         while True:
-            waits = {each.wait for each in gateway.gateway.watch.in_flight}
-            if Wait.RESPONSE_BODY in waits:
+            waits = {each.phase for each in gateway.gateway.deadlines.in_flight}
+            if Phase.RESPONSE_BODY in waits:
                 return
             await asyncio.sleep(0)
 

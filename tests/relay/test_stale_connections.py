@@ -113,7 +113,7 @@ async def test_a_pooled_connection_that_has_spoken_is_not_replayed(kill: str, af
     async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
         assert (await ask(gateway, request(BODY))).status == 200
         asking = asyncio.create_task(ask(gateway, request(BODY)))
-        pool = gateway.gateway.pool._pooled
+        pool = gateway.gateway.connections._pooled
         assert pool is not None
         assert pool.connector is not None
         while not any(getattr(each, "_heard", False) for each in pool.connector._acquired):  # noqa: ASYNC110 - inside aiohttp, no event

@@ -147,7 +147,7 @@ async def test_a_drain_ends_streams_in_an_error_event_or_a_break(inside: bool) -
         before = len(asyncio.all_tasks())
         writer.write(request(headers={"connection": "close"}))
         seen = await seen_until(reader, EVENTS[1][:15])
-        gateway.gateway.watch.interrupt_all()
+        gateway.gateway.deadlines.interrupt_all()
         answer = parse(seen + (await received(reader))[0])
         await settled(gateway, upstream, before)
     assert answer is not None
@@ -190,7 +190,7 @@ async def test_a_slow_reader_holds_the_upstream_back_and_loses_nothing() -> None
         before = len(asyncio.all_tasks())
         writer.write(request())
         await seen_until(reader, b"message_start")
-        pool = gateway.gateway.pool._pooled
+        pool = gateway.gateway.connections._pooled
         assert pool is not None
         assert pool.connector is not None
         for protocol in (

@@ -40,14 +40,14 @@ async def test_a_drain_waits_for_a_big_message_and_then_cuts_it() -> None:
     ):
         writer.write(request())
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
-        gateway.gateway.watch.interrupt_all()
+        gateway.gateway.deadlines.interrupt_all()
         assert (await logged(gateway))["cause"] == "draining"
 
 
 async def logged(gateway: Running) -> dict[str, object]:
     """Wait until the one request has ended."""
     async with asyncio.timeout(5):
-        await gateway.gateway.watch.idle()
+        await gateway.gateway.deadlines.idle()
     (line,) = gateway.log
     return line
 

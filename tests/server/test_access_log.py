@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proxy.exchange import Exchange
+from proxy import exchange as exchanges
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.sink import BufferedSink
 from tests.support.client import connected, request
@@ -88,7 +88,7 @@ async def test_a_client_that_leaves_is_logged() -> None:
         await client.send(request())
         await upstream.arrived.wait()
         client.leave()
-        await gateway.gateway.watch.idle()
+        await gateway.gateway.deadlines.idle()
     (line,) = gateway.log
     assert line["cause"] == "client_closed"
     assert line.get("status") is None
@@ -144,23 +144,23 @@ async def test_long_paths_are_cut(gateway: Running) -> None:
 
 async def test_text_lines_hold_the_same_fields_and_cannot_be_forged() -> None:
     lines: list[bytes] = []
-    exchange = Exchange(method="POST", path="/v1/messages", client="127.0.0.1")
+    exchange = exchanges.Exchange(exchanges.Received("POST", "/v1/messages", "127.0.0.1"))
     exchange.session_id = "a b\nc status=500"
     exchange.model = "x=\u00fc"
     exchange.usage = {"input_tokens": 1}
-    exchange.answered(200)
-    AccessLog("text", lines.append).write(exchange)
+    exchange.response_started(200)
+    AccessLog("text", lines.append).ended(exchange)
     line = lines[0].decode()
     assert "\n" not in line
     assert " POST /v1/messages 200 request_id=req_" in line
     assert 'session_id="a b\\nc status=500"' in line
     assert 'usage={"input_tokens":1}' in line
-    AccessLog("json", lines.append).write(exchange)
+    AccessLog("json", lines.append).ended(exchange)
     assert json.loads(lines[1])["session_id"] == exchange.session_id
 
 
 async def test_without_a_sink_nothing_is_written() -> None:
-    AccessLog("json", None).write(Exchange(method="GET", path="/", client=None))
+    AccessLog("json", None).ended(exchanges.Exchange(exchanges.Received("GET", "/", None)))
 
 
 class SlowStream(io.BytesIO):

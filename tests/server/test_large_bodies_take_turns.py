@@ -15,7 +15,7 @@ async def test_each_turn_of_the_loop_checks_one() -> None:
         await exchange.send(answer())
 
     async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
-        decoding = gateway.gateway.decoding
+        decoding = gateway.gateway.large_body_lock
         await decoding.acquire()
 
         async def ask() -> int:

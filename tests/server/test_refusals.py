@@ -6,7 +6,7 @@ from aiohttp import hdrs, web
 from yarl import URL
 
 from proxy import create_app
-from proxy.api.chain import EXCHANGE
+from proxy.api.context import EXCHANGE
 from proxy.server.serve import listening
 from tests.support.gateways import BODY, HEADERS, Running, config_for, running
 from tests.support.raw import Exchange, RawUpstream, answer, raw_upstream, talk

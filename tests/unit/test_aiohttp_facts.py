@@ -70,7 +70,7 @@ async def test_connector_factory_makes_the_protocol_of_a_new_connection() -> Non
         listening(Answering) as port,
         upstream._session(Timeouts(), force_close=False) as session,
     ):
-        target = upstream_http.Target(URL(f"http://127.0.0.1:{port}/"))
+        target = upstream_http.RequestTemplate(URL(f"http://127.0.0.1:{port}/"))
         answer = await upstream_http.post(session, target, b"", [b""])
         connection = answer.connection
         assert connection is not None
@@ -200,10 +200,10 @@ REPLACED: dict[str, tuple[Callable[..., Any], str]] = {
     "Shortcut.__init__": (_fix_request_current_app, "4c86c08447971719"),
     "upstream_http.post": (aiohttp.ClientSession._request, "32986b8105faf5f8"),
     "UpstreamConnection.ask": (aiohttp.ClientRequest.send, "82b495aa06760c64"),
-    "Answer.__init__": (aiohttp.ClientResponse.start, "bcbf178da3660180"),
+    "UpstreamResponse.__init__": (aiohttp.ClientResponse.start, "bcbf178da3660180"),
     "_OneWrite.prepare": (web.StreamResponse._prepare_headers, "92807d25d9c397cd"),
     "_OneWrite.prepare, in its order": (web.StreamResponse._start, "7e03ebd82e7f9f98"),
-    "Target.connection_key": (
+    "RequestTemplate.connection_key": (
         vars(aiohttp.ClientRequest)["connection_key"].fget,
         "0976f2a8d42abf05",
     ),

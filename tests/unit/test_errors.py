@@ -5,6 +5,7 @@ import msgspec
 import pytest
 
 from proxy import errors, schema_files
+from proxy.causes import Cause
 from proxy.errors import ProxyError
 
 ROWS: list[tuple[ProxyError, int, str, str, bool]] = [
@@ -26,11 +27,17 @@ ROWS: list[tuple[ProxyError, int, str, str, bool]] = [
     (errors.UnsupportedMedia("m"), 415, "invalid_request_error", "unsupported_media", False),
     (errors.ExpectationFailed("m"), 417, "invalid_request_error", "expectation_failed", False),
     (errors.InternalError("m"), 500, "api_error", "internal", True),
-    (errors.UpstreamFailed("m", "upstream_cut"), 502, "api_error", "upstream_cut", True),
+    (errors.UpstreamFailed("m", Cause.UPSTREAM_CUT), 502, "api_error", "upstream_cut", True),
     (errors.UpstreamRefusedCredential(), 502, "api_error", "upstream_auth", False),
     (errors.UpstreamTimeout("m"), 504, "timeout_error", "upstream_timeout", True),
-    (errors.Overloaded("m", "too_many"), 529, "overloaded_error", "too_many", True),
-    (errors.draining(), 529, "overloaded_error", "draining", True),
+    (
+        errors.Overloaded("m", Cause.TOO_MANY_CONNECTIONS),
+        529,
+        "overloaded_error",
+        "too_many_connections",
+        True,
+    ),
+    (errors.Draining(), 529, "overloaded_error", "draining", True),
 ]
 IDS = [f"{type(row[0]).__name__}-{row[3]}" for row in ROWS]
 FAILURES = [row[0] for row in ROWS]
@@ -64,7 +71,7 @@ def test_every_refusal_of_4xx_that_is_no_timeout_tells_clients_not_to_retry(
 
 
 def test_a_failure_with_a_known_end_says_after_how_many_seconds() -> None:
-    assert errors.draining().headers() == {errors.RETRY_AFTER: "1"}
+    assert errors.Draining().headers() == {errors.RETRY_AFTER: "1"}
 
 
 def test_an_error_code_is_told_in_the_details() -> None:

@@ -1,11 +1,15 @@
-"""An exchange notes what it waits for, and tells an interruption of ours from a client that left."""
+"""An exchange records its phase, and tells an interruption of ours from a client that left."""
 
 import asyncio
 
 import pytest
 
-from proxy.errors import InvalidRequest, UpstreamTimeout
-from proxy.exchange import Exchange, PingDueError, Wait
+from proxy.errors import Draining, InvalidRequest, ProxyError, UpstreamTimeout
+from proxy.exchange import Exchange, Phase, Received
+
+
+def an_exchange() -> Exchange:
+    return Exchange(Received("POST", "/", None))
 
 
 class Waiting:
@@ -13,27 +17,27 @@ class Waiting:
 
     def __init__(self) -> None:
         self.exchange: Exchange | None = None
-        self.reason: Exception | None = None
+        self.reason: ProxyError | None = None
         self.begun = asyncio.Event()
         self.task = asyncio.create_task(self._wait())
 
     async def _wait(self) -> None:
-        self.exchange = Exchange(method="POST", path="/", client=None)
-        self.exchange.waits_for(Wait.RESPONSE_BODY)
-        self.begun.set()
+        self.exchange = an_exchange()
         try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            self.reason = self.exchange.interruption()
+            with self.exchange.waiting(Phase.RESPONSE_BODY):
+                self.begun.set()
+                await asyncio.Event().wait()
+        except ProxyError as reason:
+            self.reason = reason
 
-    async def interrupted(self, *reasons: Exception) -> None:
+    async def interrupted(self, *reasons: ProxyError) -> None:
         await self.begun.wait()
         assert self.exchange is not None
         for reason in reasons:
             self.exchange.interrupt(reason)
 
 
-async def test_an_interruption_gives_its_reason_and_the_task_goes_on() -> None:
+async def test_an_interruption_raises_its_reason_and_the_task_goes_on() -> None:
     waiting = Waiting()
     reason = UpstreamTimeout("slow")
     await waiting.interrupted(reason)
@@ -44,7 +48,7 @@ async def test_an_interruption_gives_its_reason_and_the_task_goes_on() -> None:
 
 async def test_the_first_reason_counts() -> None:
     waiting = Waiting()
-    reason = PingDueError()
+    reason = Draining()
     await waiting.interrupted(reason, UpstreamTimeout("later"))
     await waiting.task
     assert waiting.reason is reason
@@ -67,7 +71,7 @@ async def test_a_client_that_leaves_at_the_moment_of_an_interruption_has_left(
     await waiting.begun.wait()
     if client_first:
         waiting.task.cancel()
-    await waiting.interrupted(PingDueError())
+    await waiting.interrupted(Draining())
     if not client_first:
         waiting.task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -76,26 +80,40 @@ async def test_a_client_that_leaves_at_the_moment_of_an_interruption_has_left(
 
 async def test_outside_a_task_nothing_is_interrupted() -> None:
     made: asyncio.Future[Exchange] = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().call_soon(
-        lambda: made.set_result(Exchange(method="-", path="-", client=None))
-    )
+    asyncio.get_running_loop().call_soon(lambda: made.set_result(an_exchange()))
     exchange = await made
-    exchange.interrupt(PingDueError())
-    with pytest.raises(asyncio.CancelledError):
-        exchange.interruption()
+    exchange.interrupt(Draining())
+    with exchange.waiting(Phase.CLIENT):
+        await asyncio.sleep(0)
 
 
-async def test_it_notes_status_first_byte_and_cause() -> None:
-    exchange = Exchange(method="GET", path="/", client="::1")
-    assert (exchange.status, exchange.first_byte, exchange.cause) == (None, None, None)
-    exchange.answered(400)
+async def test_its_phase_lasts_as_long_as_the_context_however_it_ends() -> None:
+    exchange = an_exchange()
+    before = exchange.since_s
+    phases = []
+    with exchange.waiting(Phase.REQUEST_BODY):
+        phases.append(exchange.phase)
+        assert exchange.since_s > before
+    phases.append(exchange.phase)
+    assert phases == [Phase.REQUEST_BODY, Phase.NOTHING]
+    with pytest.raises(OSError, match="lost"), exchange.waiting(Phase.CLIENT):
+        raise OSError("lost")
+    assert exchange.phase is Phase.NOTHING
+
+
+async def test_it_records_status_first_byte_and_cause() -> None:
+    exchange = an_exchange()
+    assert (exchange.status, exchange.first_byte_s, exchange.cause) == (None, None, None)
+    exchange.response_started(400)
     exchange.fail(InvalidRequest("m"))
     assert (exchange.status, exchange.cause) == (400, "invalid_request")
-    assert exchange.first_byte is not None
-    assert exchange.first_byte >= exchange.started
+    assert exchange.first_byte_s is not None
+    assert exchange.first_byte_s >= exchange.received.started_s
 
 
-async def test_each_has_an_id_of_its_own() -> None:
-    ids = {Exchange(method="-", path="-", client=None).request_id for _ in range(100)}
-    assert len(ids) == 100
-    assert all(request_id.startswith("req_") for request_id in ids)
+async def test_each_has_an_id_of_its_own_that_stays() -> None:
+    exchanges = [an_exchange() for _ in range(100)]
+    assert len({each.received.id for each in exchanges}) == 100
+    for exchange in exchanges:
+        assert exchange.request_id == exchange.received.id
+        assert exchange.request_id.startswith("req_")

@@ -9,7 +9,13 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "proxy"
 # Pure as folders, and single modules elsewhere.
 PURE_FOLDERS = ("protocol", "routing")
-PURE_MODULES = ("proxy.config", "proxy.errors", "proxy.access.keys", "proxy.config_file.rules")
+PURE_MODULES = (
+    "proxy.causes",
+    "proxy.config",
+    "proxy.errors",
+    "proxy.access.keys",
+    "proxy.config_file.rules",
+)
 # What waits, listens, connects, writes or starts something.
 IO_LIBRARIES = {
     *("aiohttp", "asyncio", "concurrent", "http", "logging", "multiprocessing", "os", "requests"),

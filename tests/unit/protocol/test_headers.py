@@ -54,7 +54,7 @@ def given(*items: tuple[str, str]) -> CIMultiDictProxy[str]:
 def outbound(received: CIMultiDictProxy[str], ours: list[tuple[str, str]]) -> CIMultiDict[str]:
     """Send headers out; give what arrives."""
     raw = [(name.encode(), value.encode()) for name, value in received.items()]
-    lines = headers.Outbound(ours).fields(raw, received.getall("Connection", ())).decode()
+    lines = headers.RequestHeaders(ours).render(raw, received.getall("Connection", ())).decode()
     assert lines.endswith("\r\n")
     return CIMultiDict(line.partition(": ")[::2] for line in lines.split("\r\n")[:-1])
 
@@ -67,7 +67,7 @@ def test_outbound_drops_what_ends_at_the_gateway(name: str, spelled: type[str]) 
 
 @pytest.mark.parametrize("name", HOP_BY_HOP + OF_THE_UPSTREAM_HOST)
 def test_inbound_drops_what_speaks_of_the_upstreams_connection_or_host(name: str) -> None:
-    assert headers.inbound(given((name, "x"), ("request-id", "r"))) == {"request-id": "r"}
+    assert headers.response_headers(given((name, "x"), ("request-id", "r"))) == {"request-id": "r"}
 
 
 def test_outbound_keeps_everything_else_in_order_and_untouched() -> None:
@@ -84,11 +84,11 @@ def test_inbound_keeps_everything_else_in_order_and_untouched() -> None:
         ("Content-Encoding", "gzip"),
         ("Content-Type", "application/json"),
     ]
-    assert list(headers.inbound(given(*answered)).items()) == answered
+    assert list(headers.response_headers(given(*answered)).items()) == answered
 
 
 def test_bytes_that_are_no_text_go_out_as_they_came() -> None:
-    fields = headers.Outbound([]).fields([(b"X-oDD", b"\xff\xfe \xe9")], ())
+    fields = headers.RequestHeaders([]).render([(b"X-oDD", b"\xff\xfe \xe9")], ())
     assert fields.startswith(b"X-oDD: \xff\xfe \xe9\r\n")
 
 
@@ -104,7 +104,7 @@ def test_a_header_that_comes_twice_goes_twice() -> None:
 )
 def test_names_listed_in_connection_are_dropped_both_ways(connection: list[str]) -> None:
     received = given(("x-hop", "1"), *(("Connection", value) for value in connection), ("y", "2"))
-    assert headers.inbound(received) == {"y": "2"}
+    assert headers.response_headers(received) == {"y": "2"}
     assert outbound(received, []) == {"y": "2", "Accept-Encoding": "identity"}
 
 
@@ -130,13 +130,13 @@ def test_the_credential_wins_over_a_header_of_its_name() -> None:
 @pytest.mark.parametrize("value", [b"a\r\nTransfer-Encoding: chunked", b"a\n", b"a\r"])
 def test_a_header_that_an_application_set_cannot_break_out_of_its_line(value: bytes) -> None:
     with pytest.raises(ValueError, match="line"):
-        headers.Outbound([]).fields([(b"x-tenant", value)], ())
+        headers.RequestHeaders([]).render([(b"x-tenant", value)], ())
 
 
 @pytest.mark.parametrize("value", ["a\r\nx-other: b", "a\n", "\0", "\x7f"])
 def test_ours_cannot_break_out_of_its_line(value: str) -> None:
     with pytest.raises(ValueError, match="x-own"):
-        headers.Outbound([("x-own", value)])
+        headers.RequestHeaders([("x-own", value)])
 
 
 def test_the_upstream_is_asked_not_to_compress() -> None:

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.exchange import Exchange
+from proxy.config import Key, Model
+from proxy.exchange import Exchange, Received
+from proxy.routing.router import Route
 from proxy.telemetry.access_log import AccessLog, AccessRecord
 
 FORMATS: list[Literal["json", "text"]] = ["json", "text"]
@@ -18,10 +20,20 @@ MORE_TEXTS = ("session_id", "agent_id", "cause")
 
 
 def _exchange(**values: Any) -> Exchange:
-    exchange = Exchange(method="POST", path="/v1/messages", client="::1")
-    exchange.request_id = "req_1"
-    exchange.received_at = 1_795_000_000.25
-    exchange.started = 100.0
+    """Return an exchange that has ended; `values` by the names of the line's fields."""
+    head: dict[str, Any] = {
+        "method": "POST",
+        "path": "/v1/messages",
+        "client": "::1",
+        "id": "req_1",
+    }
+    head |= {name: values.pop(name) for name in (*head, "at_unix_s") if name in values}
+    exchange = Exchange(Received(**{"at_unix_s": 1_795_000_000.25, **head}, started_s=100.0))
+    if "key" in values:
+        exchange.key = Key(name=values.pop("key"), sha256="")
+    if "upstream" in values:
+        model = Model("anthropic/m", "a")
+        exchange.route = Route(values.pop("upstream"), values.pop("upstream_model"), model, "m")
     for name, value in values.items():
         setattr(exchange, name, value)
     return exchange
@@ -30,7 +42,7 @@ def _exchange(**values: Any) -> Exchange:
 def line(line_format: Literal["json", "text"], **values: Any) -> bytes:
     async def written() -> bytes:
         lines: list[bytes] = []
-        AccessLog(line_format, lines.append).write(_exchange(**values))
+        AccessLog(line_format, lines.append).ended(_exchange(**values))
         (only,) = lines
         return only
 
@@ -39,7 +51,7 @@ def line(line_format: Literal["json", "text"], **values: Any) -> bytes:
 
 FULL: dict[str, Any] = {
     "status": 200,
-    "first_byte": 100.5,
+    "first_byte_s": 100.5,
     "bytes_in": 7,
     "bytes_out": 9,
     "key": "laptop",
@@ -59,8 +71,8 @@ def test_a_json_line_has_every_field_in_order() -> None:
     assert list(decoded) == list(AccessRecord.__struct_fields__)
     assert decoded["time"] == "2026-11-18T11:06:40.250Z"
     assert decoded["first_byte_ms"] == 500
-    assert {name: decoded[name] for name in FULL if name != "first_byte"} == {
-        name: value for name, value in FULL.items() if name != "first_byte"
+    assert {name: decoded[name] for name in FULL if name != "first_byte_s"} == {
+        name: value for name, value in FULL.items() if name != "first_byte_s"
     }
 
 
@@ -85,8 +97,8 @@ def test_times_of_one_second_and_of_the_next_are_told_apart() -> None:
     async def stamps() -> list[str]:
         lines: list[bytes] = []
         log = AccessLog("json", lines.append)
-        for received_at in (0.0, 0.999, 1.5):
-            log.write(_exchange(received_at=received_at))
+        for at_unix_s in (0.0, 0.999, 1.5):
+            log.ended(_exchange(at_unix_s=at_unix_s))
         return [msgspec.json.decode(each)["time"][-8:] for each in lines]
 
     assert asyncio.run(stamps()) == [":00.000Z", ":00.999Z", ":01.500Z"]
@@ -133,6 +145,6 @@ def test_a_path_that_is_not_utf8_is_logged(line_format: Literal["json", "text"])
 
 def test_without_a_sink_nothing_is_logged() -> None:
     async def written() -> None:
-        AccessLog("json", None).write(_exchange())
+        AccessLog("json", None).ended(_exchange())
 
     asyncio.run(written())

@@ -8,8 +8,8 @@ from aiohttp import web
 from yarl import URL
 
 from proxy import Listen, create_app
-from proxy.aiohttp_fast.static_routes import Shortcut
-from proxy.api.messages import report_readiness
+from proxy.aiohttp_fast.static_routes import StaticRoutes
+from proxy.api.probes import report_readiness
 from tests.support.gateways import HEADERS, config_for, running
 from tests.support.raw import RawUpstream
 
@@ -48,15 +48,15 @@ async def test_any_other_path_is_the_routers(
         assert response.status == status
 
 
-async def test_each_path_without_parameters_has_a_way() -> None:
+async def test_each_path_without_parameters_has_its_route() -> None:
     app = create_app(config_for("http://127.0.0.1:9"))
 
     async def resolve(request: web.Request) -> Any:
         raise AssertionError(request)
 
-    ways = Shortcut(app, resolve)._ways
-    assert {("POST", "/v1/messages"), ("POST", "/api/v1/messages/count_tokens")} <= ways.keys()
-    assert not any("{" in path for _, path in ways)
+    found = StaticRoutes(app, resolve)._routes
+    assert {("POST", "/v1/messages"), ("POST", "/api/v1/messages/count_tokens")} <= found.keys()
+    assert not any("{" in path for _, path in found)
 
 
 async def test_of_two_routes_of_one_path_the_first_answers_as_by_the_router() -> None:
@@ -65,5 +65,5 @@ async def test_of_two_routes_of_one_path_the_first_answers_as_by_the_router() ->
     async def resolve(request: web.Request) -> Any:
         raise AssertionError(request)
 
-    match_info, _ = Shortcut(app, resolve)._ways["GET", "/readyz"]
+    match_info, _ = StaticRoutes(app, resolve)._routes["GET", "/readyz"]
     assert match_info.handler is report_readiness

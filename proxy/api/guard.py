@@ -1,0 +1,88 @@
+"""The outermost middleware: every failure in the API's shape, every request told to the observers."""
+
+import asyncio
+import logging
+
+from aiohttp import HttpVersion10, web
+from aiohttp.typedefs import Handler
+
+from proxy import errors
+from proxy.api.context import EXCHANGE, SNAPSHOT
+from proxy.causes import Cause
+from proxy.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, ProxyError
+from proxy.exchange import Exchange, Received
+from proxy.gateway import GATEWAY
+
+_log = logging.getLogger(__name__)
+_MAX_PATH_CHARS = 200
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Begin an exchange, answer whatever fails in it, and tell the observers when it has ended."""
+    gateway = request.app[GATEWAY]
+    path = request.rel_url.raw_path[:_MAX_PATH_CHARS]
+    exchange = Exchange(Received(request.method, path, request.remote))
+    request[EXCHANGE] = exchange
+    request[SNAPSHOT] = gateway.snapshot
+    gateway.deadlines.begin(exchange)
+    try:
+        _refuse_http_0_9(request)
+        response: web.StreamResponse = await handler(request)
+    except ProxyError as error:
+        return error_response(exchange, error)
+    except web.HTTPException as error:
+        return error_response(exchange, from_http_exception(request, error))
+    except (asyncio.CancelledError, ConnectionError):
+        exchange.cause = exchange.cause or Cause.CLIENT_CLOSED
+        raise
+    except Exception:  # noqa: BLE001 - the last resort: logged with its traceback, answered in the API's shape
+        if _has_begun(request) and request.transport is not None:
+            request.transport.abort()
+        _log.exception("%s %s %s: a defect", exchange.received.id, request.method, request.path)
+        return error_response(exchange, InternalError("internal error of the gateway"))
+    else:
+        if exchange.status is None:
+            exchange.response_started(response.status)
+        if not response.prepared and isinstance(response, web.Response):
+            exchange.bytes_out = response.content_length or 0
+            response.headers.setdefault(errors.REQUEST_ID, exchange.request_id)
+        return response
+    finally:
+        gateway.deadlines.end(exchange)
+        gateway.ended(exchange)
+
+
+def error_response(exchange: Exchange, error: ProxyError) -> web.Response:
+    """Return the response to a failure, and record it."""
+    exchange.fail(error)
+    exchange.response_started(error.status)
+    headers, body = errors.render(error, exchange.request_id)
+    exchange.bytes_out = len(body)
+    response = web.Response(status=error.status, headers=headers, body=body)
+    if error.closes:
+        response.force_close()
+    return response
+
+
+def from_http_exception(request: web.Request, error: web.HTTPException) -> ProxyError:
+    """Return the failure that stands for what aiohttp's router refuses."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return MethodNotAllowed(request.method, sorted(error.allowed_methods))
+    if isinstance(error, web.HTTPNotFound):
+        return NotFound(f"no such path: {request.rel_url.raw_path[:_MAX_PATH_CHARS]}")
+    return InvalidRequest(error.reason)
+
+
+def _refuse_http_0_9(request: web.Request) -> None:
+    """Refuse HTTP/0.9, which the parser lets through, with headers that it never had."""
+    if request.version < HttpVersion10:
+        error = InvalidRequest("malformed HTTP request: HTTP/1.1 is needed")
+        error.closes = True
+        raise error
+
+
+def _has_begun(request: web.Request) -> bool:
+    """Return whether a response was prepared: no other can follow it, and its head may wait for the first chunk."""
+    writer = request.writer
+    return writer.output_size > 0 or getattr(writer, "chunked", False)

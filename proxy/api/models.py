@@ -1,0 +1,32 @@
+"""The model list, as the caller's key may use it."""
+
+import msgspec
+from aiohttp import web
+
+from proxy.api.chain import caller
+from proxy.api.context import SNAPSHOT
+from proxy.errors import ModelForbidden
+from proxy.routing import catalog
+from proxy.routing.router import permits
+
+_MAX_QUOTED_CHARS = 200
+
+
+async def list_models(request: web.Request) -> web.Response:
+    """Serve `GET /v1/models`: what the caller's key may use."""
+    snapshot = request[SNAPSHOT]
+    entries = catalog.visible(snapshot.config.models, snapshot.router, caller(request))
+    return _json(catalog.page(entries, request.query))
+
+
+async def get_model(request: web.Request) -> web.Response:
+    """Serve `GET /v1/models/{id}`; the id's slash may come raw or as %2F."""
+    model_id = request.match_info["model_id"]
+    route = request[SNAPSHOT].router.find(model_id)
+    if not permits(caller(request).models, route):
+        raise ModelForbidden(f"this key may not use model: {model_id[:_MAX_QUOTED_CHARS]}")
+    return _json(catalog.describe(model_id, route))
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), content_type="application/json")

@@ -1,0 +1,26 @@
+"""What answers without a key: is anybody there, is the process up, is it ready."""
+
+from aiohttp import web
+
+from proxy.gateway import GATEWAY
+
+
+async def say_hello(_request: web.Request) -> web.Response:
+    """Serve `HEAD|GET /` and `/api/hello`: clients look whether anybody is there."""
+    return _json(b'{"service":"anyrouter"}')
+
+
+async def report_health(_request: web.Request) -> web.Response:
+    """Serve `GET /healthz`: the process is up."""
+    return _json(b'{"status":"ok"}')
+
+
+async def report_readiness(request: web.Request) -> web.Response:
+    """Serve `GET /readyz`: 503 while draining."""
+    if request.app[GATEWAY].draining:
+        return _json(b'{"status":"draining"}', status=503)
+    return _json(b'{"status":"ready"}')
+
+
+def _json(body: bytes, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=body, content_type="application/json")
