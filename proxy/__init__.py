@@ -1,7 +1,7 @@
 """An Anthropic Messages gateway on aiohttp: as a command, as an application, or as a part of yours."""
 
 from proxy.app import RUNNER_OPTIONS, create_app, setup
-from proxy.config import Auth, Config, Key, Limits, Listen, Log, Model, Timeouts, Upstream
+from proxy.config import Auth, Config, Cors, Key, Limits, Listen, Log, Model, Timeouts, Upstream
 from proxy.config_file.document import ConfigError
 from proxy.config_file.load import load_config
 from proxy.gateway import Gateway
@@ -11,6 +11,7 @@ __all__ = [
     "Auth",
     "Config",
     "ConfigError",
+    "Cors",
     "Gateway",
     "Key",
     "Limits",

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import http_parser, web
 
-from proxy.api import routes
+from proxy.api import cors, routes
 from proxy.api.guard import guard
 from proxy.config import Config
 from proxy.gateway import GATEWAY, Gateway
@@ -40,9 +40,7 @@ def create_app(config: Config, *, access_log: LineSink | None = log_access) -> w
         RuntimeError: aiohttp's compiled HTTP parser is missing.
     """
     app = _gateway_app(config, access_log)
-    routes.add(app.router, "", routes.ENDPOINTS)
-    routes.add(app.router, config.listen.base_path, routes.ENDPOINTS)
-    routes.add(app.router, "", routes.AT_THE_ROOT)
+    routes.add(app.router, ("", config.listen.base_path))
     return app
 
 
@@ -66,7 +64,7 @@ def setup(
         RuntimeError: aiohttp's compiled HTTP parser is missing, or `app` has started.
     """
     part = _gateway_app(config, access_log)
-    routes.add(part.router, "", routes.ENDPOINTS)
+    routes.add(part.router, ("",))
     app.add_subapp(config.listen.base_path, part)
     return part[GATEWAY]
 
@@ -77,12 +75,16 @@ def _gateway_app(config: Config, access_log: LineSink | None) -> web.Application
         raise RuntimeError(
             "aiohttp's compiled HTTP parser is missing; reinstall aiohttp from a wheel"
         )
-    app = web.Application(middlewares=(guard,))
+    app = web.Application(middlewares=[guard])
+    if config.cors.origins:
+        app.middlewares.append(cors.allow_origins(app, config.cors.origins))
     app[GATEWAY] = Gateway(config, (AccessLog(config.log.format, access_log),))
     app.cleanup_ctx.append(_open_connections)
     return app
 
 
 async def _open_connections(app: web.Application) -> AsyncIterator[None]:
-    async with app[GATEWAY].connections:
+    gateway = app[GATEWAY]
+    async with gateway.connections:
         yield
+        await gateway.model_lists.close()

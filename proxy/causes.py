@@ -15,6 +15,7 @@ class Cause(enum.StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     MODEL_FORBIDDEN = "model_forbidden"
     NOT_FOUND = "not_found"
+    ORIGIN_FORBIDDEN = "origin_forbidden"
     REQUEST_BODY_TIMEOUT = "request_body_timeout"
     REQUEST_TOO_LARGE = "request_too_large"
     TOO_MANY_CONNECTIONS = "too_many_connections"

@@ -6,6 +6,7 @@
 
 import dataclasses
 import datetime
+from collections.abc import Mapping
 from typing import Any, Literal
 
 
@@ -48,6 +49,11 @@ class Model:
         display_name: shown in the model list; None: the id.
         created_at: RFC 3339, shown in the model list.
         aliases: other ids clients may send for it.
+        lifecycle: `active`, `deprecated` or `retired`, shown in the model list as everything below.
+        line: the family, such as `opus`; None: in none.
+        max_input_tokens, max_tokens: the model's bounds; None: unknown.
+        deprecated_at, retires_at: RFC 3339; None: never, or unknown.
+        capabilities: as the API describes them; None: unknown.
     """
 
     id: str
@@ -56,6 +62,13 @@ class Model:
     display_name: str | None = None
     created_at: str = "1970-01-01T00:00:00Z"
     aliases: tuple[str, ...] = ()
+    lifecycle: Literal["active", "deprecated", "retired"] = "active"
+    line: str | None = None
+    max_input_tokens: int | None = None
+    max_tokens: int | None = None
+    deprecated_at: str | None = None
+    retires_at: str | None = None
+    capabilities: Mapping[str, Any] | None = dataclasses.field(default=None, hash=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -90,6 +103,13 @@ class Timeouts:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Cors:
+    """Origins of pages whose browsers may use the gateway; `*` for all, none by default."""
+
+    origins: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Log:
     """What is logged, and how a request's line looks."""
 
@@ -109,6 +129,7 @@ class Config:
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     echo_model: bool = True
+    cors: Cors = Cors()
     log: Log = Log()
 
 

@@ -9,11 +9,12 @@ from typing import Protocol
 from aiohttp import web
 
 from proxy.access.keys import KeyRing
-from proxy.config import Config
+from proxy.config import Config, Upstream
 from proxy.deadlines import Deadlines
 from proxy.exchange import Exchange
 from proxy.routing.router import Router
 from proxy.upstreams.connections import UpstreamConnections, UpstreamTemplate
+from proxy.upstreams.model_lists import ModelLists
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Gateway:
         snapshot: what the configuration says now.
         connections: to the upstreams.
         deadlines: the clock over the requests in flight.
+        model_lists: what the upstreams of wildcards list.
         draining: set when the process is about to end: no new request is taken.
         host_may_decode: whether the server is not ours, and may undo Content-Encoding, as aiohttp does by default.
         large_body_lock: one large body is decoded per turn of the event loop.
@@ -65,6 +67,7 @@ class Gateway:
         self.snapshot = Snapshot.of(config)
         self.connections = UpstreamConnections(config.timeouts)
         self.deadlines = Deadlines(config.timeouts)
+        self.model_lists = ModelLists(_of_wildcards(config))
         self.draining = False
         self.host_may_decode = True
         self.large_body_lock = asyncio.Lock()
@@ -77,6 +80,11 @@ class Gateway:
                 observer.ended(exchange)
             except Exception:  # noqa: BLE001 - logged with its traceback; the request and the others go on
                 _log.exception("%s: a defect of an observer", exchange.received.id)
+
+
+def _of_wildcards(config: Config) -> list[Upstream]:
+    named = {model.upstream for model in config.models if model.id.endswith("*")}
+    return [upstream for upstream in config.upstreams if upstream.name in named]
 
 
 GATEWAY = web.AppKey("gateway", Gateway)

@@ -7,7 +7,9 @@ digests of unknown input in a dict tells an attacker nothing about the keys.
 import datetime
 import hashlib
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+
+from multidict import MultiMapping
 
 from proxy.config import Key
 from proxy.errors import Unauthenticated
@@ -28,13 +30,20 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def presented(inbound: Mapping[str, str]) -> str | None:
-    """Read the key a request carries: `x-api-key` when present, else `Authorization: Bearer`."""
-    key = inbound.get(headers.X_API_KEY)
-    if key is None:
-        value = inbound.get(headers.AUTHORIZATION, "")
-        key = value[len(_BEARER) :] if value[: len(_BEARER)].lower() == _BEARER else None
-    return key.strip() if key is not None else None
+def presented(inbound: MultiMapping[str]) -> list[str]:
+    """Return what a request carries as keys, none of it blank: by `x-api-key`, then by `Authorization: Bearer`.
+
+    SDKs send an empty `x-api-key` when its variable is set and empty; some send a vendor's key or login beside ours.
+    """
+    values = [
+        *inbound.getall(headers.X_API_KEY, ()),
+        *(
+            value[len(_BEARER) :]
+            for value in inbound.getall(headers.AUTHORIZATION, ())
+            if value[: len(_BEARER)].lower() == _BEARER
+        ),
+    ]
+    return [key for value in values if (key := value.strip())]
 
 
 def _now() -> datetime.datetime:
@@ -48,21 +57,22 @@ class KeyRing:
         self._keys = {key.sha256: key for key in keys}
 
     def authenticate(
-        self, inbound: Mapping[str, str], clock: Callable[[], datetime.datetime] = _now
+        self, inbound: MultiMapping[str], clock: Callable[[], datetime.datetime] = _now
     ) -> Key:
-        """Find the key a request presents.
+        """Return the key a request presents: the first of those it carries that is one of ours.
 
         Args:
             inbound: the request's headers.
-            clock: gives the time expiry is judged at, with its zone.
+            clock: returns the current time, timezone-aware.
 
         Raises:
             Unauthenticated: none, unknown, or expired.
         """
-        presented_key = presented(inbound)
-        if presented_key is None:
-            raise Unauthenticated
-        key = self._keys.get(digest(presented_key))
-        if key is None or (key.expires_at is not None and key.expires_at <= clock()):
-            raise Unauthenticated
-        return key
+        for value in presented(inbound):
+            key = self._keys.get(digest(value))
+            if key is None:
+                continue
+            if key.expires_at is not None and key.expires_at <= clock():
+                break
+            return key
+        raise Unauthenticated

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 
 from aiohttp import HttpVersion10, web
 from aiohttp.typedefs import Handler
@@ -15,6 +16,9 @@ from proxy.gateway import GATEWAY
 
 _log = logging.getLogger(__name__)
 _MAX_PATH_CHARS = 200
+# Endpoints of the API that clients may know.
+_NOT_SERVED = re.compile(r"/(messages/batches|files|skills|complete|organizations|experimental)\b")
+_HOST = re.compile(r"[\w.:\[\]-]{1,200}", re.ASCII)
 
 
 @web.middleware
@@ -70,8 +74,23 @@ def from_http_exception(request: web.Request, error: web.HTTPException) -> Proxy
     if isinstance(error, web.HTTPMethodNotAllowed):
         return MethodNotAllowed(request.method, sorted(error.allowed_methods))
     if isinstance(error, web.HTTPNotFound):
-        return NotFound(f"no such path: {request.rel_url.raw_path[:_MAX_PATH_CHARS]}")
+        return _not_found(request)
     return InvalidRequest(error.reason)
+
+
+def _not_found(request: web.Request) -> NotFound:
+    """Word which path to use instead: nearly always the base URL is a little wrong."""
+    path = request.rel_url.raw_path[:_MAX_PATH_CHARS]
+    if _NOT_SERVED.search(path):
+        return NotFound(
+            f"{path}: not served by this gateway; it serves messages, count_tokens and models"
+        )
+    host = request.host if _HOST.fullmatch(request.host) else "HOST"
+    base_path = request[SNAPSHOT].config.listen.base_path
+    return NotFound(
+        f"no such path: {path}; the base URL of this gateway is {request.scheme}://{host}{base_path}, "
+        "to which SDKs add /v1/messages"
+    )
 
 
 def _refuse_http_0_9(request: web.Request) -> None:

@@ -10,6 +10,11 @@ async def say_hello(_request: web.Request) -> web.Response:
     return _json(b'{"service":"anyrouter"}')
 
 
+async def answer_options(_request: web.Request) -> web.Response:
+    """Serve `OPTIONS /`, with which HAProxy asks by default whether a server is up."""
+    return web.Response(status=204)
+
+
 async def report_health(_request: web.Request) -> web.Response:
     """Serve `GET /healthz`: the process is up."""
     return _json(b'{"status":"ok"}')

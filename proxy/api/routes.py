@@ -1,25 +1,19 @@
 """The table of what is served: method, path, chain, handler. A further endpoint is one more row."""
 
 import functools
-from collections.abc import Iterable
+import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from proxy.api.chain import authenticate, refuse_while_draining, require_version, route_model
-from proxy.api.messages import (
-    COUNT_TOKENS_PATH,
-    MESSAGES_PATH,
-    relay_count_tokens,
-    relay_messages,
-)
+from proxy.api.messages import relay_count_tokens, relay_messages
 from proxy.api.models import get_model, list_models
-from proxy.api.probes import report_health, report_readiness, say_hello
+from proxy.api.probes import answer_options, report_health, report_readiness, say_hello
 from proxy.api.request_body import defer_continue
 from proxy.protocol.call import COUNT_TOKENS, MESSAGES
-
-HELLO_PATH = "/api/hello"
 
 
 class Endpoint(NamedTuple):
@@ -34,28 +28,60 @@ class Endpoint(NamedTuple):
 KEYED = (refuse_while_draining, authenticate, require_version)
 OPEN = ()
 
-ENDPOINTS = (
-    Endpoint("POST", MESSAGES_PATH, (*KEYED, route_model(MESSAGES)), relay_messages),
-    Endpoint("POST", COUNT_TOKENS_PATH, (*KEYED, route_model(COUNT_TOKENS)), relay_count_tokens),
-    Endpoint("GET", "/v1/models", KEYED, list_models),
-    Endpoint("GET", "/v1/models/{model_id:.+}", KEYED, get_model),
+# Below /v1. Some clients leave it out, and some write it twice: see `add`.
+API = (
+    Endpoint("POST", "/messages", (*KEYED, route_model(MESSAGES)), relay_messages),
+    Endpoint(
+        "POST", "/messages/count_tokens", (*KEYED, route_model(COUNT_TOKENS)), relay_count_tokens
+    ),
+    Endpoint("GET", "/models", KEYED, list_models),
+    Endpoint("GET", "/models/{model_id:[^/].*}", KEYED, get_model),
+)
+PROBES = (
     Endpoint("GET", "", OPEN, say_hello),
     Endpoint("GET", "/", OPEN, say_hello),
+    Endpoint("OPTIONS", "/", OPEN, answer_options),
     Endpoint("GET", "/hello", OPEN, say_hello),
+    # Clients look for it below the base URL they were given, or below the origin.
+    Endpoint("GET", "/api/hello", OPEN, say_hello),
     Endpoint("GET", "/healthz", OPEN, report_health),
     Endpoint("GET", "/readyz", OPEN, report_readiness),
 )
-# Clients look for it at this very path, whatever the API's own is.
-AT_THE_ROOT = (Endpoint("GET", HELLO_PATH, OPEN, say_hello),)
 
 
-def add(router: web.UrlDispatcher, base_path: str, endpoints: Iterable[Endpoint]) -> None:
-    """Add endpoints below a path: `""`, or one that starts with a slash."""
-    for method, path, chain, handler in endpoints:
-        behind: Handler = handler
-        for middleware in reversed(chain):
-            behind = functools.partial(middleware, handler=behind)
-        add_route = (
-            router.add_get if method == "GET" else functools.partial(router.add_route, method)
-        )
-        add_route(base_path + path, behind, expect_handler=defer_continue)
+def add(router: web.UrlDispatcher, bases: Sequence[str]) -> None:
+    """Add every endpoint, below each base and in each spelling that clients make of a base URL.
+
+    Official SDKs append `/v1/messages` to the base URL, many other clients `/messages`, and both read the same
+    variable; people add slashes at its end, or `/v1`. All spellings lead to one handler behind one chain. Those without
+    doubled slashes are routes without parameters, which are found fastest.
+
+    Args:
+        router: of an application that nothing else adds routes to.
+        bases: paths to serve below: `""`, or one that starts with a slash.
+    """
+    for base in bases:
+        for each in PROBES:
+            _add(router, base + each.path, each)
+        for prefix in ("/v1", ""):
+            for each in API:
+                _add(router, base + prefix + each.path, each)
+    optional_bases = "".join(f"(?:{re.escape(base[1:])}/+)?" for base in bases if base)
+    for each in API:
+        fixed, parameter, rest = each.path.partition("{")
+        segments = "/+".join(map(re.escape, fixed.strip("/").split("/")))
+        end = "/+" if parameter else "/*"
+        spelling = f"/*{optional_bases}(?:v1/+){{0,2}}{segments}{end}"
+        _add(router, f"/{{spelling:{spelling}}}{parameter}{rest}", each)
+
+
+def _add(router: web.UrlDispatcher, path: str, endpoint: Endpoint) -> None:
+    handler = endpoint.handler
+    for middleware in reversed(endpoint.chain):
+        handler = functools.partial(middleware, handler=handler)
+    add_route = (
+        router.add_get
+        if endpoint.method == "GET"
+        else functools.partial(router.add_route, endpoint.method)
+    )
+    add_route(path, handler, expect_handler=defer_continue)

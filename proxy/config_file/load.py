@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from proxy.access.keys import digest
-from proxy.config import Auth, Config, Key, Limits, Listen, Log, Model, Timeouts, Upstream
+from proxy.config import Auth, Config, Cors, Key, Limits, Listen, Log, Model, Timeouts, Upstream
 from proxy.config_file import rules
 from proxy.config_file.document import ConfigError, expand, parse, read_text
 from proxy.config_file.references import check
@@ -72,6 +72,7 @@ def _build(document: Mapping[str, Any]) -> Config:
         limits=Limits(**document.get("limits", {})),
         timeouts=Timeouts(**document.get("timeouts", {})),
         echo_model=document.get("echo_model", True),
+        cors=Cors(origins=tuple(document.get("cors", {}).get("origins", ()))),
         log=Log(**document.get("log", {})),
     )
 

@@ -34,8 +34,8 @@ BAD_CREDENTIALS = {
     "no scheme": {"authorization": KEY},
     "a vendor's key": {"x-api-key": "sk-ant-api03-abc"},
     "a vendor's login": {"authorization": "Bearer sk-ant-oat01-abc"},
-    "a good key behind a bad x-api-key": {"x-api-key": "ar-no", "authorization": f"Bearer {KEY}"},
-    "a good key behind an empty x-api-key": {"x-api-key": "", "authorization": f"Bearer {KEY}"},
+    "bad in both": {"x-api-key": "ar-no", "authorization": "Bearer ar-no"},
+    "empty in both": {"x-api-key": "", "authorization": "Bearer "},
     "a good key in another case": {"x-api-key": KEY.upper()},
     "not ASCII": {"x-api-key": "ar-\u00fc"},
 }
@@ -64,6 +64,9 @@ GOOD_CREDENTIALS = {
     "bearer in lower case": {"authorization": f"bearer {KEY}"},
     "the same in both": {"x-api-key": KEY, "authorization": f"Bearer {KEY}"},
     "x-api-key beside a vendor's bearer": {"x-api-key": KEY, "authorization": "Bearer sk-ant-x"},
+    "bearer beside an empty x-api-key": {"x-api-key": "", "authorization": f"Bearer {KEY}"},
+    "bearer beside a blank x-api-key": {"x-api-key": "  ", "authorization": f"Bearer {KEY}"},
+    "bearer beside a vendor's key": {"x-api-key": "sk-ant-x", "authorization": f"Bearer {KEY}"},
 }
 
 

@@ -225,7 +225,7 @@ async def test_the_upstreams_own_401_is_502_and_its_text_is_not_shown(
     assert gateway.log[0]["cause"] == "upstream_auth"
 
 
-NO_SUCH_PATH = ["/v1/complete", "/v1/messages/", "/v1/messages/batches", "/x", "/v1//messages"]
+NO_SUCH_PATH = ["/v1/complete", "/v1/messages/batches", "/x", "/v1/v1/v1/messages", "/v2/messages"]
 
 
 @pytest.mark.parametrize("mount", MOUNTS)

@@ -178,7 +178,9 @@ async def test_each_request_is_answered_once_and_none_is_made_up(
 ) -> None:
     answered = answers(await talk(gateway.host, gateway.port, data))
     assert [each.status for each in answered] == statuses
-    assert len(upstream.requests) == relayed
+    # A GET of the model list makes the gateway ask for what stands behind its wildcard.
+    posted = [each for each in upstream.requests if each.head.startswith(b"POST ")]
+    assert len(posted) == relayed
     assert not any(b"x-smuggled" in each.head for each in upstream.requests)
 
 

@@ -8,11 +8,10 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "proxy"
 # Pure as folders, and single modules elsewhere.
-PURE_FOLDERS = ("protocol", "routing")
+PURE_FOLDERS = ("errors", "protocol", "routing")
 PURE_MODULES = (
     "proxy.causes",
     "proxy.config",
-    "proxy.errors",
     "proxy.access.keys",
     "proxy.config_file.rules",
 )

@@ -30,10 +30,19 @@ def given(*items: tuple[str, str]) -> CIMultiDict[str]:
         given(("authorization", f"Bearer {SECRET}"), ("x-api-key", SECRET)),
         given(("authorization", "Bearer sk-other"), ("x-api-key", SECRET)),
         given(("authorization", "Basic eA=="), ("x-api-key", SECRET)),
+        given(("x-api-key", ""), ("authorization", f"Bearer {SECRET}")),
+        given(("x-api-key", " \t"), ("authorization", f"Bearer {SECRET}")),
+        given(("x-api-key", "sk-ant-api03-vendor"), ("authorization", f"Bearer {SECRET}")),
+        given(("x-api-key", SECRET), ("authorization", "Bearer sk-ant-oat01-login")),
+        given(("x-api-key", SECRET), ("authorization", "Bearer ")),
+        given(("x-api-key", SECRET), ("authorization", "Bearer ar-battery-staple")),
+        given(("x-api-key", ""), ("x-api-key", SECRET)),
+        given(("authorization", "Basic eA=="), ("authorization", f"Bearer {SECRET}")),
+        given(("x-api-key", "ar-wrong"), ("authorization", f"Bearer {SECRET}")),
     ],
     ids=str,
 )
-def test_a_known_key_opens_by_either_header_and_x_api_key_decides(
+def test_whichever_credential_is_ours_counts_and_of_two_x_api_key_decides(
     inbound: CIMultiDict[str],
 ) -> None:
     assert RING.authenticate(inbound, lambda: NOW) is LAPTOP
@@ -49,8 +58,8 @@ def test_a_known_key_opens_by_either_header_and_x_api_key_decides(
         given(("x-api-key", LAPTOP.sha256)),
         given(("x-api-key", "sk-ant-api03-vendor")),
         given(("x-api-key", "ar-\udcff")),
-        given(("x-api-key", "ar-wrong"), ("authorization", f"Bearer {SECRET}")),
-        given(("x-api-key", ""), ("authorization", f"Bearer {SECRET}")),
+        given(("x-api-key", "ar-wrong"), ("authorization", "Bearer ar-wrong")),
+        given(("x-api-key", ""), ("authorization", "Bearer ")),
         given(("authorization", SECRET)),
         given(("authorization", "")),
         given(("authorization", "Bearer")),
@@ -79,6 +88,14 @@ def test_a_key_stops_working_at_its_expiry(expires_in_s: int, *, opens: bool) ->
     else:
         with pytest.raises(Unauthenticated):
             ring.authenticate(inbound, lambda: NOW)
+
+
+def test_of_two_keys_of_ours_x_api_key_decides_also_when_it_has_expired() -> None:
+    ring = keys.KeyRing([Key("old", keys.digest("ar-old"), expires_at=NOW), LAPTOP])
+    with pytest.raises(Unauthenticated):
+        ring.authenticate(
+            given(("x-api-key", "ar-old"), ("authorization", f"Bearer {SECRET}")), lambda: NOW
+        )
 
 
 def test_new_keys_carry_the_prefix_and_256_random_bits_and_never_repeat() -> None:

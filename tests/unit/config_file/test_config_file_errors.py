@@ -11,7 +11,7 @@ from proxy.config_file.document import ConfigError
 from proxy.config_file.load import config_from, load_config, parse_config
 from tests.unit.config_file.configurations import CANARY, ENVIRON, changed, document
 
-TOP = "listen, upstreams, models, keys, anthropic_versions, limits, timeouts, echo_model, log"
+TOP = "listen, upstreams, models, keys, anthropic_versions, limits, timeouts, echo_model, cors, log"
 
 
 def refused(given: Any) -> str:
@@ -35,7 +35,8 @@ UNKNOWN_KEYS = [
         "models.0.x",
         (
             "models.0.x: unknown key; known here: "
-            "id, upstream, upstream_model, display_name, created_at, aliases"
+            "id, upstream, upstream_model, display_name, created_at, aliases, "
+            "lifecycle, line, max_input_tokens, max_tokens, deprecated_at, retires_at, capabilities"
         ),
     ),
     ("keys.0.x", "keys.0.x: unknown key; known here: name, sha256, key, models, expires_at"),

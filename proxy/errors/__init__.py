@@ -1,0 +1,61 @@
+"""Every failure the gateway answers itself, by whose fault it is. Pure."""
+
+from proxy.errors.base import (
+    CONTENT_TYPE,
+    REQUEST_ID,
+    RETRY_AFTER,
+    SHOULD_RETRY,
+    ClientFault,
+    GatewayFault,
+    ProxyError,
+    UpstreamFault,
+    encodable,
+    render,
+)
+from proxy.errors.client import (
+    ClientStalled,
+    ExpectationFailed,
+    InvalidRequest,
+    MethodNotAllowed,
+    ModelForbidden,
+    NotFound,
+    OriginForbidden,
+    RequestBodyTimeout,
+    RequestTooLarge,
+    Unauthenticated,
+    UnknownModel,
+    UnsupportedMedia,
+)
+from proxy.errors.gateway import Draining, InternalError, Overloaded
+from proxy.errors.upstream import UpstreamFailed, UpstreamRefusedCredential, UpstreamTimeout
+
+__all__ = [
+    "CONTENT_TYPE",
+    "REQUEST_ID",
+    "RETRY_AFTER",
+    "SHOULD_RETRY",
+    "ClientFault",
+    "ClientStalled",
+    "Draining",
+    "ExpectationFailed",
+    "GatewayFault",
+    "InternalError",
+    "InvalidRequest",
+    "MethodNotAllowed",
+    "ModelForbidden",
+    "NotFound",
+    "OriginForbidden",
+    "Overloaded",
+    "ProxyError",
+    "RequestBodyTimeout",
+    "RequestTooLarge",
+    "Unauthenticated",
+    "UnknownModel",
+    "UnsupportedMedia",
+    "UpstreamFailed",
+    "UpstreamFault",
+    "UpstreamRefusedCredential",
+    "UpstreamTimeout",
+    "encodable",
+    "render",
+]

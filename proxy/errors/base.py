@@ -1,0 +1,86 @@
+"""What every failure that the gateway answers itself has: status, error type, cause, retry. Pure.
+
+Shape and types are the Messages API's (`schemas/error.schema.json`). Whether a retry can help is said in
+two headers the SDKs and Claude Code obey: `x-should-retry: false` on what a retry cannot cure, `retry-after`
+(seconds) where a time is known.
+"""
+
+from typing import ClassVar
+
+import msgspec
+from multidict import istr
+
+from proxy.causes import Cause
+
+REQUEST_ID = istr("request-id")
+RETRY_AFTER = istr("retry-after")
+SHOULD_RETRY = istr("x-should-retry")
+CONTENT_TYPE = istr("Content-Type")
+
+
+def encodable(text: str) -> str:
+    """Return a text with `?` for what UTF-8 cannot hold: bytes that are not UTF-8 come as surrogates."""
+    return text.encode(errors="replace").decode()
+
+
+class ProxyError(Exception):
+    """A failure with a response.
+
+    Attributes:
+        status: HTTP status of the response.
+        error_type: `error.type` of the body.
+        cause: the word for it in the access log.
+        retry: False when the same request cannot succeed later.
+        retry_after_s: whole seconds after which a retry may succeed; None when unknown.
+        closes: whether the connection ends with the response.
+    """
+
+    status: ClassVar[int] = 500
+    error_type: ClassVar[str] = "api_error"
+    cause: Cause = Cause.INTERNAL
+    retry: ClassVar[bool] = True
+    retry_after_s: int | None = None
+    closes: bool = False
+
+    def __init__(self, message: str, *, error_code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.error_code = error_code
+
+    def body(self, request_id: str) -> bytes:
+        """Return the JSON body of the response, which is also the data of a stream's `event: error`."""
+        error: dict[str, object] = {"type": self.error_type, "message": encodable(self.message)}
+        if self.error_code is not None:
+            error["details"] = {"error_code": self.error_code}
+        return msgspec.json.encode(
+            {"type": "error", "error": error, "request_id": encodable(request_id)}
+        )
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that tell the client whether and when to try again."""
+        headers: dict[str, str] = {}
+        if not self.retry:
+            headers[SHOULD_RETRY] = "false"
+        if self.retry_after_s is not None:
+            headers[RETRY_AFTER] = str(self.retry_after_s)
+        return headers
+
+
+def render(error: ProxyError, request_id: str) -> tuple[dict[str, str], bytes]:
+    """Return headers and body of the response to a failure, wherever it is sent."""
+    headers = {REQUEST_ID: request_id, CONTENT_TYPE: "application/json", **error.headers()}
+    return headers, error.body(request_id)
+
+
+class ClientFault(ProxyError):
+    """The request cannot be served as it is."""
+
+
+class UpstreamFault(ProxyError):
+    """The upstream did not do its part."""
+
+    status = 502
+
+
+class GatewayFault(ProxyError):
+    """The gateway cannot serve this request, or not now."""

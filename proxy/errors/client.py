@@ -1,0 +1,122 @@
+"""What is wrong with a request, or with how its client behaves. Pure."""
+
+from proxy.causes import Cause
+from proxy.errors.base import ClientFault
+
+
+class InvalidRequest(ClientFault):
+    """The client's request is malformed."""
+
+    status = 400
+    error_type = "invalid_request_error"
+    cause = Cause.INVALID_REQUEST
+    retry = False
+
+
+class Unauthenticated(ClientFault):
+    """No credential the gateway knows. One wording for every reason, so that it tells nobody which keys exist."""
+
+    status = 401
+    error_type = "authentication_error"
+    cause = Cause.UNAUTHENTICATED
+    retry = False
+
+    def __init__(self) -> None:
+        super().__init__(
+            # Claude Code replaces every message that holds the name of the API key's header by one of its own.
+            "invalid gateway key: send a key of this gateway, which starts with ar-, as the API key or as "
+            "`authorization: Bearer ar-...`; a model vendor's own key or login does not work here"
+        )
+
+
+class ModelForbidden(ClientFault):
+    """The key is known but may not use this model."""
+
+    status = 403
+    error_type = "permission_error"
+    cause = Cause.MODEL_FORBIDDEN
+    retry = False
+
+
+class OriginForbidden(ClientFault):
+    """A browser's page of an origin that `cors.origins` does not name."""
+
+    status = 403
+    error_type = "permission_error"
+    cause = Cause.ORIGIN_FORBIDDEN
+    retry = False
+
+
+class NotFound(ClientFault):
+    """No such path."""
+
+    status = 404
+    error_type = "not_found_error"
+    cause = Cause.NOT_FOUND
+    retry = False
+
+
+class UnknownModel(NotFound):
+    """No such model in the catalog."""
+
+    cause = Cause.UNKNOWN_MODEL
+
+
+class MethodNotAllowed(ClientFault):
+    """The path exists, but not for this method."""
+
+    status = 405
+    error_type = "invalid_request_error"
+    cause = Cause.METHOD_NOT_ALLOWED
+    retry = False
+
+    def __init__(self, method: str, allowed: list[str]) -> None:
+        super().__init__(f"{method} is not allowed here; allowed: {', '.join(allowed)}")
+        self.allowed = allowed
+
+    def headers(self) -> dict[str, str]:
+        """Add `Allow`, which RFC 9110 section 15.5.6 requires."""
+        return {**super().headers(), "Allow": ", ".join(self.allowed)}
+
+
+class RequestBodyTimeout(ClientFault):
+    """The client stopped sending its body."""
+
+    status = 408
+    error_type = "timeout_error"
+    cause = Cause.REQUEST_BODY_TIMEOUT
+
+
+class RequestTooLarge(ClientFault):
+    """The body is over `limits.max_body_bytes`, as declared, as counted, or after decoding."""
+
+    status = 413
+    error_type = "request_too_large"
+    cause = Cause.REQUEST_TOO_LARGE
+    retry = False
+
+
+class UnsupportedMedia(ClientFault):
+    """The body's type or encoding is not one the gateway reads."""
+
+    status = 415
+    error_type = "invalid_request_error"
+    cause = Cause.UNSUPPORTED_MEDIA
+    retry = False
+
+
+class ExpectationFailed(ClientFault):
+    """An `Expect` other than 100-continue."""
+
+    status = 417
+    error_type = "invalid_request_error"
+    cause = Cause.EXPECTATION_FAILED
+    retry = False
+
+
+class ClientStalled(ClientFault):
+    """The client stopped reading its stream. Nobody sees this response; the log names the cause."""
+
+    status = 408
+    error_type = "timeout_error"
+    cause = Cause.CLIENT_STALLED

@@ -1,0 +1,86 @@
+"""What the upstreams of wildcards list, fetched when somebody asks: a list that cannot be had is an empty one."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from proxy.config import Upstream
+from proxy.upstreams.credentials import own_headers
+
+_log = logging.getLogger(__name__)
+
+_FRESH_S = 600.0
+_RETRY_AFTER_S = 30.0
+_FETCH_WITHIN_S = 10.0
+# Claude Code waits three seconds for a list.
+_PATIENCE_S = 2.0
+_VERSION = "2023-06-01"
+
+
+class _Listed(msgspec.Struct):
+    data: list[dict[str, Any]]
+
+
+class ModelLists:
+    """The lists of some upstreams, renewed when somebody asks and they are old. Lives in one event loop.
+
+    Attributes:
+        listed: the entries of each upstream that has answered, by its name.
+    """
+
+    def __init__(self, upstreams: Iterable[Upstream]) -> None:
+        self._upstreams = tuple(upstreams)
+        self._fetching: asyncio.Task[None] | None = None
+        self._due_s = 0.0
+        self.listed: dict[str, list[dict[str, Any]]] = {}
+
+    async def current(self) -> Mapping[str, list[dict[str, Any]]]:
+        """Return the lists; wait a little for the first ones, and never for later ones."""
+        if not self._upstreams:
+            return self.listed
+        if time.monotonic() >= self._due_s and self._fetching is None:
+            self._fetching = asyncio.create_task(self._fetch_all())
+        if not self.listed and self._fetching is not None:
+            await asyncio.wait((self._fetching,), timeout=_PATIENCE_S)
+        return self.listed
+
+    async def close(self) -> None:
+        """Fetch no more."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.wait((self._fetching,))
+
+    async def _fetch_all(self) -> None:
+        timeout = aiohttp.ClientTimeout(total=_FETCH_WITHIN_S)
+        try:
+            async with aiohttp.ClientSession(
+                timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=True
+            ) as session:
+                fetched = [await self._fetch(session, each) for each in self._upstreams]
+            self._due_s = time.monotonic() + (_FRESH_S if all(fetched) else _RETRY_AFTER_S)
+        finally:
+            self._fetching = None
+
+    async def _fetch(self, session: aiohttp.ClientSession, upstream: Upstream) -> bool:
+        """Return whether the upstream has given its list."""
+        url = URL(upstream.base_url + "/v1/models?limit=1000", encoded=True)
+        headers = {"anthropic-version": _VERSION, **dict(own_headers(upstream))}
+        try:
+            async with session.get(url, headers=headers, allow_redirects=False) as response:
+                response.raise_for_status()
+                data = msgspec.json.decode(await response.read(), type=_Listed).data
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            _log.info(
+                "upstream %s gave no model list (%s): what stands behind its wildcard is not listed",
+                upstream.name,
+                getattr(error, "status", None) or type(error).__name__,
+            )
+            return False
+        self.listed[upstream.name] = [each for each in data if isinstance(each.get("id"), str)]
+        return True

@@ -1,0 +1,115 @@
+"""A wildcard lists what its upstream lists, as far as the key may use it, and nothing when that cannot be had."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from proxy import Key, Model
+from proxy.access.keys import digest
+from tests.support.gateways import HEADERS, KEY, UPSTREAM_KEY, Running, config_for, running
+from tests.support.raw import Exchange, answer, raw_upstream
+
+WILDCARD = (Model("anthropic/*", "first"),)
+THEIRS: dict[str, Any] = {
+    "data": [
+        {
+            "type": "model",
+            "id": "claude-opus-5-5",
+            "display_name": "Claude Opus 5.5",
+            "created_at": "2026-09-01T00:00:00Z",
+            "lifecycle": "active",
+            "max_tokens": 128000,
+        },
+        {"type": "model", "id": "claude-haiku-4-5", "display_name": "Claude Haiku 4.5"},
+    ]
+}
+
+
+async def lists(exchange: Exchange) -> None:
+    await exchange.send(answer(json.dumps(THEIRS).encode()))
+
+
+async def listed(gateway: Running) -> list[dict[str, Any]]:
+    async with gateway.session.get(gateway.url + "/v1/models", headers=HEADERS) as response:
+        assert response.status == 200
+        data: list[dict[str, Any]] = (await response.json())["data"]
+        return data
+
+
+async def test_the_upstreams_models_are_listed_with_its_facts_and_asked_for_once() -> None:
+    async with (
+        raw_upstream(lists) as upstream,
+        running(config_for(upstream.url, models=WILDCARD)) as gateway,
+    ):
+        assert not upstream.requests
+        entries = await listed(gateway)
+        assert [entry["id"] for entry in entries] == [
+            "anthropic/claude-opus-5-5",
+            "anthropic/claude-haiku-4-5",
+        ]
+        assert entries[0]["display_name"] == "Claude Opus 5.5"
+        assert entries[0]["max_tokens"] == 128000
+        assert await listed(gateway) == entries
+        url = gateway.url + "/v1/models/claude-opus-5.5"
+        async with gateway.session.get(url, headers=HEADERS) as response:
+            assert await response.json() == entries[0]
+        (asked,) = upstream.requests
+        assert b"GET /v1/models?limit=1000 " in asked.head
+        assert UPSTREAM_KEY.encode() in asked.head
+        assert KEY.encode() not in asked.head
+
+
+async def test_a_key_sees_what_it_may_use() -> None:
+    keys = (Key("narrow", digest(KEY), models=("anthropic/claude-haiku-*",)),)
+    async with (
+        raw_upstream(lists) as upstream,
+        running(config_for(upstream.url, models=WILDCARD, keys=keys)) as gateway,
+    ):
+        assert [each["id"] for each in await listed(gateway)] == ["anthropic/claude-haiku-4-5"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n",
+        answer(b"<html>"),
+        answer(b'{"data": [{"name": "no id"}, {"id": 7}]}'),
+        answer(b'{"data": {}}'),
+        b"garbage\r\n\r\n",
+        b"",
+    ],
+    ids=["none", "redirect", "html", "no ids", "no list", "no http", "closed"],
+)
+async def test_a_list_that_cannot_be_had_is_empty(said: bytes) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(said)
+
+    async with (
+        raw_upstream(script) as upstream,
+        running(config_for(upstream.url, models=WILDCARD)) as gateway,
+    ):
+        assert await listed(gateway) == []
+
+
+async def test_a_list_that_does_not_come_is_not_waited_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("proxy.upstreams.model_lists._PATIENCE_S", 0.01)
+    come = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        await come.wait()
+        await lists(exchange)
+
+    async with (
+        raw_upstream(script) as upstream,
+        running(config_for(upstream.url, models=WILDCARD)) as gateway,
+    ):
+        assert await listed(gateway) == []
+        come.set()
+        async with asyncio.timeout(5):
+            while not await listed(gateway):
+                pass
