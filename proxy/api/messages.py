@@ -5,6 +5,7 @@ from aiohttp import web
 from proxy.api.context import EXCHANGE, SNAPSHOT
 from proxy.errors import REQUEST_ID
 from proxy.gateway import GATEWAY
+from proxy.protocol.message import Echo
 from proxy.relay import buffered, streaming
 from proxy.upstreams.failures import refuse_unfit
 
@@ -14,22 +15,21 @@ COUNT_TOKENS_PATH = "/v1/messages/count_tokens"
 
 async def relay_messages(request: web.Request) -> web.StreamResponse:
     """Serve `POST /v1/messages`."""
-    call = request[EXCHANGE].call
-    echo_model = call.model if call is not None and request[SNAPSHOT].config.echo_model else None
-    return await _relay(request, MESSAGES_PATH, echo_model)
+    return await _relay(request, MESSAGES_PATH, may_echo=request[SNAPSHOT].config.echo_model)
 
 
 async def relay_count_tokens(request: web.Request) -> web.StreamResponse:
     """Serve `POST /v1/messages/count_tokens`."""
-    return await _relay(request, COUNT_TOKENS_PATH, None)
+    return await _relay(request, COUNT_TOKENS_PATH, may_echo=False)
 
 
-async def _relay(request: web.Request, path: str, echo_model: str | None) -> web.StreamResponse:
+async def _relay(request: web.Request, path: str, *, may_echo: bool) -> web.StreamResponse:
     """Send the call to its upstream, and the upstream's response to the client."""
     exchange = request[EXCHANGE]
     call, route = exchange.call, exchange.route
     if call is None or route is None:
         raise RuntimeError("the route's chain does not read the body")
+    echo = Echo(sent=route.upstream_model, asked=call.model) if may_echo else None
     query = request.rel_url.raw_query_string
     response = await request.app[GATEWAY].connections.post(
         exchange,
@@ -44,7 +44,7 @@ async def _relay(request: web.Request, path: str, echo_model: str | None) -> web
         refuse_unfit(response, route.upstream)
         exchange.request_id = response.headers.get(REQUEST_ID, exchange.request_id)
         relay = streaming.relay if streaming.is_stream(response) else buffered.relay
-        return await relay(request, exchange, response, echo_model)
+        return await relay(request, exchange, response, echo)
     finally:
         # A no-op after the last byte; before it, the upstream learns at once that nobody listens.
         response.close()

@@ -1,7 +1,12 @@
-"""A whole response of the Messages API: its usage, and the model it names. Pure."""
+"""A whole response of the Messages API: its usage, and the model it names. Pure.
+
+JSON may hold half of a surrogate pair, when a text was cut inside an emoji; msgspec refuses it.
+"""
 
 import json
-from typing import Any
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -9,13 +14,41 @@ from proxy.causes import Cause
 from proxy.errors import UpstreamFailed
 from proxy.protocol import json_members
 
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
-def read(body: bytes, echo_model: str | None) -> tuple[Any, bytes]:
+
+class Echo(NamedTuple):
+    """Which model a response is to name: the one asked for, where it names the one that was sent.
+
+    Another one stays: it tells that somebody else has answered, such as a fallback.
+    """
+
+    sent: str
+    asked: str
+
+    def in_message(self, message: bytes) -> bytes:
+        """Return a message that names the model asked for, every other byte as it was.
+
+        Raises:
+            msgspec.DecodeError, UnicodeDecodeError, RecursionError: it cannot be read.
+        """
+        return _changed(message, "model", self._in_model)
+
+    def in_start(self, start: bytes) -> bytes:
+        """Return the data of a `message_start` whose message names the model asked for; as `in_message`."""
+        return _changed(start, "message", self.in_message)
+
+    def _in_model(self, model: bytes) -> bytes:
+        is_sent = msgspec.json.decode(_readable(model)) == self.sent
+        return msgspec.json.encode(self.asked) if is_sent else model
+
+
+def read(body: bytes, echo: Echo | None) -> tuple[Any, bytes]:
     """Read the usage of a message, and let it name the model that the client asked for.
 
     Args:
         body: JSON text.
-        echo_model: the id to put in place of the message's; None leaves it as it is.
+        echo: which id to put in place of the message's; None leaves it as it is.
 
     Returns:
         The usage, in the API's field names, None when there is none; and the body to send.
@@ -24,22 +57,41 @@ def read(body: bytes, echo_model: str | None) -> tuple[Any, bytes]:
         UpstreamFailed: it is not a JSON object.
     """
     try:
-        members = json_members.read(body)
+        members = json_members.read(_readable(body))
         usage = msgspec.json.decode(members.get("usage", b"null"))
+        return usage, body if echo is None else echo.in_message(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _read_unspliced(body)
-    if echo_model is None or "model" not in members:
-        return usage, body
-    model = msgspec.json.encode(echo_model)
-    return usage, json_members.replace(body, members, "model", model)
+        return _read_whole(body), body
 
 
-def _read_unspliced(body: bytes) -> tuple[Any, bytes]:
-    """Let JSON pass that is not for splicing: half of a surrogate pair is one, when a text was cut inside an emoji."""
+def _changed(text: bytes, name: str, change: Callable[[bytes], bytes]) -> bytes:
+    """Return an object with the value of one member changed, every other byte as it was."""
+    readable = _readable(text)
+    members = json_members.read(readable)
+    if name not in members:
+        return text
+    pieces = json_members.spliced(readable, members, name, b"null")
+    if len(pieces) == 1:  # a name comes twice
+        value = bytes(members[name])
+        new = change(value)
+        return text if new == value else json_members.replace(readable, members, name, new)
+    start, end = len(pieces[0]), len(text) - len(pieces[2])
+    return b"".join((text[:start], change(text[start:end]), text[end:]))
+
+
+def _readable(text: bytes) -> bytes:
+    """Return JSON text of the same layout that msgspec reads: with another character for each half of a pair."""
+    if b"\\ud" not in text and b"\\uD" not in text:
+        return text
+    return _SURROGATE.sub(rb"\\u0041", text)
+
+
+def _read_whole(body: bytes) -> Any:
+    """Return the usage of a message that cannot be spliced, and passes as it is."""
     try:
         message = json.loads(body)
     except (ValueError, RecursionError):
         message = None
     if not isinstance(message, dict):
         raise UpstreamFailed("the upstream's answer is not JSON", Cause.UPSTREAM_GARBAGE)
-    return message.get("usage"), body
+    return message.get("usage")

@@ -14,6 +14,7 @@ from proxy.causes import Cause
 from proxy.errors import ClientStalled, Draining, UpstreamFailed
 from proxy.exchange import Exchange, Phase
 from proxy.protocol import headers, message
+from proxy.protocol.message import Echo
 from proxy.relay.head import refuse_unsendable, response_headers, unsendable
 from proxy.upstreams.failures import READ_ERRORS, to_proxy_error
 
@@ -73,7 +74,7 @@ async def relay(
     request: web.Request,
     exchange: Exchange,
     upstream: UpstreamResponse,
-    echo_model: str | None,
+    echo: Echo | None,
 ) -> web.StreamResponse:
     """Read an upstream's response and give it to the client.
 
@@ -84,7 +85,7 @@ async def relay(
     body = await _read(exchange, upstream)
     status, reason = upstream.status, upstream.reason
     if status == web.HTTPOk.status_code and headers.CONTENT_ENCODING not in upstream.headers:
-        exchange.usage, body = message.read(body, echo_model)
+        exchange.usage, body = message.read(body, echo)
     fields = response_headers(exchange, upstream)
     if status >= web.HTTPBadRequest.status_code:
         exchange.cause = Cause.UPSTREAM_ERROR

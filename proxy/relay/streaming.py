@@ -17,6 +17,7 @@ from proxy.causes import Cause
 from proxy.errors import ClientStalled, ProxyError, UpstreamFailed
 from proxy.exchange import Exchange, Phase
 from proxy.protocol import headers, sse
+from proxy.protocol.message import Echo
 from proxy.relay.head import refuse_unsendable, response_headers
 from proxy.relay.pump import Pump
 from proxy.upstreams.failures import READ_ERRORS, to_proxy_error
@@ -36,7 +37,7 @@ async def relay(
     request: web.Request,
     exchange: Exchange,
     upstream: UpstreamResponse,
-    echo_model: str | None,
+    echo: Echo | None,
 ) -> web.StreamResponse:
     """Copy a stream to the client as it comes.
 
@@ -44,8 +45,10 @@ async def relay(
     """
     fields = response_headers(exchange, upstream)
     refuse_unsendable(upstream.reason, fields)
+    # nginx, as it is installed, would hold a stream back until it is whole.
+    fields.setdefault("X-Accel-Buffering", "no")
     response = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=fields)
-    tap = _tap_for(upstream, echo_model)
+    tap = _tap_for(upstream, echo)
     exchange.stream = True
     exchange.usage = tap.usage
     exchange.response_started(upstream.status)
@@ -69,9 +72,9 @@ async def relay(
     return response
 
 
-def _tap_for(upstream: UpstreamResponse, echo_model: str | None) -> sse.Tap:
+def _tap_for(upstream: UpstreamResponse, echo: Echo | None) -> sse.Tap:
     if headers.CONTENT_ENCODING not in upstream.headers:
-        return sse.StreamTap(echo_model)
+        return sse.StreamTap(echo)
     framed = "Content-Length" in upstream.headers or "Transfer-Encoding" in upstream.headers
     return sse.BlindTap(framed=framed)
 

@@ -116,10 +116,17 @@ def _shown(value: object) -> bytes:
     return str(value).encode() if plain else msgspec.json.encode(value)
 
 
-def _encodable(record: AccessRecord) -> AccessRecord:
-    texts = {
-        name: encodable(value)
-        for name, value in msgspec.structs.asdict(record).items()
-        if isinstance(value, str)
-    }
-    return msgspec.structs.replace(record, **texts)
+def _encodable(value: Any) -> Any:
+    """Return a record, or any part of it, in which every text can be encoded."""
+    match value:
+        case AccessRecord():
+            fields = msgspec.structs.asdict(value).items()
+            return AccessRecord(**{name: _encodable(each) for name, each in fields})
+        case str():
+            return encodable(value)
+        case dict():
+            return {_encodable(name): _encodable(each) for name, each in value.items()}
+        case list():
+            return [_encodable(each) for each in value]
+        case _:
+            return value

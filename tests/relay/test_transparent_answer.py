@@ -50,9 +50,59 @@ async def test_a_message_keeps_every_byte_but_the_model() -> None:
 
 
 async def test_a_model_nested_in_a_message_is_not_the_message_s_model() -> None:
-    odd = b'{"content":[{"model":"a"}],"model":"b","usage":{"model":"c"}}'
-    reply = await answered(answer(odd))
-    assert reply.body == odd.replace(b'"b"', b'"%s"' % MODEL.encode())
+    name = b'"claude-sonnet-4-6"'
+    odd = b'{"content":[{"model":%b}],"model":%b,"usage":{"model":"c"}}'
+    reply = await answered(answer(odd % (name, name)))
+    assert reply.body == odd % (name, b'"%s"' % MODEL.encode())
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'{"model":"claude-opus-5-5","usage":{"output_tokens":1}}',
+        b'{"model":null,"usage":{}}',
+        b'{"model":["claude-sonnet-4-6"]}',
+    ],
+)
+async def test_a_message_of_another_model_than_the_one_sent_says_who_answered(
+    message: bytes,
+) -> None:
+    assert (await answered(answer(message))).body == message
+
+
+async def test_a_message_with_half_a_surrogate_pair_names_the_model_asked_for_all_the_same() -> (
+    None
+):
+    halved = b'{"content":"\\ud83d","model":"claude-sonnet-4-6","usage":{"x":"\\udc00\\\\ud83d"}}'
+    reply = await answered(answer(halved))
+    assert reply.body == halved.replace(b"claude-sonnet-4-6", MODEL.encode())
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"], ids=["lf", "crlf", "cr"])
+@pytest.mark.parametrize(
+    "blank_line", [b"\n", b"\r\n", b"\r", b""], ids=["lf", "crlf", "cr", "none"]
+)
+async def test_a_stream_in_any_mixture_of_line_ends_is_whole_also_without_its_last_blank_line(
+    line_end: bytes, blank_line: bytes
+) -> None:
+    events = ECHOED.removesuffix(b"\n\n").split(b"\n\n")
+    if line_end == b"\r" and blank_line == b"\n":
+        line_end = b"\n\r"  # CR LF would be one line's end
+    sent = [event.replace(b"\n", line_end) + line_end for event in events]
+    stream = (blank_line or line_end).join(sent) + blank_line
+    theirs = stream.replace(MODEL.encode(), b"claude-sonnet-4-6")
+    reply = await answered(SSE_HEAD + chunk(theirs) + chunk(b""), STREAM_BODY)
+    assert reply.body == stream
+    assert reply.whole
+
+
+async def test_a_stream_tells_nginx_not_to_hold_it_back() -> None:
+    streamed = await answered(SSE_HEAD + chunk(STREAM) + chunk(b""), STREAM_BODY)
+    assert streamed.values("x-accel-buffering") == ["no"]
+    theirs = SSE_HEAD.replace(b"\r\n\r\n", b"\r\nX-Accel-Buffering: yes\r\n\r\n")
+    kept = await answered(theirs + chunk(STREAM) + chunk(b""), STREAM_BODY)
+    assert kept.values("x-accel-buffering") == ["yes"]
+    assert (await answered(answer(MESSAGE))).values("x-accel-buffering") == []
 
 
 async def test_a_count_of_tokens_keeps_every_byte() -> None:

@@ -5,9 +5,10 @@ import re
 
 from hypothesis import strategies as st
 
+from proxy.protocol.message import Echo
 from proxy.protocol.sse import PING
 
-ECHO = 'anthropic/claude-"sonnet"-4.6'
+ECHO = Echo(sent="claude-sonnet-4-6", asked='anthropic/claude-"sonnet"-4.6')
 START = (
     'event: message_start\ndata: {"type": "message_start", "message": {"id":"msg_1","role":"assistant",'
     '"model" : %s ,"content":[],"usage":{"input_tokens":11,"cache_read_input_tokens":3,'
@@ -38,6 +39,14 @@ USAGE = {
     "service_tier": "standard",
 }
 LINE_ENDS = {"lf": "\n", "crlf": "\r\n", "cr": "\r"}
+MIXTURES = {
+    **{name: (end, end) for name, end in LINE_ENDS.items()},
+    "lf_crlf": ("\n", "\r\n"),
+    "lf_cr": ("\n", "\r"),
+    "crlf_lf": ("\r\n", "\n"),
+    "crlf_cr": ("\r\n", "\r"),
+    "cr_crlf": ("\r", "\r\n"),
+}
 
 Event = tuple[str, str]
 
@@ -45,6 +54,21 @@ Event = tuple[str, str]
 def ended(text: str, line_end: str) -> bytes:
     """Write a stream with a line ending."""
     return text.replace("\n", line_end).encode()
+
+
+def mixed(text: str, line_end: str, blank_line: str) -> bytes:
+    """Write a stream with one ending for its lines, and another for its blank lines.
+
+    CR and then LF would be one line's end, so they are no mixture.
+    """
+    marked = text.replace("\n\n", "\0\1").replace("\n", "\0")
+    return marked.replace("\0", line_end).replace("\1", blank_line).encode()
+
+
+def is_between_events(stream: bytes) -> bool:
+    """Return whether a stream so far ends with a blank line, or has not begun."""
+    lines = re.split(rb"\r\n|\n|\r", stream)
+    return (len(lines) == 1 and not lines[0]) or (lines[-1:] == [b""] and lines[-2] == b"")
 
 
 def events(stream: bytes) -> list[Event]:

@@ -4,6 +4,7 @@ import tracemalloc
 
 import pytest
 
+from proxy.protocol.message import Echo
 from proxy.protocol.sse import PING, StreamTap, error_event
 from tests.unit.protocol.streams import ECHO, ERROR, LINE_ENDS, OURS, START, STOP, THEIRS, events
 
@@ -65,7 +66,7 @@ def test_a_long_message_start_is_passed_on_unnamed_but_still_read() -> None:
 
 
 @pytest.mark.parametrize("echo", [ECHO, None], ids=["echo", "as_it_is"])
-def test_a_giant_event_passes_without_being_kept(echo: str | None) -> None:
+def test_a_giant_event_passes_without_being_kept(echo: Echo | None) -> None:
     tap = StreamTap(echo)
     passed = 0
     tracemalloc.start()
@@ -120,7 +121,7 @@ def test_the_name_of_an_event_is_not_needed() -> None:
 
 def test_a_model_named_twice_is_replaced_once_for_all() -> None:
     tap = StreamTap(ECHO)
-    doubled = OPENING.replace(b'"content":[]', b'"content":[],"model":"other"')
+    doubled = OPENING.replace(b'"content":[]', b'"content":[],"model":"claude-sonnet-4-6"')
     ((_, data),) = events(tap.feed(doubled))
     assert data.count('"model"') == 1
     assert OURS in data
@@ -148,3 +149,64 @@ def test_an_error_event_is_one_event_with_the_body_as_its_data() -> None:
 
 def test_the_ping_is_one_event() -> None:
     assert events(PING) == [("ping", '{"type": "ping"}')]
+
+
+def test_another_model_than_the_one_sent_keeps_its_name() -> None:
+    tap = StreamTap(ECHO)
+    fallback = (START % '"claude-opus-5-5"').encode()
+    assert tap.feed(fallback) == fallback
+    assert tap.usage["input_tokens"] == 11
+
+
+@pytest.mark.parametrize("line_end", LINE_ENDS.values(), ids=LINE_ENDS.keys())
+@pytest.mark.parametrize("prefix", ["data:", "data: ", "data:  "])
+def test_the_model_is_replaced_in_data_of_several_lines_and_every_other_byte_stays(
+    line_end: str, prefix: str
+) -> None:
+    tap = StreamTap(ECHO)
+
+    def split(opening: str) -> bytes:
+        return (
+            opening.replace(',"content"', f'\n{prefix},\nid: 7\n{prefix}"content"')
+            .replace("\n", line_end)
+            .encode()
+        )
+
+    assert tap.feed(split(START % THEIRS)) == split(START % OURS)
+
+
+def test_half_a_surrogate_pair_beside_the_model_does_not_hide_it() -> None:
+    tap = StreamTap(ECHO)
+
+    def halved(opening: str) -> bytes:
+        return opening.replace('"content":[]', '"content":["\\ud83d"],"\\udc00":1').encode()
+
+    assert tap.feed(halved(START % THEIRS)) == halved(START % OURS)
+    assert tap.usage["input_tokens"] == 11
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_field() -> None:
+    tap = StreamTap(ECHO)
+    mark = b"\xef\xbb\xbf"
+    bare = OPENING.partition(b"\n")[2]
+    assert tap.feed(mark + bare) == mark + (START % OURS).encode().partition(b"\n")[2]
+
+
+@pytest.mark.parametrize("missing", ["\n", "\n\n"])
+@pytest.mark.parametrize("terminal", [STOP, ERROR])
+def test_the_last_event_counts_without_its_blank_line_once_the_stream_has_ended(
+    terminal: str, missing: str
+) -> None:
+    tap = StreamTap(None)
+    tap.feed(OPENING + terminal.removesuffix(missing).encode())
+    assert not tap.finished
+    assert tap.rest() == b""
+    assert tap.finished
+    assert tap.failed is (terminal == ERROR)
+
+
+def test_half_of_the_last_event_is_none() -> None:
+    tap = StreamTap(None)
+    tap.feed(OPENING + STOP.encode()[:-4])
+    tap.rest()
+    assert not tap.finished

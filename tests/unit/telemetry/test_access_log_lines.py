@@ -143,6 +143,15 @@ def test_a_path_that_is_not_utf8_is_logged(line_format: Literal["json", "text"])
     assert b"/?" in line(line_format, path="/\udcff")
 
 
+@pytest.mark.parametrize("line_format", FORMATS)
+def test_half_a_surrogate_pair_anywhere_in_the_usage_is_logged(
+    line_format: Literal["json", "text"],
+) -> None:
+    usage = {"service_tier": "\ud83d", "iterations": [{"\udc00": ["\ud83d", None, 1.5]}]}
+    written = line(line_format, usage=usage)
+    assert b'{"service_tier":"?","iterations":[{"?":["?",null,1.5]}]}' in written
+
+
 def test_without_a_sink_nothing_is_logged() -> None:
     async def written() -> None:
         AccessLog("json", None).ended(_exchange())
