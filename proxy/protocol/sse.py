@@ -82,15 +82,26 @@ class StreamTap:
         at_boundary: whether what has been passed on ends between two events, so that another event may follow.
     """
 
-    __slots__ = ("_echo", "_partial", "_skipping", "at_boundary", "failed", "finished", "usage")
+    __slots__ = (
+        "_echo",
+        "_framed",
+        "_partial",
+        "_skipping",
+        "at_boundary",
+        "failed",
+        "finished",
+        "usage",
+    )
 
-    def __init__(self, echo: Echo | None) -> None:
+    def __init__(self, echo: Echo | None, *, framed: bool) -> None:
         """Watch a stream from its first byte.
 
         Args:
             echo: which id to put into `message_start`; None leaves it as it is.
+            framed: whether the end of the stream can be told from a cut: then its last event needs no blank line.
         """
         self._echo = echo
+        self._framed = framed
         self._partial = bytearray()
         self._skipping = False
         self.usage: dict[str, Any] = {}
@@ -119,10 +130,10 @@ class StreamTap:
         return complete + bytes(self._partial)
 
     def rest(self) -> bytes:
-        """Read what stands there as the last event, and return the bytes of it that are still held back."""
+        """Read the last event at the end of a framed stream, and return the bytes that are still held back."""
         held = self._echo is not None
         rest = bytes(self._partial)
-        if _may_tell(rest) and not self._skipping:
+        if self._framed and _may_tell(rest) and not self._skipping:
             rest = self._read(rest)
         self._echo = None
         self.at_boundary = not self._partial or events.is_blank(self._partial)

@@ -73,9 +73,9 @@ async def relay(
 
 
 def _tap_for(upstream: UpstreamResponse, echo: Echo | None) -> sse.Tap:
-    if headers.CONTENT_ENCODING not in upstream.headers:
-        return sse.StreamTap(echo)
     framed = "Content-Length" in upstream.headers or "Transfer-Encoding" in upstream.headers
+    if headers.CONTENT_ENCODING not in upstream.headers:
+        return sse.StreamTap(echo, framed=framed)
     return sse.BlindTap(framed=framed)
 
 

@@ -8,7 +8,7 @@ from proxy import Timeouts
 from proxy.aiohttp_fast import client as upstream_http
 from proxy.errors import InvalidRequest
 from proxy.protocol.call import MESSAGES, parse_call
-from tests.support.gateways import config_for, running
+from tests.support.gateways import MODEL, config_for, running
 from tests.support.raw import MESSAGE, Exchange, answer, raw_upstream
 
 
@@ -39,7 +39,7 @@ async def test_half_a_surrogate_pair_in_an_answer_passes() -> None:
         running(config_for(upstream.url)) as gateway,
         gateway.post() as response,
     ):
-        assert await response.read() == body
+        assert await response.read() == body.replace(b"claude-sonnet-4-6", MODEL.encode())
     assert gateway.log[0]["usage"] == json.loads(MESSAGE)["usage"]
 
 

@@ -14,7 +14,7 @@ OPENING = (START % THEIRS).encode()
 
 
 def test_message_start_is_held_until_it_is_whole() -> None:
-    tap = StreamTap(ECHO)
+    tap = StreamTap(ECHO, framed=True)
     assert [tap.feed(OPENING[:50]), tap.feed(OPENING[50:-1])] == [b"", b""]
     assert tap.at_boundary
     assert tap.feed(OPENING[-1:]) == (START % OURS).encode()
@@ -22,20 +22,20 @@ def test_message_start_is_held_until_it_is_whole() -> None:
 
 
 def test_after_message_start_nothing_is_held() -> None:
-    tap = StreamTap(ECHO)
+    tap = StreamTap(ECHO, framed=True)
     tap.feed(OPENING)
     for byte in STOP.encode():
         assert tap.feed(bytes([byte])) == bytes([byte])
 
 
 def test_what_follows_message_start_in_its_chunk_is_not_held() -> None:
-    tap = StreamTap(ECHO)
+    tap = StreamTap(ECHO, framed=True)
     assert tap.feed(OPENING + b"event: pi").endswith(b"event: pi")
     assert not tap.at_boundary
 
 
 def test_without_a_model_to_echo_nothing_is_ever_held() -> None:
-    tap = StreamTap(None)
+    tap = StreamTap(None, framed=True)
     for byte in OPENING:
         assert tap.feed(bytes([byte])) == bytes([byte])
     assert tap.rest() == b""
@@ -43,14 +43,14 @@ def test_without_a_model_to_echo_nothing_is_ever_held() -> None:
 
 @pytest.mark.parametrize("before", [PING, b": hello\n\n", b"event: new\ndata: {}\n\n", b"\n\n"])
 def test_what_comes_before_message_start_passes_at_once(before: bytes) -> None:
-    tap = StreamTap(ECHO)
+    tap = StreamTap(ECHO, framed=True)
     assert tap.feed(before) == before
     assert tap.feed(before + OPENING[:9]) == before
     assert tap.feed(OPENING[9:]) == (START % OURS).encode()
 
 
 def test_a_first_event_that_never_ends_is_held_for_64_kib_at_most() -> None:
-    tap = StreamTap(ECHO)
+    tap = StreamTap(ECHO, framed=True)
     assert tap.feed(GIANT_CHUNK) == b""
     assert tap.feed(b"y") == GIANT_CHUNK + b"y"
     assert tap.feed(b"z") == b"z"
@@ -59,7 +59,7 @@ def test_a_first_event_that_never_ends_is_held_for_64_kib_at_most() -> None:
 
 
 def test_a_long_message_start_is_passed_on_unnamed_but_still_read() -> None:
-    tap = StreamTap(ECHO)
+    tap = StreamTap(ECHO, framed=True)
     padded = OPENING.replace(b'"content":[]', b'"content":["%s"]' % (b"x" * (70 * KIB)))
     assert tap.feed(padded[: 69 * KIB]) + tap.feed(padded[69 * KIB :]) == padded
     assert tap.usage["input_tokens"] == 11
@@ -67,7 +67,7 @@ def test_a_long_message_start_is_passed_on_unnamed_but_still_read() -> None:
 
 @pytest.mark.parametrize("echo", [ECHO, None], ids=["echo", "as_it_is"])
 def test_a_giant_event_passes_without_being_kept(echo: Echo | None) -> None:
-    tap = StreamTap(echo)
+    tap = StreamTap(echo, framed=True)
     passed = 0
     tracemalloc.start()
     try:
@@ -84,7 +84,7 @@ def test_a_giant_event_passes_without_being_kept(echo: Echo | None) -> None:
 @pytest.mark.parametrize("line_end", LINE_ENDS.values(), ids=LINE_ENDS.keys())
 @pytest.mark.parametrize("split", range(5))
 def test_events_right_behind_a_giant_one_are_read(line_end: str, split: int) -> None:
-    tap = StreamTap(None)
+    tap = StreamTap(None, framed=True)
     tap.feed(b"data: ")
     for _ in range(20):
         tap.feed(GIANT_CHUNK)
@@ -98,7 +98,7 @@ def test_events_right_behind_a_giant_one_are_read(line_end: str, split: int) -> 
 
 
 def test_an_event_after_a_giant_one_may_come_in_pieces() -> None:
-    tap = StreamTap(None)
+    tap = StreamTap(None, framed=True)
     for _ in range(20):
         tap.feed(GIANT_CHUNK)
     tap.feed(b"\n\n" + STOP.encode()[:20])
@@ -108,19 +108,19 @@ def test_an_event_after_a_giant_one_may_come_in_pieces() -> None:
 
 
 def test_data_split_over_lines_is_joined() -> None:
-    tap = StreamTap(None)
+    tap = StreamTap(None, framed=True)
     tap.feed(b'data: {"type":"message_delta",\ndata:"usage":{"output_tokens":9}}\n\n')
     assert tap.usage == {"output_tokens": 9}
 
 
 def test_the_name_of_an_event_is_not_needed() -> None:
-    tap = StreamTap(None)
+    tap = StreamTap(None, framed=True)
     tap.feed(b'data:{"type":"message_stop"}\n\n')
     assert tap.finished
 
 
 def test_a_model_named_twice_is_replaced_once_for_all() -> None:
-    tap = StreamTap(ECHO)
+    tap = StreamTap(ECHO, framed=True)
     doubled = OPENING.replace(b'"content":[]', b'"content":[],"model":"claude-sonnet-4-6"')
     ((_, data),) = events(tap.feed(doubled))
     assert data.count('"model"') == 1
@@ -128,7 +128,7 @@ def test_a_model_named_twice_is_replaced_once_for_all() -> None:
 
 
 def test_text_that_names_events_is_not_taken_for_them() -> None:
-    tap = StreamTap(None)
+    tap = StreamTap(None, framed=True)
     tap.feed(
         b'data: {"type":"content_block_delta","text":"message_stop {\\"type\\":\\"error\\"}"}\n\n'
     )
@@ -137,7 +137,7 @@ def test_text_that_names_events_is_not_taken_for_them() -> None:
 
 
 def test_message_start_without_a_model_passes_as_it_is() -> None:
-    tap = StreamTap(ECHO)
+    tap = StreamTap(ECHO, framed=True)
     bare = b'data: {"type":"message_start","message":{"usage":{"input_tokens":4}}}\n\n'
     assert tap.feed(bare) == bare
     assert tap.usage == {"input_tokens": 4}
@@ -152,7 +152,7 @@ def test_the_ping_is_one_event() -> None:
 
 
 def test_another_model_than_the_one_sent_keeps_its_name() -> None:
-    tap = StreamTap(ECHO)
+    tap = StreamTap(ECHO, framed=True)
     fallback = (START % '"claude-opus-5-5"').encode()
     assert tap.feed(fallback) == fallback
     assert tap.usage["input_tokens"] == 11
@@ -163,7 +163,7 @@ def test_another_model_than_the_one_sent_keeps_its_name() -> None:
 def test_the_model_is_replaced_in_data_of_several_lines_and_every_other_byte_stays(
     line_end: str, prefix: str
 ) -> None:
-    tap = StreamTap(ECHO)
+    tap = StreamTap(ECHO, framed=True)
 
     def split(opening: str) -> bytes:
         return (
@@ -176,7 +176,7 @@ def test_the_model_is_replaced_in_data_of_several_lines_and_every_other_byte_sta
 
 
 def test_half_a_surrogate_pair_beside_the_model_does_not_hide_it() -> None:
-    tap = StreamTap(ECHO)
+    tap = StreamTap(ECHO, framed=True)
 
     def halved(opening: str) -> bytes:
         return opening.replace('"content":[]', '"content":["\\ud83d"],"\\udc00":1').encode()
@@ -186,7 +186,7 @@ def test_half_a_surrogate_pair_beside_the_model_does_not_hide_it() -> None:
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_field() -> None:
-    tap = StreamTap(ECHO)
+    tap = StreamTap(ECHO, framed=True)
     mark = b"\xef\xbb\xbf"
     bare = OPENING.partition(b"\n")[2]
     assert tap.feed(mark + bare) == mark + (START % OURS).encode().partition(b"\n")[2]
@@ -197,7 +197,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_field() -> None:
 def test_the_last_event_counts_without_its_blank_line_once_the_stream_has_ended(
     terminal: str, missing: str
 ) -> None:
-    tap = StreamTap(None)
+    tap = StreamTap(None, framed=True)
     tap.feed(OPENING + terminal.removesuffix(missing).encode())
     assert not tap.finished
     assert tap.rest() == b""
@@ -206,7 +206,15 @@ def test_the_last_event_counts_without_its_blank_line_once_the_stream_has_ended(
 
 
 def test_half_of_the_last_event_is_none() -> None:
-    tap = StreamTap(None)
+    tap = StreamTap(None, framed=True)
     tap.feed(OPENING + STOP.encode()[:-4])
+    tap.rest()
+    assert not tap.finished
+
+
+@pytest.mark.parametrize("echo", [ECHO, None], ids=["echo", "as_it_is"])
+def test_without_framing_the_last_event_needs_its_blank_line(echo: Echo | None) -> None:
+    tap = StreamTap(echo, framed=False)
+    tap.feed(OPENING + STOP.encode()[:-1])
     tap.rest()
     assert not tap.finished

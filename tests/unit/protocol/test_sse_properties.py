@@ -44,7 +44,7 @@ def test_every_byte_passes_and_only_the_model_changes(
     prologue = "".join(data.draw(st.lists(st.sampled_from(PROLOGUES), max_size=2)))
     stream = mixed(prologue + START % THEIRS + REST + STOP, *line_ends)
     expected = mixed(prologue + START % passed + REST + STOP, *line_ends)
-    tap = StreamTap(echo)
+    tap = StreamTap(echo, framed=True)
     out = b"".join(tap.feed(chunk) for chunk in data.draw(chunked(stream)))
     assert out + tap.rest() == expected
 
@@ -57,7 +57,7 @@ def test_usage_and_end_are_right_whatever_the_chunks(
 ) -> None:
     del passed
     terminal = data.draw(st.sampled_from([STOP, ERROR, ""]))
-    tap = StreamTap(echo)
+    tap = StreamTap(echo, framed=True)
     text = START % THEIRS + REST + terminal
     # The last blank line may be missing.
     text = text.removesuffix("\n" * data.draw(st.integers(0, 2)))
@@ -76,7 +76,7 @@ def test_before_the_end_it_is_finished_only_once_the_terminal_event_is_whole(
     line_ends: tuple[str, str], echo: Echo | None, passed: str, data: st.DataObject
 ) -> None:
     del passed
-    tap = StreamTap(echo)
+    tap = StreamTap(echo, framed=True)
     stream = mixed(START % THEIRS + REST + data.draw(st.sampled_from([STOP, ERROR])), *line_ends)
     fed = 0
     for chunk in data.draw(chunked(stream)):
@@ -94,7 +94,7 @@ def test_a_boundary_is_where_an_event_may_be_put_in_and_nowhere_else(
 ) -> None:
     stream = mixed(START % THEIRS + REST + STOP, *line_ends)
     expected = mixed(START % passed + REST + STOP, *line_ends)
-    tap = StreamTap(echo)
+    tap = StreamTap(echo, framed=True)
     out = b""
     for chunk in data.draw(chunked(stream)):
         out += tap.feed(chunk)
@@ -111,7 +111,7 @@ def test_a_cut_stream_passes_whole_and_knows_whether_it_ended_between_events(
     stream = (START % THEIRS + REST + STOP).encode()
     expected = (START % passed + REST + STOP).encode()
     cut = data.draw(st.integers(2, len(stream) - 1))
-    tap = StreamTap(echo)
+    tap = StreamTap(echo, framed=True)
     out = b"".join(tap.feed(chunk) for chunk in data.draw(chunked(stream[:cut]))) + tap.rest()
     grown = len(expected) - len(stream)
     whole_start = cut >= len((START % THEIRS).encode().rstrip())
@@ -152,7 +152,7 @@ def test_garbage_never_raises_and_passes_as_it_came(
     echo: Echo | None, passed: str, chunks: list[bytes]
 ) -> None:
     del passed
-    tap = StreamTap(echo)
+    tap = StreamTap(echo, framed=True)
     out = b"".join(tap.feed(chunk) for chunk in chunks)
     assert out + tap.rest() == b"".join(chunks)
     assert tap.finished is False

@@ -1,0 +1,72 @@
+"""The plain twins of the fast pieces, by aiohttp's public API only: their readable specification."""
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from proxy.aiohttp_fast.client import UpstreamResponse
+from proxy.aiohttp_fast.wake import Wake
+
+
+class Pipe:
+    """Copies one body, chunk by chunk: `flow` reads one, and `drain` writes it. As `pipe.Pipe`."""
+
+    def __init__(
+        self,
+        request: web.Request,
+        upstream: UpstreamResponse,
+        response: web.StreamResponse,
+        on_chunk: Callable[[bytes], bytes],
+    ) -> None:
+        self._request = request
+        self._content = upstream.content
+        self._response = response
+        self._on_chunk = on_chunk
+        self._out = b""
+        self._reading = False
+        self._writes: set[asyncio.Task[None]] = set()
+
+    async def flow(self) -> Wake:
+        """Read a chunk; `Wake.CLIENT_SLOW` then asks for `drain`."""
+        transport = self._request.transport
+        if transport is None or transport.is_closing():
+            return Wake.CLIENT_GONE
+        self._reading = True
+        try:
+            chunk = await self._content.readany()
+        finally:
+            self._reading = False
+        if not chunk:
+            return Wake.END
+        self._out = self._on_chunk(chunk)
+        return Wake.CLIENT_SLOW
+
+    async def drain(self) -> None:
+        """Write the chunk."""
+        out, self._out = self._out, b""
+        if out:
+            await self._response.write(out)
+
+    def put(self, data: bytes) -> bool:
+        """Send bytes of ours in between; return whether a chunk is awaited, so that they can stand there."""
+        if not self._reading:
+            return False
+        # It writes before it first waits: nothing can come between.
+        write = asyncio.get_running_loop().create_task(self._response.write(data))
+        self._writes.add(write)
+        write.add_done_callback(self._written)
+        return True
+
+    def _written(self, write: asyncio.Task[None]) -> None:
+        self._writes.discard(write)
+        if not write.cancelled():
+            write.exception()  # the client has gone: the next write of the stream tells
+
+
+def whole_response(
+    status: int, reason: str | None, headers: CIMultiDict[str], body: bytes
+) -> web.StreamResponse:
+    """Return a response with a body, complete when it is prepared. As `response.whole_response`."""
+    return web.Response(status=status, reason=reason, headers=headers, body=body)

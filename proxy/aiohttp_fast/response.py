@@ -1,0 +1,65 @@
+"""A response with a body, complete when it is prepared: head and body leave in one write.
+
+aiohttp's own takes twenty calls to decide what is settled here: 30 of 250 µs of CPU per small request.
+"""
+
+from aiohttp import HttpVersion10, hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.helpers import rfc822_formatted_time
+from aiohttp.http_writer import _serialize_headers
+from multidict import CIMultiDict
+
+
+class OneWriteResponse(web.StreamResponse):
+    """A response that is sent whole."""
+
+    def __init__(
+        self, status: int, reason: str | None, headers: CIMultiDict[str], body: bytes
+    ) -> None:
+        """Take what is sent; the headers are changed. `body` is not empty."""
+        super().__init__(status=status, reason=reason, headers=headers)
+        self._whole = body
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Send all of it.
+
+        Raises:
+            ValueError: the head cannot be sent.
+        """
+        if self._eof_sent:
+            return None
+        fields, body, keep_alive = self.headers, self._whole, request.keep_alive
+        fields[hdrs.CONTENT_LENGTH] = str(len(body))
+        if hdrs.DATE not in fields:
+            fields[hdrs.DATE] = rfc822_formatted_time()
+        version = request.version
+        if not keep_alive:
+            fields[hdrs.CONNECTION] = "close"
+        elif version == HttpVersion10:
+            fields[hdrs.CONNECTION] = "keep-alive"
+        self._keep_alive = keep_alive
+        await request._prepare_hook(self)  # noqa: SLF001 - signals of the application that holds the gateway
+        status_line = f"HTTP/{version.major}.{version.minor} {self.status} {self.reason}"
+        head = _serialize_headers(status_line, fields)
+        transport, writer = request.transport, request.writer
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError
+        transport.write(head + body)
+        writer.output_size += len(head) + len(body)
+        self._eof_sent = True
+        await writer.drain()
+        return writer
+
+
+def whole_response(
+    status: int, reason: str | None, headers: CIMultiDict[str], body: bytes
+) -> web.StreamResponse:
+    """Return a response that is sent whole when it is prepared; `ValueError` there means that its head cannot be sent.
+
+    Args:
+        status: of its head.
+        reason: of its head; None: the usual one of the status.
+        headers: taken over, and changed.
+        body: not empty.
+    """
+    return OneWriteResponse(status, reason, headers, body)
