@@ -1,22 +1,12 @@
-"""Every test here: nothing goes wrong unnoticed in the loop. Files with `BOTH_LOOPS = True` run on uvloop as well."""
+"""Every test here: nothing goes wrong unnoticed in the loop."""
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
-import uvloop
-
-_ASYNCIO = {"asyncio": asyncio.new_event_loop}
-_BOTH = {**_ASYNCIO, "uvloop": uvloop.new_event_loop}
-
-
-def pytest_asyncio_loop_factories(
-    item: pytest.Function,
-) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    return _BOTH if getattr(item.module, "BOTH_LOOPS", False) else _ASYNCIO
 
 
 @pytest.fixture(scope="module", autouse=True)

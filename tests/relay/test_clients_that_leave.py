@@ -11,7 +11,6 @@ from tests.relay.wire import connected, request
 from tests.support.gateways import BODY, config_for, running
 from tests.support.raw import EVENTS, SSE_HEAD, Exchange, answer, chunk, raw_upstream, reset
 
-BOTH_LOOPS = True
 WITHIN_S = 0.1
 Saying = Callable[[Exchange], Awaitable[None]]
 

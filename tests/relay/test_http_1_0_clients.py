@@ -8,8 +8,6 @@ from tests.relay.wire import Answer, connected, parse, received, request
 from tests.support.gateways import BODY, STREAM_BODY, config_for, running
 from tests.support.raw import EVENTS, SSE_HEAD, Exchange, Script, answer, chunk, raw_upstream
 
-BOTH_LOOPS = True
-
 
 async def got(script: Script, body: bytes = STREAM_BODY) -> tuple[Answer, bool]:
     async with (

@@ -14,7 +14,6 @@ from tests.relay.wire import ask, connected, request
 from tests.support.gateways import Running, config_for, running
 from tests.support.raw import EVENTS, SSE_HEAD, STREAM, Exchange, chunk, raw_upstream, reset
 
-BOTH_LOOPS = True
 CHUNKED = SSE_HEAD + b"".join(map(chunk, EVENTS)) + chunk(b"")
 UNFRAMED = SSE_HEAD.replace(b"transfer-encoding: chunked", b"connection: close") + STREAM
 LENGTH = (

@@ -22,7 +22,6 @@ from tests.support.raw import (
     raw_upstream,
 )
 
-BOTH_LOOPS = True
 FAILING = (
     b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"m"}}\n\n'
 )

@@ -13,7 +13,6 @@ from proxy.sandbox import Knobs, serve_sandbox
 from tests.relay.settled import settled
 from tests.support.gateways import HEADERS, STREAM_BODY, config_for, running
 
-BOTH_LOOPS = True
 STREAMS = 1000
 DELTAS = 12
 

@@ -8,7 +8,6 @@ from tests.relay.wire import ask, request
 from tests.support.gateways import BODY, config_for, running
 from tests.support.raw import Exchange, RawUpstream, Script, answer, raw_upstream
 
-BOTH_LOOPS = True
 KILLS = ("fin", "rst")
 
 

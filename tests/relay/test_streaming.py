@@ -14,7 +14,6 @@ from tests.relay.wire import ask, connected, parse, received, request
 from tests.support.gateways import config_for, running
 from tests.support.raw import EVENTS, SSE_HEAD, Exchange, chunk, raw_upstream
 
-BOTH_LOOPS = True
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 DELTA = EVENTS[3].replace(b"Hi", b"x" * 4000)
 

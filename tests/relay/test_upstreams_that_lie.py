@@ -12,7 +12,6 @@ from tests.relay.wire import Answer, ask, request
 from tests.support.gateways import BODY, config_for, running
 from tests.support.raw import MESSAGE, Exchange, answer, raw_upstream
 
-BOTH_LOOPS = True
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
 
