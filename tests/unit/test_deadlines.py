@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import time
 from collections.abc import Callable
 
 import pytest
@@ -76,11 +77,11 @@ async def test_each_phase_has_its_limit(
     setting: str, phase: Phase, reason: type[errors.ProxyError], message: str
 ) -> None:
     deadlines = Deadlines(dataclasses.replace(PATIENT, **{setting: SOON_S}))
-    began = asyncio.get_running_loop().time()
+    began = time.monotonic()
     interrupted = await interruption(deadlines, phase)
     assert isinstance(interrupted, reason)
     assert interrupted.message == message
-    assert asyncio.get_running_loop().time() - began >= SOON_S
+    assert time.monotonic() - began >= SOON_S
 
 
 async def test_a_quiet_stream_is_told_of_and_again_after_as_long() -> None:
