@@ -8,10 +8,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.support.client import connected, request
+from tests.support.client import connected, request, talk
 from tests.support.commands import environment, started, status_of, write_config
 from tests.support.gateways import BODY, STREAM_BODY
-from tests.support.raw import EVENTS, MESSAGE, SSE_HEAD, Exchange, answer, chunk, raw_upstream, talk
+from tests.support.raw import EVENTS, MESSAGE, SSE_HEAD, UpstreamSide, answer, chunk, raw_upstream
 
 CLIENT_KEY = "ar-canary-client-" + secrets.token_hex(12)
 UPSTREAM_KEY = "sk-canary-upstream-" + secrets.token_hex(12)
@@ -60,7 +60,7 @@ ANSWERS = {
 ENDING = {"cut", "bad-head", "bad-chunk", "bad-json-chunk"}
 
 
-async def script(exchange: Exchange) -> None:
+async def script(exchange: UpstreamSide) -> None:
     """Answer as the header x-do says."""
     found = re.search(rb"x-do: (\S+)", exchange.head)
     what = found[1].decode() if found else ""

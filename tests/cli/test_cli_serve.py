@@ -20,7 +20,7 @@ from proxy.sandbox import Knobs, serve_sandbox
 from tests.support.client import connected, request
 from tests.support.commands import environment, ran, serving, started, status_of, write_config
 from tests.support.gateways import HEADERS, KEY, STREAM_BODY, UPSTREAM_KEY, config_for
-from tests.support.raw import EVENTS, SSE_HEAD, Exchange, RawUpstream, chunk, raw_upstream
+from tests.support.raw import EVENTS, SSE_HEAD, RawUpstream, UpstreamSide, chunk, raw_upstream
 
 BEGUN = b"}}}\n\n\r\n"
 REST = b"".join(map(chunk, EVENTS[1:])) + chunk(b"")
@@ -217,7 +217,7 @@ async def test_a_signal_lets_the_running_stream_finish(
 ) -> None:
     go_on = asyncio.Event()
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
         await go_on.wait()
         await exchange.send(REST)
@@ -240,7 +240,7 @@ async def test_a_signal_lets_the_running_stream_finish(
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_a_second_signal_hurries(tmp_path: Path, workers: str) -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
         await exchange.until_closed()
 

@@ -7,31 +7,31 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.relay.settled import settled
-from tests.relay.wire import connected, request
-from tests.support.gateways import BODY, config_for, running
-from tests.support.raw import EVENTS, SSE_HEAD, Exchange, answer, chunk, raw_upstream, reset
+from tests.support.client import connected, request
+from tests.support.gateways import BODY, STREAM_BODY, config_for, running
+from tests.support.raw import EVENTS, SSE_HEAD, UpstreamSide, answer, chunk, raw_upstream, reset
 
 WITHIN_S = 0.1
-Saying = Callable[[Exchange], Awaitable[None]]
+Saying = Callable[[UpstreamSide], Awaitable[None]]
 
 
-async def nothing(exchange: Exchange) -> None:
+async def nothing(exchange: UpstreamSide) -> None:
     pass
 
 
-async def head(exchange: Exchange) -> None:
+async def head(exchange: UpstreamSide) -> None:
     await exchange.send(SSE_HEAD)
 
 
-async def some_events(exchange: Exchange) -> None:
+async def some_events(exchange: UpstreamSide) -> None:
     await exchange.send(SSE_HEAD + chunk(EVENTS[0]) + chunk(EVENTS[1]))
 
 
-async def half_an_event(exchange: Exchange) -> None:
+async def half_an_event(exchange: UpstreamSide) -> None:
     await exchange.send(SSE_HEAD + chunk(EVENTS[0] + EVENTS[1][:20]))
 
 
-async def half_a_message(exchange: Exchange) -> None:
+async def half_a_message(exchange: UpstreamSide) -> None:
     await exchange.send(answer()[:-20])
 
 
@@ -41,7 +41,7 @@ async def test_the_upstream_call_is_closed_within_100_ms(saying: Saying, kill: s
     said = asyncio.Event()
     took: list[float] = []
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await saying(exchange)
         said.set()
         await exchange.until_closed()
@@ -49,8 +49,8 @@ async def test_the_upstream_call_is_closed_within_100_ms(saying: Saying, kill: s
 
     async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
         before = len(asyncio.all_tasks())
-        async with connected(gateway) as (reader, writer):
-            writer.write(request())
+        async with connected(gateway.host, gateway.port) as (reader, writer):
+            writer.write(request(body=STREAM_BODY))
             await said.wait()
             if saying in (head, some_events, half_an_event):
                 await reader.read(1)
@@ -85,8 +85,8 @@ async def test_the_upstream_call_is_closed_while_the_request_is_still_going_out(
         pool = gateway.gateway.connections._pooled
         assert pool is not None
         assert pool.connector is not None
-        async with connected(gateway) as (_, writer):
-            writer.write(request(body))
+        async with connected(gateway.host, gateway.port) as (_, writer):
+            writer.write(request(body=body))
             await arrived.wait()
             await asyncio.sleep(0.05)  # the kernel's buffers fill up
             (connection,) = pool.connector._acquired
@@ -102,15 +102,15 @@ async def test_the_upstream_call_is_closed_while_the_request_is_still_going_out(
 
 
 async def test_a_client_that_sends_its_next_request_early_does_not_look_gone() -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(SSE_HEAD + b"".join(map(chunk, EVENTS)) + chunk(b""))
 
     async with (
         raw_upstream(script) as upstream,
         running(config_for(upstream.url)) as gateway,
-        connected(gateway) as (reader, writer),
+        connected(gateway.host, gateway.port) as (reader, writer),
     ):
-        writer.write(request() + request())
+        writer.write(request(body=STREAM_BODY) + request(body=STREAM_BODY))
         seen = b""
         while seen.count(b"\r\n0\r\n\r\n") < 2:
             part = await reader.read(1 << 16)

@@ -4,18 +4,18 @@ import asyncio
 
 import pytest
 
-from tests.relay.wire import Answer, connected, parse, received, request
+from tests.support.client import Response, connected, parse, received, request
 from tests.support.gateways import BODY, STREAM_BODY, config_for, running
-from tests.support.raw import EVENTS, SSE_HEAD, Exchange, Script, answer, chunk, raw_upstream
+from tests.support.raw import EVENTS, SSE_HEAD, Script, UpstreamSide, answer, chunk, raw_upstream
 
 
-async def got(script: Script, body: bytes = STREAM_BODY) -> tuple[Answer, bool]:
+async def got(script: Script, body: bytes = STREAM_BODY) -> tuple[Response, bool]:
     async with (
         raw_upstream(script) as upstream,
         running(config_for(upstream.url)) as gateway,
-        connected(gateway) as (reader, writer),
+        connected(gateway.host, gateway.port) as (reader, writer),
     ):
-        writer.write(request(body, version="1.0"))
+        writer.write(request(body=body, version=b"1.0"))
         async with asyncio.timeout(5):
             seen, reset = await received(reader)
     reply = parse(seen, reset=reset)
@@ -25,7 +25,7 @@ async def got(script: Script, body: bytes = STREAM_BODY) -> tuple[Answer, bool]:
 
 
 async def test_a_whole_stream_ends_with_a_close() -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(SSE_HEAD + b"".join(map(chunk, (*EVENTS, b""))))
 
     reply, reset = await got(script)
@@ -34,7 +34,7 @@ async def test_a_whole_stream_ends_with_a_close() -> None:
 
 
 async def test_a_stream_broken_between_events_ends_with_an_error_event() -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
         exchange.writer.close()
 
@@ -45,7 +45,7 @@ async def test_a_stream_broken_between_events_ends_with_an_error_event() -> None
 
 @pytest.mark.parametrize("kill", ["fin", "rst"])
 async def test_a_stream_broken_inside_an_event_ends_with_a_reset(kill: str) -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(SSE_HEAD + chunk(EVENTS[0]) + chunk(EVENTS[1][:20]))
         await asyncio.sleep(0.02)
         if kill == "rst":
@@ -56,15 +56,15 @@ async def test_a_stream_broken_inside_an_event_ends_with_a_reset(kill: str) -> N
     async with (
         raw_upstream(script) as upstream,
         running(config_for(upstream.url)) as gateway,
-        connected(gateway) as (reader, writer),
+        connected(gateway.host, gateway.port) as (reader, writer),
     ):
-        writer.write(request(version="1.0"))
+        writer.write(request(body=STREAM_BODY, version=b"1.0"))
         _, reset = await received(reader)
     assert reset
 
 
 async def test_a_message_comes_with_its_length() -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(answer())
 
     reply, reset = await got(script, BODY)

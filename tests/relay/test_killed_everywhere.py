@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.relay.settled import settled
-from tests.relay.wire import ask, connected, request
-from tests.support.gateways import Running, config_for, running
-from tests.support.raw import EVENTS, SSE_HEAD, STREAM, Exchange, chunk, raw_upstream, reset
+from tests.support.client import ask, connected, request
+from tests.support.gateways import STREAM_BODY, Running, config_for, running
+from tests.support.raw import EVENTS, SSE_HEAD, STREAM, UpstreamSide, chunk, raw_upstream, reset
 
 CHUNKED = SSE_HEAD + b"".join(map(chunk, EVENTS)) + chunk(b"")
 UNFRAMED = SSE_HEAD.replace(b"transfer-encoding: chunked", b"connection: close") + STREAM
@@ -59,7 +59,7 @@ async def test_nor_does_one_that_frames_its_stream_otherwise(recorded: bytes, ki
 
 
 async def kill_upstream_everywhere(recorded: bytes, kill: str) -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         cut = int(exchange.head.split(b"x-cut: ")[1].split(b"\r\n")[0])
         await exchange.send(recorded[:cut])
         for _ in range(cut % 4):
@@ -73,7 +73,7 @@ async def kill_upstream_everywhere(recorded: bytes, kill: str) -> None:
     shortest_whole = len(recorded.removesuffix(chunk(b"")).removesuffix(b"\r\n"))
 
     async def one(cut: int) -> None:
-        answer = await ask(gateway, request(headers={"x-cut": str(cut)}))
+        answer = await ask(gateway, request(body=STREAM_BODY, headers={"x-cut": str(cut)}))
         if answer.status == 502:
             assert b'"type":"api_error"' in answer.body
             assert answer.whole
@@ -108,13 +108,13 @@ async def kill_upstream_everywhere(recorded: bytes, kill: str) -> None:
 async def test_a_client_killed_after_any_byte_leaves_nothing_behind(kill: str) -> None:
     """The upstream holds back its last event, so that every kill comes before the end."""
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(SSE_HEAD + b"".join(map(chunk, EVENTS[:-1])))
         await exchange.until_closed()
 
     async def one(cut: int) -> None:
-        async with connected(gateway) as (reader, writer):
-            writer.write(request())
+        async with connected(gateway.host, gateway.port) as (reader, writer):
+            writer.write(request(body=STREAM_BODY))
             await reader.readexactly(cut)
             if kill == "rst":
                 reset(writer)
@@ -134,8 +134,8 @@ async def test_a_client_killed_after_any_byte_leaves_nothing_behind(kill: str) -
 
 async def length_of_what_comes(gateway: Running) -> int:
     """Count the bytes a client gets before the upstream's silence."""
-    async with connected(gateway) as (reader, writer):
-        writer.write(request())
+    async with connected(gateway.host, gateway.port) as (reader, writer):
+        writer.write(request(body=STREAM_BODY))
         seen = b""
         while b"message_delta" not in seen or not seen.endswith(b"}\n\n\r\n"):
             seen += await reader.read(1 << 16)
@@ -146,13 +146,13 @@ async def length_of_what_comes(gateway: Running) -> int:
 async def test_a_client_killed_after_any_byte_of_its_request_leaves_nothing_behind(
     kill: str,
 ) -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.until_closed()
 
-    data = request()
+    data = request(body=STREAM_BODY)
 
     async def one(cut: int) -> None:
-        async with connected(gateway) as (_, writer):
+        async with connected(gateway.host, gateway.port) as (_, writer):
             writer.write(data[:cut])
             for _ in range(cut % 3):
                 await asyncio.sleep(0)

@@ -7,16 +7,16 @@ import pytest
 from aiohttp import web
 
 from proxy import setup
-from proxy.exchange import Exchange as Noted
+from proxy.exchange import Exchange
 from proxy.gateway import Gateway
-from tests.relay.wire import ask, connected, request
-from tests.support.gateways import BODY, HEADERS, MODEL, STREAM_BODY, config_for, running
+from tests.support.client import ask, connected, request
+from tests.support.gateways import HEADERS, MODEL, STREAM_BODY, config_for, running
 from tests.support.raw import (
     EVENTS,
     MESSAGE,
     SSE_HEAD,
-    Exchange,
     Script,
+    UpstreamSide,
     answer,
     chunk,
     raw_upstream,
@@ -28,7 +28,7 @@ FAILING = (
 
 
 def streaming(*events: bytes) -> Script:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(SSE_HEAD + b"".join(map(chunk, (*events, b""))))
 
     return script
@@ -43,7 +43,9 @@ async def test_a_stream_logs_its_final_usage_and_the_bytes_the_client_got() -> N
         raw_upstream(streaming(*EVENTS[:5], EVENTS[5], last, EVENTS[6])) as upstream,
         running(config_for(upstream.url)) as gateway,
     ):
-        reply = await ask(gateway, request(headers={"x-claude-code-session-id": "s-1"}))
+        reply = await ask(
+            gateway, request(body=STREAM_BODY, headers={"x-claude-code-session-id": "s-1"})
+        )
     (line,) = gateway.log
     assert line["usage"] == {
         "input_tokens": 11,
@@ -61,11 +63,11 @@ async def test_a_stream_logs_its_final_usage_and_the_bytes_the_client_got() -> N
 
 
 async def test_a_message_logs_its_usage() -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(answer())
 
     async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
-        reply = await ask(gateway, request(BODY))
+        reply = await ask(gateway, request())
     (line,) = gateway.log
     assert line["usage"] == {"input_tokens": 11, "output_tokens": 7}
     assert line["bytes_out"] == len(reply.body) == len(MESSAGE) + len("anthropic/")
@@ -89,22 +91,22 @@ async def test_a_stream_that_fails_logs_why_and_every_byte(script: Script, cause
 
 
 async def test_an_error_of_the_upstream_is_logged_as_its_own() -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(answer(b"{}", b"529 Overloaded"))
 
     async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
-        await ask(gateway, request(BODY))
+        await ask(gateway, request())
     assert (gateway.log[0]["status"], gateway.log[0]["cause"]) == (529, "upstream_error")
 
 
 async def test_a_client_that_leaves_keeps_the_usage_known_so_far() -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
         await exchange.until_closed()
 
     async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
-        async with connected(gateway) as (reader, writer):
-            writer.write(request())
+        async with connected(gateway.host, gateway.port) as (reader, writer):
+            writer.write(request(body=STREAM_BODY))
             await reader.readuntil(b"message_start")
         await upstream.all_closed.wait()
         while not gateway.log:  # noqa: ASYNC110 - the line is the event
@@ -119,7 +121,7 @@ async def test_a_host_that_does_not_cancel_handlers_blames_the_client_all_the_sa
     ended = asyncio.Event()
     seen: list[bytes] = []
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
         while not exchange.writer.is_closing():
             await exchange.send(chunk(EVENTS[3] * 100))
@@ -137,10 +139,10 @@ async def test_a_host_that_does_not_cancel_handlers_blames_the_client_all_the_sa
         await site.start()
         host, port = runner.addresses[0][:2]
         reader, writer = await asyncio.open_connection(host, port)
-        writer.write(request(path="/api/v1/messages", headers=dict(HEADERS)))
+        writer.write(request(body=STREAM_BODY, path=b"/api/v1/messages", headers=dict(HEADERS)))
         await reader.readuntil(b"message_start")
         (exchange,) = gateway.deadlines.in_flight
-        assert isinstance(exchange, Noted)
+        assert isinstance(exchange, Exchange)
         await asyncio.sleep(0.1)  # until the gateway waits for its client
         writer.transport.abort()
         with contextlib.suppress(ConnectionError):

@@ -6,7 +6,7 @@ import pytest
 
 from proxy.exchange import Phase
 from tests.support.gateways import STREAM_BODY, Running, config_for, running
-from tests.support.raw import EVENTS, SSE_HEAD, Exchange, answer, chunk, raw_upstream
+from tests.support.raw import EVENTS, SSE_HEAD, UpstreamSide, answer, chunk, raw_upstream
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -21,7 +21,7 @@ async def _waits_for_more(gateway: Running) -> None:
 
 
 async def test_a_chunk_size_that_is_none_ends_a_whole_answer_at_once() -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(CHUNKED + chunk(b'{"id":'))
         await _waits_for_more(gateway)
         await exchange.send(b"zz\r\n")
@@ -34,7 +34,7 @@ async def test_a_chunk_size_that_is_none_ends_a_whole_answer_at_once() -> None:
 
 
 async def test_a_chunk_size_that_is_none_ends_a_stream_at_once() -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
         await _waits_for_more(gateway)
         await exchange.send(b"zz\r\n")
@@ -49,7 +49,7 @@ async def test_a_chunk_size_that_is_none_ends_a_stream_at_once() -> None:
 
 @pytest.mark.parametrize("status", [b"099 X", b"000 X", b"101 X"])
 async def test_a_status_that_is_none_is_not_waited_out(status: bytes) -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(answer(b"{}", status))
         await exchange.until_closed()
 
@@ -63,7 +63,7 @@ async def test_a_status_that_is_none_is_not_waited_out(status: bytes) -> None:
 
 
 async def test_an_interim_answer_is_waited_out() -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + answer())
 
     async with (

@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from tests.relay.wire import ask, request
+from tests.support.client import ask, request
 from tests.support.gateways import BODY, config_for, running
-from tests.support.raw import Exchange, RawUpstream, Script, answer, raw_upstream
+from tests.support.raw import RawUpstream, Script, UpstreamSide, answer, raw_upstream
 
 KILLS = ("fin", "rst")
 
 
-def end(exchange: Exchange, kill: str) -> None:
+def end(exchange: UpstreamSide, kill: str) -> None:
     if kill == "rst":
         exchange.reset()
     else:
@@ -19,10 +19,10 @@ def end(exchange: Exchange, kill: str) -> None:
 
 
 def dying(kill: str, *, after: bytes = b"", fatal: int = 1) -> tuple[Script, list[bytes]]:
-    """Answer the first request; end the connection of the next `fatal` ones after a few bytes, then answer again."""
+    """Response the first request; end the connection of the next `fatal` ones after a few bytes, then answer again."""
     bodies: list[bytes] = []
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         bodies.append(exchange.body)
         if 2 <= len(bodies) <= 1 + fatal:
             await exchange.send(after)
@@ -35,8 +35,8 @@ def dying(kill: str, *, after: bytes = b"", fatal: int = 1) -> tuple[Script, lis
 
 async def two_requests(upstream: RawUpstream, body: bytes = BODY) -> tuple[int, int]:
     async with running(config_for(upstream.url)) as gateway:
-        first = await ask(gateway, request(body))
-        second = await ask(gateway, request(body))
+        first = await ask(gateway, request(body=body))
+        second = await ask(gateway, request(body=body))
         return first.status, second.status
 
 
@@ -66,7 +66,7 @@ async def test_a_large_request_that_a_stale_connection_never_read_is_replayed(ki
             except (asyncio.IncompleteReadError, ConnectionError):
                 break
             requests += 1
-            exchange = Exchange(reader, writer)
+            exchange = UpstreamSide(reader, writer)
             if requests == 2:
                 end(exchange, kill)
                 break
@@ -78,8 +78,8 @@ async def test_a_large_request_that_a_stale_connection_never_read_is_replayed(ki
     server = await asyncio.start_server(handle, "127.0.0.1", 0, limit=1 << 23)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with running(config_for(url)) as gateway:
-        assert (await ask(gateway, request(BODY))).status == 200
-        assert (await ask(gateway, request(whole))).status == 200
+        assert (await ask(gateway, request())).status == 200
+        assert (await ask(gateway, request(body=whole))).status == 200
     server.close()
     await server.wait_closed()
     assert requests == 3
@@ -87,11 +87,11 @@ async def test_a_large_request_that_a_stale_connection_never_read_is_replayed(ki
 
 @pytest.mark.parametrize("kill", KILLS)
 async def test_a_fresh_connection_that_dies_is_not_replayed(kill: str) -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         end(exchange, kill)
 
     async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
-        assert (await ask(gateway, request(BODY))).status == 502
+        assert (await ask(gateway, request())).status == 502
         assert len(upstream.requests) == 1
     assert gateway.log[0]["cause"] == "upstream_cut"
 
@@ -101,7 +101,7 @@ async def test_a_fresh_connection_that_dies_is_not_replayed(kill: str) -> None:
 async def test_a_pooled_connection_that_has_spoken_is_not_replayed(kill: str, after: bytes) -> None:
     heard = asyncio.Event()
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         if len(upstream.requests) == 1:
             await exchange.send(answer())
             return
@@ -110,8 +110,8 @@ async def test_a_pooled_connection_that_has_spoken_is_not_replayed(kill: str, af
         end(exchange, kill)
 
     async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
-        assert (await ask(gateway, request(BODY))).status == 200
-        asking = asyncio.create_task(ask(gateway, request(BODY)))
+        assert (await ask(gateway, request())).status == 200
+        asking = asyncio.create_task(ask(gateway, request()))
         pool = gateway.gateway.connections._pooled
         assert pool is not None
         assert pool.connector is not None
@@ -133,7 +133,7 @@ async def test_a_replay_that_dies_too_is_a_502_and_not_sent_a_third_time(kill: s
 async def test_a_connection_closed_while_idle_is_not_used() -> None:
     closed = asyncio.Event()
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(answer())
         exchange.writer.close()
         closed.set()
@@ -147,7 +147,7 @@ async def test_an_answer_nobody_asked_for_reaches_nobody() -> None:
     """Some servers say 408 on an idle connection; a bad one could answer the next client's request beforehand."""
     go, said = asyncio.Event(), asyncio.Event()
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(answer())
         if len(upstream.requests) == 1:
             await go.wait()
@@ -155,11 +155,11 @@ async def test_an_answer_nobody_asked_for_reaches_nobody() -> None:
             said.set()
 
     async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
-        assert (await ask(gateway, request(BODY))).status == 200
+        assert (await ask(gateway, request())).status == 200
         go.set()
         await said.wait()
         await asyncio.sleep(0.02)  # there is no event for what must not happen
-        reply = await ask(gateway, request(BODY))
+        reply = await ask(gateway, request())
         assert reply.status == 200
         assert b"forged" not in reply.body
         assert len(upstream.requests) == 2

@@ -10,9 +10,9 @@ import pytest
 from proxy import Timeouts
 from proxy.server.connection import Connection
 from tests.relay.settled import settled
-from tests.relay.wire import ask, connected, parse, received, request
-from tests.support.gateways import config_for, running
-from tests.support.raw import EVENTS, SSE_HEAD, Exchange, chunk, raw_upstream
+from tests.support.client import ask, connected, parse, received, request
+from tests.support.gateways import STREAM_BODY, config_for, running
+from tests.support.raw import EVENTS, SSE_HEAD, UpstreamSide, chunk, raw_upstream
 
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 DELTA = EVENTS[3].replace(b"Hi", b"x" * 4000)
@@ -31,7 +31,7 @@ async def seen_until(reader: asyncio.StreamReader, mark: bytes) -> bytes:
 async def test_bytes_pass_while_the_upstream_holds_the_rest() -> None:
     step = asyncio.Event()
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         for part in (SSE_HEAD, *map(chunk, (*EVENTS[:2], EVENTS[2][:9], EVENTS[2][9:]))):
             await exchange.send(part)
             await step.wait()
@@ -41,9 +41,9 @@ async def test_bytes_pass_while_the_upstream_holds_the_rest() -> None:
     async with (
         raw_upstream(script) as upstream,
         running(config_for(upstream.url)) as gateway,
-        connected(gateway) as (reader, writer),
+        connected(gateway.host, gateway.port) as (reader, writer),
     ):
-        writer.write(request())
+        writer.write(request(body=STREAM_BODY))
         for mark in (b"\r\n\r\n", b"message_start", b"content_block_start", EVENTS[2][:9]):
             await seen_until(reader, mark)
             step.set()
@@ -55,15 +55,18 @@ async def test_bytes_pass_while_the_upstream_holds_the_rest() -> None:
 async def test_silence_is_filled_with_pings_between_events() -> None:
     go = asyncio.Event()
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(SSE_HEAD + chunk(EVENTS[0]) + chunk(EVENTS[1]))
         await go.wait()
         await exchange.send(b"".join(map(chunk, (*EVENTS[3:], b""))))
 
     async with raw_upstream(script) as upstream:
         config = config_for(upstream.url, timeouts=Timeouts(ping_after_s=0.05))
-        async with running(config) as gateway, connected(gateway) as (reader, writer):
-            writer.write(request(headers={"connection": "close"}))
+        async with (
+            running(config) as gateway,
+            connected(gateway.host, gateway.port) as (reader, writer),
+        ):
+            writer.write(request(body=STREAM_BODY, headers={"connection": "close"}))
             seen = await seen_until(reader, PING)
             while seen.count(PING) < 3:
                 seen += await seen_until(reader, PING)
@@ -80,7 +83,7 @@ async def test_silence_is_filled_with_pings_between_events() -> None:
 
 @pytest.mark.parametrize("last", [EVENTS[3][:30], EVENTS[3] + EVENTS[6]], ids=["half", "stop"])
 async def test_no_ping_inside_an_event_nor_after_the_last(last: bytes) -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(SSE_HEAD + chunk(EVENTS[0]) + chunk(last))
         await exchange.until_closed()
 
@@ -97,7 +100,7 @@ async def test_no_ping_inside_an_event_nor_after_the_last(last: bytes) -> None:
 
 @pytest.mark.parametrize("inside", [False, True])
 async def test_a_stall_ends_in_an_error_event_or_inside_an_event_in_a_break(inside: bool) -> None:  # noqa: FBT001 - a parameter of the table
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         last = EVENTS[1][:15] if inside else EVENTS[1]
         await exchange.send(SSE_HEAD + chunk(EVENTS[0]) + chunk(last))
         await exchange.until_closed()
@@ -116,7 +119,7 @@ async def test_a_stall_ends_in_an_error_event_or_inside_an_event_in_a_break(insi
 
 
 async def test_pings_do_not_put_off_the_end_of_a_stall() -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
         await exchange.until_closed()
 
@@ -133,7 +136,7 @@ async def test_pings_do_not_put_off_the_end_of_a_stall() -> None:
 
 @pytest.mark.parametrize("inside", [False, True])
 async def test_a_drain_ends_streams_in_an_error_event_or_a_break(inside: bool) -> None:  # noqa: FBT001 - a parameter of the table
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         last = EVENTS[1][:15] if inside else EVENTS[1]
         await exchange.send(SSE_HEAD + chunk(EVENTS[0]) + chunk(last))
         await exchange.until_closed()
@@ -141,10 +144,10 @@ async def test_a_drain_ends_streams_in_an_error_event_or_a_break(inside: bool) -
     async with (
         raw_upstream(script) as upstream,
         running(config_for(upstream.url)) as gateway,
-        connected(gateway) as (reader, writer),
+        connected(gateway.host, gateway.port) as (reader, writer),
     ):
         before = len(asyncio.all_tasks())
-        writer.write(request(headers={"connection": "close"}))
+        writer.write(request(body=STREAM_BODY, headers={"connection": "close"}))
         seen = await seen_until(reader, EVENTS[1][:15])
         gateway.gateway.deadlines.interrupt_all()
         answer = parse(seen + (await received(reader))[0])
@@ -155,7 +158,7 @@ async def test_a_drain_ends_streams_in_an_error_event_or_a_break(inside: bool) -
     assert gateway.log[0]["cause"] == "draining"
 
 
-async def endless(exchange: Exchange, go: asyncio.Event | None = None) -> None:
+async def endless(exchange: UpstreamSide, go: asyncio.Event | None = None) -> None:
     """Push as much as is taken; `exchange.body` counts it."""
     exchange.writer.transport.set_write_buffer_limits(high=0)
     narrow(exchange.writer.transport)
@@ -184,10 +187,10 @@ async def test_a_slow_reader_holds_the_upstream_back_and_loses_nothing() -> None
     async with (
         raw_upstream(lambda exchange: endless(exchange, go)) as upstream,
         running(config_for(upstream.url)) as gateway,
-        connected(gateway, 1 << 15) as (reader, writer),
+        connected(gateway.host, gateway.port, 1 << 15) as (reader, writer),
     ):
         before = len(asyncio.all_tasks())
-        writer.write(request())
+        writer.write(request(body=STREAM_BODY))
         await seen_until(reader, b"message_start")
         pool = gateway.gateway.connections._pooled
         assert pool is not None
@@ -219,9 +222,12 @@ async def test_a_slow_reader_holds_the_upstream_back_and_loses_nothing() -> None
 async def test_a_client_that_reads_nothing_is_ended_after_idle_s(version: str) -> None:
     async with raw_upstream(endless) as upstream:
         config = config_for(upstream.url, timeouts=Timeouts(idle_s=0.3))
-        async with running(config) as gateway, connected(gateway, 1 << 12) as (reader, writer):
+        async with (
+            running(config) as gateway,
+            connected(gateway.host, gateway.port, 1 << 12) as (reader, writer),
+        ):
             before = len(asyncio.all_tasks())
-            writer.write(request(version=version))
+            writer.write(request(body=STREAM_BODY, version=version.encode()))
             while not gateway.log:  # noqa: ASYNC110 - the line is the event
                 await asyncio.sleep(0.01)
             await settled(gateway, upstream, before)
@@ -236,16 +242,19 @@ async def test_a_client_that_reads_nothing_is_ended_after_idle_s(version: str) -
 async def test_an_upstream_that_breaks_while_the_client_is_slow_leaves_no_connection() -> None:
     """Inside an event: the break has to reach the client, or the client's connection has to end all the same."""
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
         await exchange.send(b"".join(chunk(DELTA) for _ in range(64)) + chunk(DELTA[:50]))
         exchange.writer.close()
 
     async with raw_upstream(script) as upstream:
         config = config_for(upstream.url, timeouts=Timeouts(idle_s=0.3))
-        async with running(config) as gateway, connected(gateway, 1 << 12) as (reader, writer):
+        async with (
+            running(config) as gateway,
+            connected(gateway.host, gateway.port, 1 << 12) as (reader, writer),
+        ):
             before = len(asyncio.all_tasks())
-            writer.write(request())
+            writer.write(request(body=STREAM_BODY))
             while not gateway.log:  # noqa: ASYNC110 - the line is the event
                 await asyncio.sleep(0.01)
             await settled(gateway, upstream, before)

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.relay.wire import Answer, ask, request
+from tests.support.client import Response, ask, request
 from tests.support.gateways import BODY, MODEL, STREAM_BODY, config_for, running
 from tests.support.raw import (
     EVENTS,
     MESSAGE,
     SSE_HEAD,
     STREAM,
-    Exchange,
     Script,
+    UpstreamSide,
     answer,
     chunk,
     raw_upstream,
@@ -25,7 +25,7 @@ ECHOED = STREAM.replace(b'"model":"claude-sonnet-4-6"', b'"model":"%s"' % MODEL.
 
 
 def saying(data: bytes) -> Script:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(data)
 
     return script
@@ -33,13 +33,13 @@ def saying(data: bytes) -> Script:
 
 async def answered(
     data: bytes, body: bytes = BODY, path: str = "/v1/messages", *, echo_model: bool = True
-) -> Answer:
+) -> Response:
     """Give what the client gets when the upstream says `data`."""
     async with (
         raw_upstream(saying(data)) as upstream,
         running(config_for(upstream.url, echo_model=echo_model)) as gateway,
     ):
-        return await ask(gateway, request(body, path))
+        return await ask(gateway, request(body=body, path=path.encode()))
 
 
 async def test_a_message_keeps_every_byte_but_the_model() -> None:
@@ -173,14 +173,14 @@ async def test_a_compressed_stream_passes_as_it_is(name: str) -> None:
 async def test_a_redirect_is_neither_followed_nor_passed_on(status: int) -> None:
     seen: list[bytes] = []
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         seen.append(exchange.head)
         host = exchange.head.lower().split(b"host: ")[1].split(b"\r\n")[0]
         location = b"location: http://%s/elsewhere" % host
         await exchange.send(answer(b"{}", b"%d Moved" % status, location))
 
     async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
-        reply = await ask(gateway, request(BODY))
+        reply = await ask(gateway, request())
     assert (reply.status, reply.values("location"), len(seen)) == (502, [], 1)
     assert gateway.log[0]["cause"] == "upstream_redirect"
 
@@ -223,7 +223,7 @@ async def test_a_stream_keeps_every_byte_however_it_is_cut(cuts: list[int]) -> N
 async def relayed_in(parts: list[bytes]) -> bytes:
     """Give the body of a stream that the upstream writes part by part."""
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(SSE_HEAD)
         for part in parts:
             await exchange.send(chunk(part))

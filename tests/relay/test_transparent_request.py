@@ -11,18 +11,18 @@ from hypothesis import HealthCheck, given, settings
 
 from proxy import Auth, Upstream
 from tests.relay.bodies import UPSTREAM_MODEL, bodies
-from tests.relay.wire import ask, request
+from tests.support.client import ask, request
 from tests.support.gateways import BODY, KEY, MODEL, UPSTREAM_KEY, config_for, running
-from tests.support.raw import Exchange, answer, raw_upstream
+from tests.support.raw import UpstreamSide, answer, raw_upstream
 
 Relayed = Callable[[bytes], Awaitable[bytes]]
 
 
-async def say(exchange: Exchange) -> None:
+async def say(exchange: UpstreamSide) -> None:
     await exchange.send(answer())
 
 
-async def arrived(data: bytes, **changes: Any) -> Exchange:
+async def arrived(data: bytes, **changes: Any) -> UpstreamSide:
     """Give what the upstream sees of a request; `changes` are fields of the upstream's configuration."""
     async with raw_upstream(say) as upstream:
         given_upstream = Upstream(
@@ -39,7 +39,7 @@ async def arrived(data: bytes, **changes: Any) -> Exchange:
         return exchange
 
 
-def header(exchange: Exchange, name: str) -> list[str]:
+def header(exchange: UpstreamSide, name: str) -> list[str]:
     lines = exchange.head.decode().split("\r\n")[1:-2]
     pairs = [line.partition(": ") for line in lines]
     return [value for each, _, value in pairs if each.lower() == name]
@@ -51,7 +51,7 @@ async def relayed() -> AsyncIterator[Relayed]:
     async with raw_upstream(say) as upstream, running(config_for(upstream.url)) as gateway:
 
         async def send(body: bytes) -> bytes:
-            reply = await ask(gateway, request(body))
+            reply = await ask(gateway, request(body=body))
             assert reply.status == 200, reply.body
             return upstream.requests[-1].body
 
@@ -88,7 +88,7 @@ async def test_a_body_of_megabytes_arrives_whole(relayed: Relayed) -> None:
 
 
 async def test_the_body_is_framed_with_its_own_length() -> None:
-    exchange = await arrived(request(BODY))
+    exchange = await arrived(request())
     assert header(exchange, "content-length") == [str(len(exchange.body))]
     assert header(exchange, "transfer-encoding") == []
 
@@ -107,7 +107,7 @@ async def test_the_body_is_framed_with_its_own_length() -> None:
     ],
 )
 async def test_a_query_string_is_forwarded_verbatim(query: str) -> None:
-    exchange = await arrived(request(BODY, "/api/v1/messages" + query))
+    exchange = await arrived(request(path=b"/api/v1/messages" + query.encode()))
     assert exchange.head.split(b"\r\n")[0] == f"POST /v1/messages{query} HTTP/1.1".encode()
 
 
@@ -115,7 +115,7 @@ async def test_the_base_url_of_an_upstream_may_have_a_path() -> None:
     async with raw_upstream(say) as upstream:
         config = config_for(upstream.url + "/anthropic")
         async with running(config) as gateway:
-            await ask(gateway, request(BODY, "/v1/messages/count_tokens?beta=true"))
+            await ask(gateway, request(path=b"/v1/messages/count_tokens?beta=true"))
         first_line = upstream.requests[0].head.split(b"\r\n")[0]
     assert first_line == b"POST /anthropic/v1/messages/count_tokens?beta=true HTTP/1.1"
 
@@ -131,7 +131,7 @@ async def test_end_to_end_headers_arrive_as_they_came() -> None:
         "traceparent": "00-1-2-3",
         "x-utf8": "é",
     }
-    data = request(BODY, headers=sent)
+    data = request(headers=sent)
     data = data.replace(b"x-stainless-lang", b"Anthropic-Beta: d\r\nx-stainless-lang")
     exchange = await arrived(data)
     for name, value in sent.items():
@@ -142,7 +142,7 @@ async def test_end_to_end_headers_arrive_as_they_came() -> None:
 
 
 async def test_nothing_that_was_not_sent_is_made_up() -> None:
-    exchange = await arrived(request(BODY))
+    exchange = await arrived(request())
     lines = exchange.head.decode().split("\r\n")[1:-2]
     assert {line.split(":")[0].lower() for line in lines} == {
         *("accept-encoding", "anthropic-version", "content-length", "content-type", "host"),
@@ -162,7 +162,7 @@ async def test_credentials_cookies_and_hop_by_hop_headers_stay_here() -> None:
         "Proxy-Connection": "keep-alive",
         "Accept-Encoding": "gzip, br",
     }
-    exchange = await arrived(request(BODY, headers=sent))
+    exchange = await arrived(request(headers=sent))
     for name in sent:
         if name != "Accept-Encoding":
             assert header(exchange, name.lower()) == []
@@ -174,7 +174,7 @@ async def test_credentials_cookies_and_hop_by_hop_headers_stay_here() -> None:
     "listed", ["x-api-key", "X-Api-Key, accept-encoding , host,content-length"]
 )
 async def test_listing_our_headers_in_connection_removes_none_of_them(listed: str) -> None:
-    exchange = await arrived(request(BODY, headers={"connection": listed}))
+    exchange = await arrived(request(headers={"connection": listed}))
     assert header(exchange, "x-api-key") == [UPSTREAM_KEY]
     assert header(exchange, "accept-encoding") == ["identity"]
     assert len(header(exchange, "host")) == len(header(exchange, "content-length")) == 1
@@ -182,7 +182,7 @@ async def test_listing_our_headers_in_connection_removes_none_of_them(listed: st
 
 async def test_headers_listed_in_connection_stay_here() -> None:
     listed = {"connection": "anthropic-beta, x-foo,,", "anthropic-beta": "b", "X-Foo": "1"}
-    exchange = await arrived(request(BODY, headers={**listed, "x-bar": "2"}))
+    exchange = await arrived(request(headers={**listed, "x-bar": "2"}))
     assert header(exchange, "anthropic-beta") == header(exchange, "x-foo") == []
     assert header(exchange, "x-bar") == ["2"]
 
@@ -190,7 +190,7 @@ async def test_headers_listed_in_connection_stay_here() -> None:
 async def test_headers_of_the_upstreams_configuration_replace_the_clients() -> None:
     sent = {"x-tenant": "mine", "anthropic-beta": "client"}
     exchange = await arrived(
-        request(BODY, headers=sent), headers=(("X-Tenant", "ours"), ("anthropic-workspace-id", "w"))
+        request(headers=sent), headers=(("X-Tenant", "ours"), ("anthropic-workspace-id", "w"))
     )
     assert header(exchange, "x-tenant") == ["ours"]
     assert header(exchange, "anthropic-workspace-id") == ["w"]
@@ -198,26 +198,26 @@ async def test_headers_of_the_upstreams_configuration_replace_the_clients() -> N
 
 
 async def test_the_bearer_scheme_sends_one_authorization() -> None:
-    exchange = await arrived(request(BODY), auth=Auth("bearer", UPSTREAM_KEY))
+    exchange = await arrived(request(), auth=Auth("bearer", UPSTREAM_KEY))
     assert header(exchange, "authorization") == [f"Bearer {UPSTREAM_KEY}"]
     assert header(exchange, "x-api-key") == []
 
 
 async def test_without_a_scheme_no_credential_is_sent() -> None:
-    data = request(BODY, headers={"authorization": f"Bearer {KEY}"})
+    data = request(headers={"authorization": f"Bearer {KEY}"})
     exchange = await arrived(data, auth=Auth("none"))
     assert header(exchange, "authorization") == header(exchange, "x-api-key") == []
 
 
 async def test_the_host_is_the_upstreams() -> None:
     async with raw_upstream(say) as upstream, running(config_for(upstream.url)) as gateway:
-        await ask(gateway, request(BODY, headers={"x-forwarded-host": "kept.test"}))
+        await ask(gateway, request(headers={"x-forwarded-host": "kept.test"}))
         assert header(upstream.requests[0], "host") == [upstream.url.removeprefix("http://")]
 
 
 async def test_a_compressed_body_arrives_decoded() -> None:
 
-    data = request(gzip.compress(BODY), headers={"content-encoding": "gzip"})
+    data = request(body=gzip.compress(BODY), headers={"content-encoding": "gzip"})
     exchange = await arrived(data)
     assert exchange.body == BODY.replace(MODEL.encode(), UPSTREAM_MODEL)
     assert header(exchange, "content-encoding") == []

@@ -8,15 +8,15 @@ import pytest
 
 from proxy import Timeouts
 from tests.relay.settled import settled
-from tests.relay.wire import Answer, ask, request
-from tests.support.gateways import BODY, config_for, running
-from tests.support.raw import MESSAGE, Exchange, answer, raw_upstream
+from tests.support.client import Response, ask, request
+from tests.support.gateways import config_for, running
+from tests.support.raw import MESSAGE, UpstreamSide, answer, raw_upstream
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
 
 
-def checked(reply: Answer, status: int, error_type: str) -> None:
+def checked(reply: Response, status: int, error_type: str) -> None:
     assert reply.status == status
     body = msgspec.json.decode(reply.body)
     assert body["type"] == "error"
@@ -57,7 +57,7 @@ def checked(reply: Answer, status: int, error_type: str) -> None:
     ],
 )
 async def test_a_bad_answer_is_a_502(data: bytes, cause: str | None, kill: str) -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(data)
         await asyncio.sleep(
             0.01
@@ -69,7 +69,7 @@ async def test_a_bad_answer_is_a_502(data: bytes, cause: str | None, kill: str) 
 
     async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
         before = len(asyncio.all_tasks())
-        checked(await ask(gateway, request(BODY)), 502, "api_error")
+        checked(await ask(gateway, request()), 502, "api_error")
         assert len(upstream.requests) == 1
         await settled(gateway, upstream, before)
     assert gateway.log[0]["cause"] == (cause or gateway.log[0]["cause"])
@@ -77,13 +77,13 @@ async def test_a_bad_answer_is_a_502(data: bytes, cause: str | None, kill: str) 
 
 
 async def test_an_error_cut_by_a_reset_is_a_502_however_it_was_framed() -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(b'HTTP/1.1 429 X\r\ncontent-type: application/json\r\n\r\n{"type":')
         await asyncio.sleep(0.01)
         exchange.reset()
 
     async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
-        checked(await ask(gateway, request(BODY)), 502, "api_error")
+        checked(await ask(gateway, request()), 502, "api_error")
 
 
 async def test_an_upstream_that_refuses_connections_is_a_502() -> None:
@@ -91,7 +91,7 @@ async def test_an_upstream_that_refuses_connections_is_a_502() -> None:
         reserved.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{reserved.getsockname()[1]}"
         async with running(config_for(url)) as gateway:
-            reply = await ask(gateway, request(BODY))
+            reply = await ask(gateway, request())
     checked(reply, 502, "api_error")
     assert url.removeprefix("http://").encode() not in reply.body
     assert gateway.log[0]["cause"] == "upstream_unreachable"
@@ -107,26 +107,26 @@ async def test_an_upstream_that_accepts_no_connection_is_a_502_after_connect_s()
             second.connect_ex(address)
             config = config_for(f"http://127.0.0.1:{address[1]}", timeouts=Timeouts(connect_s=0.1))
             async with running(config) as gateway:
-                checked(await ask(gateway, request(BODY)), 502, "api_error")
+                checked(await ask(gateway, request()), 502, "api_error")
     assert gateway.log[0]["cause"] == "upstream_unreachable"
 
 
 @pytest.mark.parametrize("half", [b"", b"HTTP/1.1 200 OK\r\n"])
 async def test_an_upstream_without_an_answer_is_a_504_after_first_byte_s(half: bytes) -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(half)
         await exchange.until_closed()
 
     async with raw_upstream(script) as upstream:
         config = config_for(upstream.url, timeouts=Timeouts(first_byte_s=0.1))
         async with running(config) as gateway:
-            checked(await ask(gateway, request(BODY)), 504, "timeout_error")
+            checked(await ask(gateway, request()), 504, "timeout_error")
             await upstream.all_closed.wait()
     assert gateway.log[0]["cause"] == "upstream_timeout"
 
 
 async def test_an_upstream_silent_inside_a_message_is_a_504_after_idle_s() -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(answer()[:-10])
         await exchange.until_closed()
 
@@ -134,27 +134,27 @@ async def test_an_upstream_silent_inside_a_message_is_a_504_after_idle_s() -> No
         raw_upstream(script) as upstream,
         running(config_for(upstream.url, timeouts=Timeouts(idle_s=0.1))) as gateway,
     ):
-        checked(await ask(gateway, request(BODY)), 504, "timeout_error")
+        checked(await ask(gateway, request()), 504, "timeout_error")
         await upstream.all_closed.wait()
 
 
 async def test_an_answer_beyond_the_bound_is_a_502(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.relay.buffered.MAX_BYTES", 1 << 20)
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(answer(b'{"a":"%s"}' % (b"x" * (8 << 20))))
 
     async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
-        checked(await ask(gateway, request(BODY)), 502, "api_error")
+        checked(await ask(gateway, request()), 502, "api_error")
         await upstream.all_closed.wait()
     assert gateway.log[0]["cause"] == "upstream_too_large"
 
 
 async def test_header_bytes_that_are_not_utf_8_do_no_harm() -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(answer(MESSAGE, b"200 \xfc\xff", b"x-odd: \xfc\xff", b"x-even: 1"))
 
-    data = request(BODY).replace(b"anthropic-version", b"x-odd: \xff\xfe\r\nanthropic-version")
+    data = request().replace(b"anthropic-version", b"x-odd: \xff\xfe\r\nanthropic-version")
     async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
         reply = await ask(gateway, data)
     assert (reply.status, reply.values("x-even")) == (200, ["1"])

@@ -6,14 +6,14 @@ import pytest
 
 from proxy import Timeouts
 from tests.relay.settled import settled
-from tests.relay.wire import connected, request
-from tests.support.gateways import Running, config_for, running
-from tests.support.raw import Exchange, answer, raw_upstream
+from tests.support.client import connected, request
+from tests.support.gateways import STREAM_BODY, Running, config_for, running
+from tests.support.raw import UpstreamSide, answer, raw_upstream
 
 BIG = b'{"model": "claude-sonnet-4-6", "content": "%s"}' % (b"x" * (20 << 20))
 
 
-async def big(exchange: Exchange) -> None:
+async def big(exchange: UpstreamSide) -> None:
     await exchange.send(answer(BIG))
 
 
@@ -21,10 +21,10 @@ async def test_a_client_that_reads_nothing_of_a_big_message_is_disconnected() ->
     async with (
         raw_upstream(big) as upstream,
         running(config_for(upstream.url, timeouts=Timeouts(idle_s=0.2))) as gateway,
-        connected(gateway) as (reader, writer),
+        connected(gateway.host, gateway.port) as (reader, writer),
     ):
         before = len(asyncio.all_tasks())
-        writer.write(request())
+        writer.write(request(body=STREAM_BODY))
         await upstream.arrived.wait()
         assert (await logged(gateway))["cause"] == "client_stalled"
         received = await rest(reader)
@@ -36,9 +36,9 @@ async def test_a_drain_waits_for_a_big_message_and_then_cuts_it() -> None:
     async with (
         raw_upstream(big) as upstream,
         running(config_for(upstream.url)) as gateway,
-        connected(gateway) as (reader, writer),
+        connected(gateway.host, gateway.port) as (reader, writer),
     ):
-        writer.write(request())
+        writer.write(request(body=STREAM_BODY))
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
         gateway.gateway.deadlines.interrupt_all()
         assert (await logged(gateway))["cause"] == "draining"
@@ -64,7 +64,7 @@ async def rest(reader: asyncio.StreamReader) -> bytes:
 async def test_a_message_of_any_size_is_whole(length: int) -> None:
     body = b'{"model":"claude-sonnet-4-6","text":"%s"}' % (b"y" * length)
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(answer(body))
 
     async with (

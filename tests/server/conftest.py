@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.gateways import Running, config_for, running
-from tests.support.raw import Exchange, RawUpstream, answer, raw_upstream
+from tests.support.raw import RawUpstream, UpstreamSide, answer, raw_upstream
 
 
 @pytest.fixture
 async def upstream() -> AsyncIterator[RawUpstream]:
     """Return an upstream that records requests and answers each."""
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(answer())
 
     async with raw_upstream(script) as listening:

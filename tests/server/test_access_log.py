@@ -11,10 +11,17 @@ import pytest
 from proxy import exchange as exchanges
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.sink import BufferedSink
-from tests.support.client import connected, request
+from tests.support.client import connected, request, talk
 from tests.support.gateways import BODY, HEADERS, MODEL, STREAM_BODY, Running, config_for, running
-from tests.support.raw import SSE_HEAD, STREAM, RawUpstream, answer, chunk, raw_upstream, talk
-from tests.support.raw import Exchange as Upstream
+from tests.support.raw import (
+    SSE_HEAD,
+    STREAM,
+    RawUpstream,
+    UpstreamSide,
+    answer,
+    chunk,
+    raw_upstream,
+)
 
 
 async def test_a_message_is_logged_with_every_field(gateway: Running) -> None:
@@ -44,7 +51,7 @@ async def test_a_message_is_logged_with_every_field(gateway: Running) -> None:
 
 
 async def test_a_stream_is_logged_with_its_final_usage() -> None:
-    async def script(exchange: Upstream) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(SSE_HEAD + chunk(STREAM) + chunk(b""))
 
     async with (
@@ -62,7 +69,7 @@ async def test_a_stream_is_logged_with_its_final_usage() -> None:
 
 
 async def test_a_stream_that_fails_before_its_first_byte_is_logged_as_one() -> None:
-    async def script(exchange: Upstream) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         exchange.reset()
 
     async with (
@@ -76,7 +83,7 @@ async def test_a_stream_that_fails_before_its_first_byte_is_logged_as_one() -> N
 
 
 async def test_a_client_that_leaves_is_logged() -> None:
-    async def script(exchange: Upstream) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.until_closed()
 
     async with (
@@ -115,7 +122,7 @@ async def test_a_refusal_is_one_line_with_its_cause(
 
 
 async def test_what_an_upstream_refuses_is_logged_as_its_error() -> None:
-    async def script(exchange: Upstream) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(answer(b"{}", b"429 Too Many Requests"))
 
     async with (

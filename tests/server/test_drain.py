@@ -9,7 +9,7 @@ import pytest
 from proxy.server.serve import drain
 from tests.support.client import Client, connected, request
 from tests.support.gateways import HEADERS, STREAM_BODY, Running, config_for, running
-from tests.support.raw import EVENTS, SSE_HEAD, Exchange, RawUpstream, chunk, raw_upstream
+from tests.support.raw import EVENTS, SSE_HEAD, RawUpstream, UpstreamSide, chunk, raw_upstream
 from tests.support.refusals import raw_refusal, refusal
 
 BEGUN = b"}}}\n\n\r\n"
@@ -23,7 +23,7 @@ class Held:
         self.first = first
         self.go_on = asyncio.Event()
 
-    async def script(self, exchange: Exchange) -> None:
+    async def script(self, exchange: UpstreamSide) -> None:
         if self.first:
             await exchange.send(self.first)
         await self.go_on.wait()

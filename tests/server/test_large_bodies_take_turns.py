@@ -3,7 +3,7 @@
 import asyncio
 
 from tests.support.gateways import config_for, running
-from tests.support.raw import Exchange, answer, raw_upstream
+from tests.support.raw import UpstreamSide, answer, raw_upstream
 
 MEGABYTE = b'{"model":"anthropic/claude-sonnet-4.6","max_tokens":1,"messages":[%s]}' % b",".join(
     [b'{"role":"user","content":"%s"}' % (b"x" * 2000)] * 500
@@ -11,7 +11,7 @@ MEGABYTE = b'{"model":"anthropic/claude-sonnet-4.6","max_tokens":1,"messages":[%
 
 
 async def test_each_turn_of_the_loop_checks_one() -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(answer())
 
     async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:

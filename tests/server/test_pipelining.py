@@ -2,8 +2,9 @@
 
 import asyncio
 
+from tests.support.client import talk
 from tests.support.gateways import config_for, running
-from tests.support.raw import RawUpstream, talk
+from tests.support.raw import RawUpstream
 
 MANY = 300
 

@@ -18,7 +18,7 @@ from proxy.gateway import GATEWAY
 from tests.support import client as raw
 from tests.support.client import connected
 from tests.support.gateways import BODY, HEADERS, MODEL, config_for
-from tests.support.raw import Exchange, RawUpstream, raw_upstream
+from tests.support.raw import RawUpstream, UpstreamSide, raw_upstream
 from tests.support.refusals import refusal
 
 RUNNERS: dict[str, dict[str, Any]] = {"plain options": {}, "ours": proxy.RUNNER_OPTIONS}
@@ -155,7 +155,7 @@ async def test_draining_is_the_hosts_to_set(host: Host) -> None:
 
 
 async def test_with_our_options_a_client_that_leaves_ends_the_upstreams_call() -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.until_closed()
 
     async with (

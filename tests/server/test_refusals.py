@@ -8,8 +8,9 @@ from yarl import URL
 from proxy import create_app
 from proxy.api.context import EXCHANGE
 from proxy.server.serve import listening
+from tests.support.client import talk
 from tests.support.gateways import BODY, HEADERS, Running, config_for, running
-from tests.support.raw import Exchange, RawUpstream, answer, raw_upstream, talk
+from tests.support.raw import RawUpstream, UpstreamSide, answer, raw_upstream
 from tests.support.refusals import refusal
 
 MOUNTS = ("/api", "")
@@ -210,7 +211,7 @@ async def test_an_upstream_that_is_not_there_is_502(unused_tcp_port: int, mount:
 async def test_the_upstreams_own_401_is_502_and_its_text_is_not_shown(
     mount: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(answer(b'{"error":"invalid x-api-key sk-up"}', b"401 Unauthorized"))
 
     async with (

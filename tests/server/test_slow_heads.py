@@ -10,7 +10,7 @@ import pytest
 from proxy import Limits, Timeouts
 from tests.support.client import Client, connected, request
 from tests.support.gateways import BODY, Running, config_for, running
-from tests.support.raw import SSE_HEAD, STREAM, Exchange, RawUpstream, chunk, raw_upstream
+from tests.support.raw import SSE_HEAD, STREAM, RawUpstream, UpstreamSide, chunk, raw_upstream
 from tests.support.refusals import raw_refusal
 
 HEAD_S = 0.3
@@ -120,7 +120,7 @@ async def test_a_connection_kept_alive_may_pause_between_requests(gateway: Runni
 
 
 async def test_an_answer_may_take_longer_than_a_head() -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await asyncio.sleep(HEAD_S * 2)  # the answer's pace is the test
         await exchange.send(SSE_HEAD + chunk(STREAM) + chunk(b""))
 

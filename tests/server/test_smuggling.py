@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.support.client import answers, connected, request
+from tests.support.client import answers, connected, request, talk
 from tests.support.gateways import BODY, KEY, Running
-from tests.support.raw import RawUpstream, talk
+from tests.support.raw import RawUpstream
 from tests.support.refusals import raw_refusal
 
 SMUGGLED = request(b"x-smuggled: 1")

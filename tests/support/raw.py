@@ -1,10 +1,12 @@
-"""Both ends of a connection, byte by byte: an upstream that follows a script, and a client that sends what it likes."""
+"""An upstream that follows a script, byte by byte."""
 
 import asyncio
 import contextlib
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+
+from tests.support.client import talk as talk  # noqa: PLC0414 - where it was before
 
 SSE_HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nrequest-id: req_up\r\n"
@@ -60,7 +62,7 @@ def answer(body: bytes = MESSAGE, status: bytes = b"200 OK", *head: bytes) -> by
     return b"\r\n".join([*lines, b"content-length: %d" % len(body), b"", body])
 
 
-class Exchange:
+class UpstreamSide:
     """One request as it reached the upstream, and the way to answer it."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -83,7 +85,7 @@ class Exchange:
         reset(self.writer)
 
 
-Script = Callable[[Exchange], Awaitable[None]]
+Script = Callable[[UpstreamSide], Awaitable[None]]
 
 
 class RawUpstream:
@@ -95,7 +97,7 @@ class RawUpstream:
 
     def __init__(self, script: Script) -> None:
         self.script = script
-        self.requests: list[Exchange] = []
+        self.requests: list[UpstreamSide] = []
         self.connections = 0
         self.open = 0
         self.all_closed = asyncio.Event()
@@ -108,7 +110,7 @@ class RawUpstream:
         self.all_closed.clear()
         try:
             while True:
-                exchange = Exchange(reader, writer)
+                exchange = UpstreamSide(reader, writer)
                 exchange.head = await reader.readuntil(b"\r\n\r\n")
                 lower = exchange.head.lower()
                 if b"content-length:" in lower:
@@ -148,16 +150,4 @@ async def raw_upstream(script: Script) -> AsyncIterator[RawUpstream]:
                 await upstream.all_closed.wait()
 
 
-async def talk(host: str, port: int, data: bytes, *, within_s: float = 5.0) -> bytes:
-    """Send bytes, and give everything that comes until the other side closes."""
-    reader, writer = await asyncio.open_connection(host, port)
-    try:
-        writer.write(data)
-        async with asyncio.timeout(within_s):
-            return await reader.read()
-    except ConnectionError:
-        return b""
-    finally:
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
+Exchange = UpstreamSide  # its name before
