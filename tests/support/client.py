@@ -147,7 +147,7 @@ def request(
         version: of HTTP.
         length: whether the body's length is told.
     """
-    named = {"Host": "gateway.test", **HEADERS, **(headers or {})}
+    named = {"Host": "gateway", **HEADERS, **(headers or {})}
     head = [
         b"POST %s HTTP/%s" % (path, version),
         *(f"{name}: {value}".encode() for name, value in named.items()),
