@@ -3,16 +3,19 @@
 # changes no installation. `pip check` then shows that they are.
 PYTHON ?= python3
 PORT ?= 8080
+PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt lock clean test-clients test-stack test-wheel test-install bench bench-quick
+.PHONY: help run test test-quick check fmt lock clean test-clients test-stack test-wheel test-install bench bench-quick
 
 help:
 	@echo "make run [PORT=8080]   install into .venv and start the demo gateway"
 	@echo "make test              formatter check, linter, type checker, all tests"
+	@echo "make test-quick        all tests but the slow ones, without coverage: for the change in hand"
+	@echo "  PYTEST_ARGS=...      for both: make test-quick PYTEST_ARGS='tests/relay -k ping'"
 	@echo "make test-clients      the official SDKs and Claude Code against the gateway"
 	@echo "make test-stack        the docker compose stack, for real"
 	@echo "make test-wheel        the wheel in an empty environment"
@@ -44,7 +47,10 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 
 test: check
-	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=95
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term --cov-fail-under=97 $(PYTEST_ARGS)
+
+test-quick: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 -q -m "not slow" $(PYTEST_ARGS)
 
 test-clients: $(VENV)/.run
 	$(BIN)/python -m tests.clients.run

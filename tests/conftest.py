@@ -7,8 +7,10 @@ import pytest
 import uvloop
 
 _UVLOOP = {"uvloop": uvloop.new_event_loop}
-_BOTH = {**_UVLOOP, "asyncio": asyncio.new_event_loop}
+_SECOND_LOOP = asyncio.new_event_loop
+_BOTH = {**_UVLOOP, "asyncio": _SECOND_LOOP}
 _ON_BOTH = {"relay", "server"}
+_PROCESSES = "cli"
 
 
 def pytest_asyncio_loop_factories(
@@ -16,3 +18,12 @@ def pytest_asyncio_loop_factories(
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Choose the loops that a test runs on."""
     return _BOTH if item.path.parent.name in _ON_BOTH else _UVLOOP
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what starts processes, and what runs on the second loop."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)  # of tests with parameters
+        second = callspec is not None and _SECOND_LOOP in callspec.params.values()
+        if second or item.path.parent.name == _PROCESSES:
+            item.add_marker(pytest.mark.slow)

@@ -14,6 +14,7 @@ from tests.support.client import ask, connected, request
 from tests.support.gateways import STREAM_BODY, Running, config_for, running
 from tests.support.raw import EVENTS, SSE_HEAD, STREAM, UpstreamSide, chunk, raw_upstream, reset
 
+pytestmark = pytest.mark.slow
 CHUNKED = SSE_HEAD + b"".join(map(chunk, EVENTS)) + chunk(b"")
 UNFRAMED = SSE_HEAD.replace(b"transfer-encoding: chunked", b"connection: close") + STREAM
 LENGTH = (

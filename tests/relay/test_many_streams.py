@@ -13,6 +13,7 @@ from proxy.sandbox import Knobs, serve_sandbox
 from tests.relay.settled import settled
 from tests.support.gateways import HEADERS, STREAM_BODY, config_for, running
 
+pytestmark = pytest.mark.slow
 STREAMS = 1000
 DELTAS = 12
 

@@ -143,7 +143,9 @@ BODY = b'{"model":"claude-x","max_tokens":5,"messages":[{"role":"user","content"
 
 
 @pytest.mark.parametrize(
-    ("encoding", "body"), [("gzip", gzip.compress(BODY)), ("Deflate", zlib.compress(BODY))]
+    ("encoding", "body"),
+    [("gzip", gzip.compress(BODY)), ("Deflate", zlib.compress(BODY))],
+    ids=["gzip", "Deflate"],
 )
 async def test_compressed_request_is_understood(
     sandbox: Sandbox, encoding: str, body: bytes
