@@ -50,7 +50,7 @@ test: check
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term --cov-fail-under=97 $(PYTEST_ARGS)
 
 test-quick: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 -q -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 -q -m "not slow" --hypothesis-profile quick $(PYTEST_ARGS)
 
 test-clients: $(VENV)/.run
 	$(BIN)/python -m tests.clients.run

@@ -1,10 +1,19 @@
-"""The event loop of every test: uvloop, which the product runs on; in `server` and `relay` asyncio's own as well."""
+"""What holds for all tests: the event loop they run on, which of them are slow, how many examples properties get.
+
+The loop is uvloop, which the product runs on; in `server` and `relay` asyncio's own as well.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
 
 import pytest
 import uvloop
+from hypothesis import settings
+
+# No deadline, since a slow machine is no defect. `--hypothesis-profile` chooses another than "whole".
+settings.register_profile("whole", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=15)
+settings.load_profile("whole")
 
 _UVLOOP = {"uvloop": uvloop.new_event_loop}
 _SECOND_LOOP = asyncio.new_event_loop

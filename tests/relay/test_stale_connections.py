@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from proxy.aiohttp_fast import client as upstream_http
 from tests.support.client import ask, request
 from tests.support.gateways import BODY, config_for, running
 from tests.support.raw import RawUpstream, Script, UpstreamSide, answer, raw_upstream
@@ -162,4 +163,20 @@ async def test_an_answer_nobody_asked_for_reaches_nobody() -> None:
         reply = await ask(gateway, request())
         assert reply.status == 200
         assert b"forged" not in reply.body
+        assert len(upstream.requests) == 2
+
+
+async def test_a_request_that_was_held_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream_http, "_STALE_WITHIN_S", 0.0)
+
+    async def script(exchange: UpstreamSide) -> None:
+        if len(upstream.requests) == 1:
+            await exchange.send(answer())
+        else:
+            exchange.writer.close()
+
+    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+        for status in (200, 502):
+            async with gateway.post() as response:
+                assert response.status == status
         assert len(upstream.requests) == 2

@@ -1,6 +1,7 @@
 """What the upstream answers reaches the client as it came: status, headers, bytes, the model apart."""
 
 import gzip
+import json
 import zlib
 
 import pytest
@@ -266,3 +267,18 @@ async def test_what_the_upstream_says_of_the_future_is_not_an_answer() -> None:
     data = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" + answer()
     reply = await answered(data)
     assert reply.status == 200
+
+
+async def test_half_a_surrogate_pair_in_an_answer_passes() -> None:
+    body = MESSAGE.replace(b'"Hi"', b'"cut \\ud83d"')
+
+    async def script(exchange: UpstreamSide) -> None:
+        await exchange.send(answer(body))
+
+    async with (
+        raw_upstream(script) as upstream,
+        running(config_for(upstream.url)) as gateway,
+        gateway.post() as response,
+    ):
+        assert await response.read() == body
+    assert gateway.log[0]["usage"] == json.loads(MESSAGE)["usage"]

@@ -158,3 +158,31 @@ async def test_header_bytes_that_are_not_utf_8_do_no_harm() -> None:
     async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
         reply = await ask(gateway, data)
     assert (reply.status, reply.values("x-even")) == (200, ["1"])
+
+
+async def test_an_error_that_calls_itself_a_stream_is_an_error() -> None:
+    body = b'{"type":"error","error":{"type":"overloaded_error","message":"later"}}'
+
+    async def script(exchange: UpstreamSide) -> None:
+        whole = answer(body, b"529 Overloaded")
+        await exchange.send(whole.replace(b"application/json", b"text/event-stream"))
+
+    async with (
+        raw_upstream(script) as upstream,
+        running(config_for(upstream.url)) as gateway,
+        gateway.post() as response,
+    ):
+        assert (response.status, await response.read()) == (529, body)
+
+
+async def test_a_success_that_is_a_page_is_no_success() -> None:
+    async def script(exchange: UpstreamSide) -> None:
+        await exchange.send(answer(b"<h1>Hi</h1>").replace(b"application/json", b"text/html"))
+
+    async with (
+        raw_upstream(script) as upstream,
+        running(config_for(upstream.url)) as gateway,
+        gateway.post() as response,
+    ):
+        assert response.status == 502
+    assert gateway.log[0]["cause"] == "upstream_garbage"

@@ -74,3 +74,22 @@ async def test_a_message_of_any_size_is_whole(length: int) -> None:
     ):
         received = await response.read()
     assert received == body.replace(b"claude-sonnet-4-6", b"anthropic/claude-sonnet-4.6")
+
+
+async def test_a_client_that_reads_slowly_gets_all_of_a_big_message() -> None:
+    body = b'{"text":"%s"}' % (b"z" * (12 << 20))
+
+    async def script(exchange: UpstreamSide) -> None:
+        await exchange.send(answer(body))
+
+    timeouts = Timeouts(idle_s=0.6)
+    async with (
+        raw_upstream(script) as upstream,
+        running(config_for(upstream.url, timeouts=timeouts)) as gateway,
+        gateway.post() as response,
+    ):
+        received = 0
+        async for piece in response.content.iter_chunked(1 << 16):
+            received += len(piece)
+    assert received == len(body)
+    assert gateway.log[0]["bytes_out"] == len(body)

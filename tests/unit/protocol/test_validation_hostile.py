@@ -134,3 +134,17 @@ def test_100_kilobytes_take_well_under_a_millisecond() -> None:
 def test_a_body_whose_every_message_is_wrong_is_refused_as_fast() -> None:
     body = json.dumps({"model": "m", "max_tokens": 1, "messages": [{"role": 1}] * 600}).encode()
     assert _best_ms(body, valid=False) < 10
+
+
+@pytest.mark.parametrize("values", [b"[]", b"{}", b"1", b'"a,b"'])
+@pytest.mark.parametrize("place", [b'"messages":[%s]', b'"messages":[],"x":[%s]'])
+def test_a_body_of_millions_of_values_is_refused(values: bytes, place: bytes) -> None:
+    many = b",".join([values] * 1_100_000)
+    with pytest.raises(InvalidRequest, match="values"):
+        parse_call(b'{"model":"m","max_tokens":1,' + place % many + b"}", MESSAGES)
+
+
+def test_a_long_text_full_of_commas_is_one_value() -> None:
+    text = b'a,{[\\"' * 500_000
+    body = b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"%s"}]}' % text
+    assert parse_call(body, MESSAGES).model == "m"
