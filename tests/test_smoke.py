@@ -2,7 +2,8 @@
 
 from proxy.sandbox import Knobs, serve_sandbox
 from tests.support.gateways import MODEL, STREAM_BODY, config_for, running
-from tests.support.raw import EVENTS, SSE_HEAD, UpstreamSide, chunk, raw_upstream
+from tests.support.raw import EVENTS, SSE_HEAD, chunk
+from tests.support.scripts import gateway_before, then_closes
 
 
 async def test_a_message_names_the_model_asked_for() -> None:
@@ -20,13 +21,8 @@ async def test_a_message_names_the_model_asked_for() -> None:
 
 
 async def test_a_stream_that_breaks_between_events_ends_with_an_error_event() -> None:
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(SSE_HEAD + chunk(EVENTS[0]) + chunk(EVENTS[1]))
-        exchange.writer.close()
-
     async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url)) as gateway,
+        gateway_before(then_closes(SSE_HEAD + chunk(EVENTS[0]) + chunk(EVENTS[1]))) as (_, gateway),
         gateway.post(STREAM_BODY) as response,
     ):
         received = await response.read()

@@ -9,7 +9,8 @@ import pytest
 from tests.relay.settled import settled
 from tests.support.client import connected, request
 from tests.support.gateways import BODY, STREAM_BODY, config_for, running
-from tests.support.raw import EVENTS, SSE_HEAD, UpstreamSide, answer, chunk, raw_upstream, reset
+from tests.support.raw import EVENTS, SSE_HEAD, UpstreamSide, answer, chunk, reset
+from tests.support.scripts import gateway_before, says
 
 WITHIN_S = 0.1
 Saying = Callable[[UpstreamSide], Awaitable[None]]
@@ -47,7 +48,7 @@ async def test_the_upstream_call_is_closed_within_100_ms(saying: Saying, kill: s
         await exchange.until_closed()
         took.append(time.monotonic() - left)
 
-    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+    async with gateway_before(script) as (upstream, gateway):
         before = len(asyncio.all_tasks())
         async with connected(gateway.host, gateway.port) as (reader, writer):
             writer.write(request(body=STREAM_BODY))
@@ -102,12 +103,8 @@ async def test_the_upstream_call_is_closed_while_the_request_is_still_going_out(
 
 
 async def test_a_client_that_sends_its_next_request_early_does_not_look_gone() -> None:
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(SSE_HEAD + b"".join(map(chunk, EVENTS)) + chunk(b""))
-
     async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url)) as gateway,
+        gateway_before(says(SSE_HEAD + b"".join(map(chunk, EVENTS)) + chunk(b""))) as (_, gateway),
         connected(gateway.host, gateway.port) as (reader, writer),
     ):
         writer.write(request(body=STREAM_BODY) + request(body=STREAM_BODY))

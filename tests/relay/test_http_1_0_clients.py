@@ -5,14 +5,14 @@ import asyncio
 import pytest
 
 from tests.support.client import Response, connected, parse, received, request
-from tests.support.gateways import BODY, STREAM_BODY, config_for, running
-from tests.support.raw import EVENTS, SSE_HEAD, Script, UpstreamSide, answer, chunk, raw_upstream
+from tests.support.gateways import BODY, STREAM_BODY
+from tests.support.raw import EVENTS, SSE_HEAD, Script, UpstreamSide, answer, chunk
+from tests.support.scripts import gateway_before, says, then_closes
 
 
 async def got(script: Script, body: bytes = STREAM_BODY) -> tuple[Response, bool]:
     async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url)) as gateway,
+        gateway_before(script) as (_, gateway),
         connected(gateway.host, gateway.port) as (reader, writer),
     ):
         writer.write(request(body=body, version=b"1.0"))
@@ -25,20 +25,13 @@ async def got(script: Script, body: bytes = STREAM_BODY) -> tuple[Response, bool
 
 
 async def test_a_whole_stream_ends_with_a_close() -> None:
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(SSE_HEAD + b"".join(map(chunk, (*EVENTS, b""))))
-
-    reply, reset = await got(script)
+    reply, reset = await got(says(SSE_HEAD + b"".join(map(chunk, (*EVENTS, b"")))))
     assert not reset
     assert reply.ending == "message"
 
 
 async def test_a_stream_broken_between_events_ends_with_an_error_event() -> None:
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
-        exchange.writer.close()
-
-    reply, reset = await got(script)
+    reply, reset = await got(then_closes(SSE_HEAD + chunk(EVENTS[0])))
     assert not reset
     assert reply.ending == "error event"
 
@@ -54,8 +47,7 @@ async def test_a_stream_broken_inside_an_event_ends_with_a_reset(kill: str) -> N
             exchange.writer.close()
 
     async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url)) as gateway,
+        gateway_before(script) as (_, gateway),
         connected(gateway.host, gateway.port) as (reader, writer),
     ):
         writer.write(request(body=STREAM_BODY, version=b"1.0"))
@@ -64,10 +56,7 @@ async def test_a_stream_broken_inside_an_event_ends_with_a_reset(kill: str) -> N
 
 
 async def test_a_message_comes_with_its_length() -> None:
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(answer())
-
-    reply, reset = await got(script, BODY)
+    reply, reset = await got(says(answer()), BODY)
     assert reply.whole
     assert not reset
     assert reply.values("content-length") == [str(len(reply.body))]

@@ -11,8 +11,9 @@ import pytest
 
 from tests.relay.settled import settled
 from tests.support.client import ask, connected, request
-from tests.support.gateways import STREAM_BODY, Running, config_for, running
-from tests.support.raw import EVENTS, SSE_HEAD, STREAM, UpstreamSide, chunk, raw_upstream, reset
+from tests.support.gateways import STREAM_BODY, Running
+from tests.support.raw import EVENTS, SSE_HEAD, STREAM, UpstreamSide, chunk, reset
+from tests.support.scripts import gateway_before, then_waits
 
 pytestmark = pytest.mark.slow
 CHUNKED = SSE_HEAD + b"".join(map(chunk, EVENTS)) + chunk(b"")
@@ -86,7 +87,7 @@ async def kill_upstream_everywhere(recorded: bytes, kill: str) -> None:
             assert answer.body.startswith(b"event: message_start\n")
             assert cut >= shortest_whole
 
-    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+    async with gateway_before(script) as (upstream, gateway):
         before = len(asyncio.all_tasks())
         await all_of(range(len(recorded) + 1), one)
         await settled(gateway, upstream, before)
@@ -109,10 +110,6 @@ async def kill_upstream_everywhere(recorded: bytes, kill: str) -> None:
 async def test_a_client_killed_after_any_byte_leaves_nothing_behind(kill: str) -> None:
     """The upstream holds back its last event, so that every kill comes before the end."""
 
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(SSE_HEAD + b"".join(map(chunk, EVENTS[:-1])))
-        await exchange.until_closed()
-
     async def one(cut: int) -> None:
         async with connected(gateway.host, gateway.port) as (reader, writer):
             writer.write(request(body=STREAM_BODY))
@@ -124,7 +121,10 @@ async def test_a_client_killed_after_any_byte_leaves_nothing_behind(kill: str) -
                 with contextlib.suppress(ConnectionError):
                     await writer.wait_closed()
 
-    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+    async with gateway_before(then_waits(SSE_HEAD + b"".join(map(chunk, EVENTS[:-1])))) as (
+        upstream,
+        gateway,
+    ):
         before = len(asyncio.all_tasks())
         available = await length_of_what_comes(gateway)
         await all_of(range(available + 1), one)
@@ -162,7 +162,7 @@ async def test_a_client_killed_after_any_byte_of_its_request_leaves_nothing_behi
             else:
                 writer.close()
 
-    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+    async with gateway_before(script) as (upstream, gateway):
         before = len(asyncio.all_tasks())
         await all_of(range(len(data) + 1), one)
         await settled(gateway, upstream, before)

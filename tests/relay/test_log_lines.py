@@ -10,7 +10,7 @@ from proxy import setup
 from proxy.exchange import Exchange
 from proxy.gateway import Gateway
 from tests.support.client import ask, connected, request
-from tests.support.gateways import HEADERS, MODEL, STREAM_BODY, config_for, running
+from tests.support.gateways import HEADERS, MODEL, STREAM_BODY, config_for
 from tests.support.raw import (
     EVENTS,
     MESSAGE,
@@ -21,6 +21,7 @@ from tests.support.raw import (
     chunk,
     raw_upstream,
 )
+from tests.support.scripts import gateway_before, says, then_waits
 
 FAILING = (
     b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"m"}}\n\n'
@@ -39,10 +40,7 @@ async def test_a_stream_logs_its_final_usage_and_the_bytes_the_client_got() -> N
         b'"usage":{"output_tokens":7}',
         b'"usage":{"output_tokens":70,"input_tokens":null,"server_tool_use":{"web_search_requests":2}}',
     )
-    async with (
-        raw_upstream(streaming(*EVENTS[:5], EVENTS[5], last, EVENTS[6])) as upstream,
-        running(config_for(upstream.url)) as gateway,
-    ):
+    async with gateway_before(streaming(*EVENTS[:5], EVENTS[5], last, EVENTS[6])) as (_, gateway):
         reply = await ask(
             gateway, request(body=STREAM_BODY, headers={"x-claude-code-session-id": "s-1"})
         )
@@ -63,10 +61,7 @@ async def test_a_stream_logs_its_final_usage_and_the_bytes_the_client_got() -> N
 
 
 async def test_a_message_logs_its_usage() -> None:
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(answer())
-
-    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+    async with gateway_before(says(answer())) as (_, gateway):
         reply = await ask(gateway, request())
     (line,) = gateway.log
     assert line["usage"] == {"input_tokens": 11, "output_tokens": 7}
@@ -83,7 +78,7 @@ async def test_a_message_logs_its_usage() -> None:
     ],
 )
 async def test_a_stream_that_fails_logs_why_and_every_byte(script: Script, cause: str) -> None:
-    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+    async with gateway_before(script) as (_, gateway):
         reply = await ask(gateway)
     (line,) = gateway.log
     assert (line["status"], line["cause"]) == (200, cause)
@@ -91,20 +86,13 @@ async def test_a_stream_that_fails_logs_why_and_every_byte(script: Script, cause
 
 
 async def test_an_error_of_the_upstream_is_logged_as_its_own() -> None:
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(answer(b"{}", b"529 Overloaded"))
-
-    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+    async with gateway_before(says(answer(b"{}", b"529 Overloaded"))) as (_, gateway):
         await ask(gateway, request())
     assert (gateway.log[0]["status"], gateway.log[0]["cause"]) == (529, "upstream_error")
 
 
 async def test_a_client_that_leaves_keeps_the_usage_known_so_far() -> None:
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
-        await exchange.until_closed()
-
-    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+    async with gateway_before(then_waits(SSE_HEAD + chunk(EVENTS[0]))) as (upstream, gateway):
         async with connected(gateway.host, gateway.port) as (reader, writer):
             writer.write(request(body=STREAM_BODY))
             await reader.readuntil(b"message_start")

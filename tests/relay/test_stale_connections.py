@@ -8,6 +8,7 @@ from proxy.aiohttp_fast import client as upstream_http
 from tests.support.client import ask, request
 from tests.support.gateways import BODY, config_for, running
 from tests.support.raw import RawUpstream, Script, UpstreamSide, answer, raw_upstream
+from tests.support.scripts import gateway_before
 
 KILLS = ("fin", "rst")
 
@@ -91,7 +92,7 @@ async def test_a_fresh_connection_that_dies_is_not_replayed(kill: str) -> None:
     async def script(exchange: UpstreamSide) -> None:
         end(exchange, kill)
 
-    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+    async with gateway_before(script) as (upstream, gateway):
         assert (await ask(gateway, request())).status == 502
         assert len(upstream.requests) == 1
     assert gateway.log[0]["cause"] == "upstream_cut"
@@ -110,7 +111,7 @@ async def test_a_pooled_connection_that_has_spoken_is_not_replayed(kill: str, af
         await asyncio.wait_for(heard.wait(), 5)
         end(exchange, kill)
 
-    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+    async with gateway_before(script) as (upstream, gateway):
         assert (await ask(gateway, request())).status == 200
         asking = asyncio.create_task(ask(gateway, request()))
         pool = gateway.gateway.connections._pooled
@@ -155,7 +156,7 @@ async def test_an_answer_nobody_asked_for_reaches_nobody() -> None:
             await exchange.send(answer(b'{"forged": true}', b"408 Request Timeout"))
             said.set()
 
-    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+    async with gateway_before(script) as (upstream, gateway):
         assert (await ask(gateway, request())).status == 200
         go.set()
         await said.wait()
@@ -175,7 +176,7 @@ async def test_a_request_that_was_held_is_not_sent_again(monkeypatch: pytest.Mon
         else:
             exchange.writer.close()
 
-    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+    async with gateway_before(script) as (upstream, gateway):
         for status in (200, 502):
             async with gateway.post() as response:
                 assert response.status == status

@@ -13,6 +13,7 @@ from tests.relay.settled import settled
 from tests.support.client import ask, connected, parse, received, request
 from tests.support.gateways import STREAM_BODY, config_for, running
 from tests.support.raw import EVENTS, SSE_HEAD, UpstreamSide, chunk, raw_upstream
+from tests.support.scripts import gateway_before, then_waits
 
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 DELTA = EVENTS[3].replace(b"Hi", b"x" * 4000)
@@ -39,8 +40,7 @@ async def test_bytes_pass_while_the_upstream_holds_the_rest() -> None:
         await exchange.send(b"".join(map(chunk, (*EVENTS[3:], b""))))
 
     async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url)) as gateway,
+        gateway_before(script) as (_, gateway),
         connected(gateway.host, gateway.port) as (reader, writer),
     ):
         writer.write(request(body=STREAM_BODY))
@@ -83,15 +83,10 @@ async def test_silence_is_filled_with_pings_between_events() -> None:
 
 @pytest.mark.parametrize("last", [EVENTS[3][:30], EVENTS[3] + EVENTS[6]], ids=["half", "stop"])
 async def test_no_ping_inside_an_event_nor_after_the_last(last: bytes) -> None:
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(SSE_HEAD + chunk(EVENTS[0]) + chunk(last))
-        await exchange.until_closed()
-
     timeouts = Timeouts(ping_after_s=0.02, idle_s=0.3)
-    async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url, timeouts=timeouts)) as gateway,
-    ):
+    async with gateway_before(
+        then_waits(SSE_HEAD + chunk(EVENTS[0]) + chunk(last)), timeouts=timeouts
+    ) as (_, gateway):
         answer = await ask(gateway)
     assert PING not in answer.body
     assert answer.body.endswith(last)
@@ -105,10 +100,7 @@ async def test_a_stall_ends_in_an_error_event_or_inside_an_event_in_a_break(insi
         await exchange.send(SSE_HEAD + chunk(EVENTS[0]) + chunk(last))
         await exchange.until_closed()
 
-    async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url, timeouts=Timeouts(idle_s=0.1))) as gateway,
-    ):
+    async with gateway_before(script, timeouts=Timeouts(idle_s=0.1)) as (upstream, gateway):
         before = len(asyncio.all_tasks())
         answer = await ask(gateway)
         await settled(gateway, upstream, before)
@@ -119,14 +111,10 @@ async def test_a_stall_ends_in_an_error_event_or_inside_an_event_in_a_break(insi
 
 
 async def test_pings_do_not_put_off_the_end_of_a_stall() -> None:
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
-        await exchange.until_closed()
-
     timeouts = Timeouts(ping_after_s=0.05, idle_s=0.4)
-    async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url, timeouts=timeouts)) as gateway,
+    async with gateway_before(then_waits(SSE_HEAD + chunk(EVENTS[0])), timeouts=timeouts) as (
+        _,
+        gateway,
     ):
         answer = await ask(gateway)
     assert answer.body.count(PING) >= 2
@@ -142,8 +130,7 @@ async def test_a_drain_ends_streams_in_an_error_event_or_a_break(inside: bool) -
         await exchange.until_closed()
 
     async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url)) as gateway,
+        gateway_before(script) as (upstream, gateway),
         connected(gateway.host, gateway.port) as (reader, writer),
     ):
         before = len(asyncio.all_tasks())
@@ -185,8 +172,7 @@ async def test_a_slow_reader_holds_the_upstream_back_and_loses_nothing() -> None
     go = asyncio.Event()
 
     async with (
-        raw_upstream(lambda exchange: endless(exchange, go)) as upstream,
-        running(config_for(upstream.url)) as gateway,
+        gateway_before(lambda exchange: endless(exchange, go)) as (upstream, gateway),
         connected(gateway.host, gateway.port, 1 << 15) as (reader, writer),
     ):
         before = len(asyncio.all_tasks())

@@ -9,18 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.client import Response, ask, request
-from tests.support.gateways import BODY, MODEL, STREAM_BODY, config_for, running
-from tests.support.raw import (
-    EVENTS,
-    MESSAGE,
-    SSE_HEAD,
-    STREAM,
-    Script,
-    UpstreamSide,
-    answer,
-    chunk,
-    raw_upstream,
-)
+from tests.support.gateways import BODY, MODEL, STREAM_BODY
+from tests.support.raw import EVENTS, MESSAGE, SSE_HEAD, STREAM, Script, UpstreamSide, answer, chunk
+from tests.support.scripts import gateway_before, says
 
 ECHOED = STREAM.replace(b'"model":"claude-sonnet-4-6"', b'"model":"%s"' % MODEL.encode())
 
@@ -36,10 +27,7 @@ async def answered(
     data: bytes, body: bytes = BODY, path: str = "/v1/messages", *, echo_model: bool = True
 ) -> Response:
     """Give what the client gets when the upstream says `data`."""
-    async with (
-        raw_upstream(saying(data)) as upstream,
-        running(config_for(upstream.url, echo_model=echo_model)) as gateway,
-    ):
+    async with gateway_before(saying(data), echo_model=echo_model) as (_, gateway):
         return await ask(gateway, request(body=body, path=path.encode()))
 
 
@@ -180,7 +168,7 @@ async def test_a_redirect_is_neither_followed_nor_passed_on(status: int) -> None
         location = b"location: http://%s/elsewhere" % host
         await exchange.send(answer(b"{}", b"%d Moved" % status, location))
 
-    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+    async with gateway_before(script) as (_, gateway):
         reply = await ask(gateway, request())
     assert (reply.status, reply.values("location"), len(seen)) == (502, [], 1)
     assert gateway.log[0]["cause"] == "upstream_redirect"
@@ -230,7 +218,7 @@ async def relayed_in(parts: list[bytes]) -> bytes:
             await exchange.send(chunk(part))
         await exchange.send(chunk(b""))
 
-    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+    async with gateway_before(script) as (_, gateway):
         reply = await ask(gateway)
         assert reply.ending == "message"
         return reply.body
@@ -272,12 +260,8 @@ async def test_what_the_upstream_says_of_the_future_is_not_an_answer() -> None:
 async def test_half_a_surrogate_pair_in_an_answer_passes() -> None:
     body = MESSAGE.replace(b'"Hi"', b'"cut \\ud83d"')
 
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(answer(body))
-
     async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url)) as gateway,
+        gateway_before(says(answer(body))) as (_, gateway),
         gateway.post() as response,
     ):
         assert await response.read() == body

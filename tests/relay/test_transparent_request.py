@@ -14,6 +14,7 @@ from tests.relay.bodies import UPSTREAM_MODEL, bodies
 from tests.support.client import ask, request
 from tests.support.gateways import BODY, KEY, MODEL, UPSTREAM_KEY, config_for, running
 from tests.support.raw import UpstreamSide, answer, raw_upstream
+from tests.support.scripts import gateway_before
 
 Relayed = Callable[[bytes], Awaitable[bytes]]
 
@@ -48,7 +49,7 @@ def header(exchange: UpstreamSide, name: str) -> list[str]:
 @pytest_asyncio.fixture
 async def relayed() -> AsyncIterator[Relayed]:
     """Give a function from the body sent to the body that arrives."""
-    async with raw_upstream(say) as upstream, running(config_for(upstream.url)) as gateway:
+    async with gateway_before(say) as (upstream, gateway):
 
         async def send(body: bytes) -> bytes:
             reply = await ask(gateway, request(body=body))
@@ -210,7 +211,7 @@ async def test_without_a_scheme_no_credential_is_sent() -> None:
 
 
 async def test_the_host_is_the_upstreams() -> None:
-    async with raw_upstream(say) as upstream, running(config_for(upstream.url)) as gateway:
+    async with gateway_before(say) as (upstream, gateway):
         await ask(gateway, request(headers={"x-forwarded-host": "kept.test"}))
         assert header(upstream.requests[0], "host") == [upstream.url.removeprefix("http://")]
 

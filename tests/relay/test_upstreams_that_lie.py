@@ -11,6 +11,7 @@ from tests.relay.settled import settled
 from tests.support.client import Response, ask, request
 from tests.support.gateways import config_for, running
 from tests.support.raw import MESSAGE, UpstreamSide, answer, raw_upstream
+from tests.support.scripts import gateway_before, says, then_waits
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
@@ -67,7 +68,7 @@ async def test_a_bad_answer_is_a_502(data: bytes, cause: str | None, kill: str) 
         else:
             exchange.writer.close()
 
-    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+    async with gateway_before(script) as (upstream, gateway):
         before = len(asyncio.all_tasks())
         checked(await ask(gateway, request()), 502, "api_error")
         assert len(upstream.requests) == 1
@@ -82,7 +83,7 @@ async def test_an_error_cut_by_a_reset_is_a_502_however_it_was_framed() -> None:
         await asyncio.sleep(0.01)
         exchange.reset()
 
-    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+    async with gateway_before(script) as (_, gateway):
         checked(await ask(gateway, request()), 502, "api_error")
 
 
@@ -126,13 +127,9 @@ async def test_an_upstream_without_an_answer_is_a_504_after_first_byte_s(half: b
 
 
 async def test_an_upstream_silent_inside_a_message_is_a_504_after_idle_s() -> None:
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(answer()[:-10])
-        await exchange.until_closed()
-
-    async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url, timeouts=Timeouts(idle_s=0.1))) as gateway,
+    async with gateway_before(then_waits(answer()[:-10]), timeouts=Timeouts(idle_s=0.1)) as (
+        upstream,
+        gateway,
     ):
         checked(await ask(gateway, request()), 504, "timeout_error")
         await upstream.all_closed.wait()
@@ -141,21 +138,20 @@ async def test_an_upstream_silent_inside_a_message_is_a_504_after_idle_s() -> No
 async def test_an_answer_beyond_the_bound_is_a_502(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.relay.buffered.MAX_BYTES", 1 << 20)
 
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(answer(b'{"a":"%s"}' % (b"x" * (8 << 20))))
-
-    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+    async with gateway_before(says(answer(b'{"a":"%s"}' % (b"x" * (8 << 20))))) as (
+        upstream,
+        gateway,
+    ):
         checked(await ask(gateway, request()), 502, "api_error")
         await upstream.all_closed.wait()
     assert gateway.log[0]["cause"] == "upstream_too_large"
 
 
 async def test_header_bytes_that_are_not_utf_8_do_no_harm() -> None:
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(answer(MESSAGE, b"200 \xfc\xff", b"x-odd: \xfc\xff", b"x-even: 1"))
-
     data = request().replace(b"anthropic-version", b"x-odd: \xff\xfe\r\nanthropic-version")
-    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+    async with gateway_before(
+        says(answer(MESSAGE, b"200 \xfc\xff", b"x-odd: \xfc\xff", b"x-even: 1"))
+    ) as (_, gateway):
         reply = await ask(gateway, data)
     assert (reply.status, reply.values("x-even")) == (200, ["1"])
 
@@ -168,20 +164,18 @@ async def test_an_error_that_calls_itself_a_stream_is_an_error() -> None:
         await exchange.send(whole.replace(b"application/json", b"text/event-stream"))
 
     async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url)) as gateway,
+        gateway_before(script) as (_, gateway),
         gateway.post() as response,
     ):
         assert (response.status, await response.read()) == (529, body)
 
 
 async def test_a_success_that_is_a_page_is_no_success() -> None:
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(answer(b"<h1>Hi</h1>").replace(b"application/json", b"text/html"))
-
     async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url)) as gateway,
+        gateway_before(says(answer(b"<h1>Hi</h1>").replace(b"application/json", b"text/html"))) as (
+            _,
+            gateway,
+        ),
         gateway.post() as response,
     ):
         assert response.status == 502

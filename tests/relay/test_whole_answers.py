@@ -7,8 +7,9 @@ import pytest
 from proxy import Timeouts
 from tests.relay.settled import settled
 from tests.support.client import connected, request
-from tests.support.gateways import STREAM_BODY, Running, config_for, running
-from tests.support.raw import UpstreamSide, answer, raw_upstream
+from tests.support.gateways import STREAM_BODY, Running
+from tests.support.raw import UpstreamSide, answer
+from tests.support.scripts import gateway_before, says
 
 BIG = b'{"model": "claude-sonnet-4-6", "content": "%s"}' % (b"x" * (20 << 20))
 
@@ -19,8 +20,7 @@ async def big(exchange: UpstreamSide) -> None:
 
 async def test_a_client_that_reads_nothing_of_a_big_message_is_disconnected() -> None:
     async with (
-        raw_upstream(big) as upstream,
-        running(config_for(upstream.url, timeouts=Timeouts(idle_s=0.2))) as gateway,
+        gateway_before(big, timeouts=Timeouts(idle_s=0.2)) as (upstream, gateway),
         connected(gateway.host, gateway.port) as (reader, writer),
     ):
         before = len(asyncio.all_tasks())
@@ -34,8 +34,7 @@ async def test_a_client_that_reads_nothing_of_a_big_message_is_disconnected() ->
 
 async def test_a_drain_waits_for_a_big_message_and_then_cuts_it() -> None:
     async with (
-        raw_upstream(big) as upstream,
-        running(config_for(upstream.url)) as gateway,
+        gateway_before(big) as (_, gateway),
         connected(gateway.host, gateway.port) as (reader, writer),
     ):
         writer.write(request(body=STREAM_BODY))
@@ -64,12 +63,8 @@ async def rest(reader: asyncio.StreamReader) -> bytes:
 async def test_a_message_of_any_size_is_whole(length: int) -> None:
     body = b'{"model":"claude-sonnet-4-6","text":"%s"}' % (b"y" * length)
 
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(answer(body))
-
     async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url)) as gateway,
+        gateway_before(says(answer(body))) as (_, gateway),
         gateway.post() as response,
     ):
         received = await response.read()
@@ -79,13 +74,9 @@ async def test_a_message_of_any_size_is_whole(length: int) -> None:
 async def test_a_client_that_reads_slowly_gets_all_of_a_big_message() -> None:
     body = b'{"text":"%s"}' % (b"z" * (12 << 20))
 
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(answer(body))
-
     timeouts = Timeouts(idle_s=0.6)
     async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url, timeouts=timeouts)) as gateway,
+        gateway_before(says(answer(body)), timeouts=timeouts) as (_, gateway),
         gateway.post() as response,
     ):
         received = 0

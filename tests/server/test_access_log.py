@@ -12,16 +12,9 @@ from proxy import exchange as exchanges
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.sink import BufferedSink
 from tests.support.client import connected, request, talk
-from tests.support.gateways import BODY, HEADERS, MODEL, STREAM_BODY, Running, config_for, running
-from tests.support.raw import (
-    SSE_HEAD,
-    STREAM,
-    RawUpstream,
-    UpstreamSide,
-    answer,
-    chunk,
-    raw_upstream,
-)
+from tests.support.gateways import BODY, HEADERS, MODEL, STREAM_BODY, Running
+from tests.support.raw import SSE_HEAD, STREAM, RawUpstream, UpstreamSide, answer, chunk
+from tests.support.scripts import gateway_before, says
 
 
 async def test_a_message_is_logged_with_every_field(gateway: Running) -> None:
@@ -51,12 +44,8 @@ async def test_a_message_is_logged_with_every_field(gateway: Running) -> None:
 
 
 async def test_a_stream_is_logged_with_its_final_usage() -> None:
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(SSE_HEAD + chunk(STREAM) + chunk(b""))
-
     async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url)) as gateway,
+        gateway_before(says(SSE_HEAD + chunk(STREAM) + chunk(b""))) as (_, gateway),
         gateway.post(STREAM_BODY) as response,
     ):
         received = await response.read()
@@ -73,8 +62,7 @@ async def test_a_stream_that_fails_before_its_first_byte_is_logged_as_one() -> N
         exchange.reset()
 
     async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url)) as gateway,
+        gateway_before(script) as (_, gateway),
         gateway.post(STREAM_BODY) as response,
     ):
         assert response.status == 502
@@ -87,8 +75,7 @@ async def test_a_client_that_leaves_is_logged() -> None:
         await exchange.until_closed()
 
     async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url)) as gateway,
+        gateway_before(script) as (upstream, gateway),
         connected(gateway.host, gateway.port) as client,
         asyncio.timeout(5),
     ):
@@ -122,12 +109,8 @@ async def test_a_refusal_is_one_line_with_its_cause(
 
 
 async def test_what_an_upstream_refuses_is_logged_as_its_error() -> None:
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(answer(b"{}", b"429 Too Many Requests"))
-
     async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url)) as gateway,
+        gateway_before(says(answer(b"{}", b"429 Too Many Requests"))) as (_, gateway),
         gateway.post() as response,
     ):
         assert response.status == 429

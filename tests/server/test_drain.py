@@ -9,8 +9,9 @@ import pytest
 from proxy.server.serve import drain
 from tests.support.client import Client, connected, request
 from tests.support.gateways import HEADERS, STREAM_BODY, Running, config_for, running
-from tests.support.raw import EVENTS, SSE_HEAD, RawUpstream, UpstreamSide, chunk, raw_upstream
+from tests.support.raw import EVENTS, SSE_HEAD, RawUpstream, UpstreamSide, chunk
 from tests.support.refusals import raw_refusal, refusal
+from tests.support.scripts import gateway_before
 
 BEGUN = b"}}}\n\n\r\n"
 REST = b"".join(map(chunk, EVENTS[1:])) + chunk(b"")
@@ -35,8 +36,7 @@ async def held_stream(first: bytes, mark: bytes) -> AsyncIterator[tuple[Held, Ru
     """Give a gateway with one stream under way, of which the client has read up to `mark`."""
     held = Held(first)
     async with (
-        raw_upstream(held.script) as upstream,
-        running(config_for(upstream.url)) as gateway,
+        gateway_before(held.script) as (upstream, gateway),
         connected(gateway.host, gateway.port) as client,
     ):
         await client.send(request(body=STREAM_BODY))

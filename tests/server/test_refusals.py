@@ -10,8 +10,9 @@ from proxy.api.context import EXCHANGE
 from proxy.server.serve import listening
 from tests.support.client import talk
 from tests.support.gateways import BODY, HEADERS, Running, config_for, running
-from tests.support.raw import RawUpstream, UpstreamSide, answer, raw_upstream
+from tests.support.raw import RawUpstream, answer
 from tests.support.refusals import refusal
+from tests.support.scripts import gateway_before, says
 
 MOUNTS = ("/api", "")
 MESSAGES = "/v1/messages"
@@ -211,12 +212,10 @@ async def test_an_upstream_that_is_not_there_is_502(unused_tcp_port: int, mount:
 async def test_the_upstreams_own_401_is_502_and_its_text_is_not_shown(
     mount: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(answer(b'{"error":"invalid x-api-key sk-up"}', b"401 Unauthorized"))
-
     async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url)) as gateway,
+        gateway_before(
+            says(answer(b'{"error":"invalid x-api-key sk-up"}', b"401 Unauthorized"))
+        ) as (_, gateway),
         gateway.session.post(url(gateway, mount, MESSAGES), data=BODY, headers=HEADERS) as response,
     ):
         error = await refusal(response, 502, "api_error")

@@ -10,8 +10,9 @@ import pytest
 from proxy import Limits, Timeouts
 from tests.support.client import Client, connected, request
 from tests.support.gateways import BODY, Running, config_for, running
-from tests.support.raw import SSE_HEAD, STREAM, RawUpstream, UpstreamSide, chunk, raw_upstream
+from tests.support.raw import SSE_HEAD, STREAM, RawUpstream, UpstreamSide, chunk
 from tests.support.refusals import raw_refusal
+from tests.support.scripts import gateway_before
 
 HEAD_S = 0.3
 
@@ -125,8 +126,7 @@ async def test_an_answer_may_take_longer_than_a_head() -> None:
         await exchange.send(SSE_HEAD + chunk(STREAM) + chunk(b""))
 
     async with (
-        raw_upstream(script) as upstream,
-        running(config_for(upstream.url, timeouts=Timeouts(request_head_s=HEAD_S))) as gateway,
+        gateway_before(script, timeouts=Timeouts(request_head_s=HEAD_S)) as (_, gateway),
         connected(gateway.host, gateway.port) as client,
     ):
         await client.send(request())
