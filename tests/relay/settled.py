@@ -1,7 +1,9 @@
-"""Wait until a gateway has let go of everything."""
+"""Wait for a gateway: until a request has come to a phase, until all has been let go."""
 
 import asyncio
 
+from proxy.exchange import Phase
+from proxy.gateway import Gateway
 from tests.support.gateways import Running
 from tests.support.raw import RawUpstream
 
@@ -24,3 +26,10 @@ async def settled(gateway: Running, upstream: RawUpstream | None, tasks_before: 
             return
         assert loop.time() < deadline, (in_flight, open_upstream, tasks_before, tasks)
         await asyncio.sleep(0.005)
+
+
+async def waits_in(gateway: Gateway, phase: Phase) -> None:
+    """Wait until a request in flight is in a phase."""
+    async with asyncio.timeout(_SOON_S):
+        while not any(each.phase is phase for each in gateway.deadlines.in_flight):  # noqa: ASYNC110 - phases have no event
+            await asyncio.sleep(0)

@@ -5,26 +5,18 @@ import asyncio
 import pytest
 
 from proxy.exchange import Phase
-from tests.support.gateways import STREAM_BODY, Running
+from tests.relay.settled import waits_in
+from tests.support.gateways import STREAM_BODY
 from tests.support.raw import EVENTS, SSE_HEAD, UpstreamSide, answer, chunk
 from tests.support.scripts import gateway_before, says, then_waits
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
-async def _waits_for_more(gateway: Running) -> None:
-    async with asyncio.timeout(5):
-        while True:
-            waits = {each.phase for each in gateway.gateway.deadlines.in_flight}
-            if Phase.RESPONSE_BODY in waits:
-                return
-            await asyncio.sleep(0)
-
-
 async def test_a_chunk_size_that_is_none_ends_a_whole_answer_at_once() -> None:
     async def script(exchange: UpstreamSide) -> None:
         await exchange.send(CHUNKED + chunk(b'{"id":'))
-        await _waits_for_more(gateway)
+        await waits_in(gateway.gateway, Phase.RESPONSE_BODY)
         await exchange.send(b"zz\r\n")
         await exchange.until_closed()
 
@@ -37,7 +29,7 @@ async def test_a_chunk_size_that_is_none_ends_a_whole_answer_at_once() -> None:
 async def test_a_chunk_size_that_is_none_ends_a_stream_at_once() -> None:
     async def script(exchange: UpstreamSide) -> None:
         await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
-        await _waits_for_more(gateway)
+        await waits_in(gateway.gateway, Phase.RESPONSE_BODY)
         await exchange.send(b"zz\r\n")
         await exchange.until_closed()
 

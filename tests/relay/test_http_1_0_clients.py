@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from proxy.exchange import Phase
+from tests.relay.settled import waits_in
 from tests.support.client import Response, connected, parse, received, request
 from tests.support.gateways import BODY, STREAM_BODY
 from tests.support.raw import EVENTS, SSE_HEAD, Script, UpstreamSide, answer, chunk
@@ -40,7 +42,7 @@ async def test_a_stream_broken_between_events_ends_with_an_error_event() -> None
 async def test_a_stream_broken_inside_an_event_ends_with_a_reset(kill: str) -> None:
     async def script(exchange: UpstreamSide) -> None:
         await exchange.send(SSE_HEAD + chunk(EVENTS[0]) + chunk(EVENTS[1][:20]))
-        await asyncio.sleep(0.02)
+        await waits_in(gateway.gateway, Phase.RESPONSE_BODY)
         if kill == "rst":
             exchange.reset()
         else:

@@ -50,7 +50,7 @@ async def test_an_upstream_killed_after_any_byte_never_looks_complete(kill: str)
     await kill_upstream_everywhere(CHUNKED, kill)
 
 
-@pytest.mark.asyncio(loop_factories=["asyncio"])
+@pytest.mark.asyncio(loop_factories=["uvloop"])
 @pytest.mark.parametrize(
     ("recorded", "kill"),
     [(UNFRAMED, "fin"), (UNFRAMED, "rst"), (LENGTH, "fin")],

@@ -7,8 +7,9 @@ import pytest
 from aiohttp import web
 
 from proxy import setup
-from proxy.exchange import Exchange
+from proxy.exchange import Exchange, Phase
 from proxy.gateway import Gateway
+from tests.relay.settled import waits_in
 from tests.support.client import ask, connected, request
 from tests.support.gateways import HEADERS, MODEL, STREAM_BODY, config_for
 from tests.support.raw import (
@@ -131,7 +132,7 @@ async def test_a_host_that_does_not_cancel_handlers_blames_the_client_all_the_sa
         await reader.readuntil(b"message_start")
         (exchange,) = gateway.deadlines.in_flight
         assert isinstance(exchange, Exchange)
-        await asyncio.sleep(0.1)  # until the gateway waits for its client
+        await waits_in(gateway, Phase.CLIENT)
         writer.transport.abort()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()

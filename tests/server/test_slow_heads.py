@@ -15,6 +15,8 @@ from tests.support.refusals import raw_refusal
 from tests.support.scripts import gateway_before
 
 HEAD_S = 0.3
+# Far below the default of ten seconds, and room for a loaded machine.
+LATE_S = 5.0
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ async def test_an_incomplete_head_is_closed(gateway: Running, sent: bytes) -> No
         started = time.monotonic()
         await client.send(sent)
         assert await client.until_closed() == b""
-        assert HEAD_S * 0.9 < time.monotonic() - started < HEAD_S + 1
+        assert HEAD_S * 0.9 < time.monotonic() - started < LATE_S
 
 
 async def test_a_head_that_drips_is_closed(gateway: Running, upstream: RawUpstream) -> None:
@@ -48,7 +50,7 @@ async def test_a_head_that_drips_is_closed(gateway: Running, upstream: RawUpstre
         dripping = asyncio.create_task(drip(client, request()))
         started = time.monotonic()
         assert await client.until_closed() == b""
-        assert time.monotonic() - started < HEAD_S + 1
+        assert time.monotonic() - started < LATE_S
         await dripping
     assert not upstream.requests
 
@@ -60,7 +62,7 @@ async def test_a_second_head_that_drips_is_closed(gateway: Running, upstream: Ra
         dripping = asyncio.create_task(drip(client, request()))
         started = time.monotonic()
         assert await client.until_closed() == b""
-        assert time.monotonic() - started < HEAD_S + 1
+        assert time.monotonic() - started < LATE_S
         await dripping
     assert len(upstream.requests) == 1
 
@@ -92,7 +94,7 @@ async def test_a_part_of_a_head_behind_a_request_is_closed(
         assert (await client.until_closed()).count(b"HTTP/1.1 200") == b"".join(packets).count(
             b" HTTP/1.1\r\n"
         )
-        assert HEAD_S * 0.9 < time.monotonic() - started < HEAD_S + 1
+        assert HEAD_S * 0.9 < time.monotonic() - started < LATE_S
 
 
 @pytest.mark.parametrize("packets", BEFORE.values(), ids=BEFORE)
@@ -150,7 +152,7 @@ async def test_one_connection_too_many_is_refused_and_the_others_go_on(
                 await third.send(request())
                 raw_refusal(await third.answer(), 529, "overloaded_error")
                 assert await third.until_closed() == b""
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < LATE_S  # five lingers would be ten seconds
         refused = [line for line in gateway.log if line.get("cause") == "too_many_connections"]
         assert [line["status"] for line in refused] == [529] * 5
         await second.send(request())
