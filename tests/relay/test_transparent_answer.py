@@ -264,5 +264,5 @@ async def test_half_a_surrogate_pair_in_an_answer_passes() -> None:
         gateway_before(says(answer(body))) as (_, gateway),
         gateway.post() as response,
     ):
-        assert await response.read() == body
+        assert await response.read() == body.replace(b"claude-sonnet-4-6", MODEL.encode())
     assert gateway.log[0]["usage"] == json.loads(MESSAGE)["usage"]
