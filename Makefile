@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick check fmt lock clean test-clients test-stack test-wheel test-install bench bench-quick
+.PHONY: help run test test-quick check fmt lock clean test-clients test-stack test-wheel test-install bench bench-quick test-sdist
 
 help:
 	@echo "make run [PORT=8080]   install into .venv and start the demo gateway"
@@ -19,6 +19,7 @@ help:
 	@echo "make test-clients      the official SDKs and Claude Code against the gateway"
 	@echo "make test-stack        the docker compose stack, for real"
 	@echo "make test-wheel        the wheel in an empty environment"
+	@echo "make test-sdist        the source distribution: its own tests, its own wheel"
 	@echo "make test-install      the locks, with old and new pip"
 	@echo "make bench             the benchmark (bench-quick: under two minutes)"
 	@echo "make lock              renew requirements/*.txt from pyproject.toml"
@@ -60,6 +61,9 @@ test-stack:
 
 test-wheel:
 	tests/wheel/run.sh
+
+test-sdist:
+	tests/sdist/run.sh
 
 test-install:
 	tests/install/run.sh

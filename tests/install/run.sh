@@ -5,11 +5,11 @@
 # Needs what `make run` needs.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. tests/support/checks.sh
 
 PYTHON=${PYTHON:-python3}
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
+trap 'status=$?; rm -rf "$work"; tally "$status"' EXIT
 
 installs() {
   local venv=$1 pip=$2
@@ -20,14 +20,6 @@ installs() {
 }
 
 for pip in pip==22.3 pip==23.0 pip; do
-  if installs "$work/venv" "$pip"; then
-    passed=$((passed + 1))
-    echo "ok   the locks with $pip"
-  else
-    failed=$((failed + 1))
-    echo "FAIL the locks with $pip"
-  fi
+  check "the locks with $pip" installs "$work/venv" "$pip"
   rm -rf "$work/venv"
 done
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]

@@ -8,6 +8,7 @@
 # shellcheck disable=SC2016 # what the containers' shells expand, this one leaves alone
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. tests/support/checks.sh
 
 IMAGE=anyrouter:local
 KEY=ar-local-stack
@@ -18,26 +19,12 @@ unset ANYROUTER_KEY ANTHROPIC_API_KEY COMPOSE_FILE COMPOSE_PROFILES
 export COMPOSE_PROJECT_NAME="anyrouter-test-$$" ANYROUTER_PORT=0
 
 work=$(mktemp -d)
-passed=0 failed=0 url=
+url=
 
 stack() { docker compose --env-file /dev/null -f docker-compose.yml "$@" </dev/null; }
 real_stack() { docker compose --env-file /dev/null -f docker-compose.yml -f compose.anthropic.yml "$@" </dev/null; }
 inside() { stack exec -T "$@"; }
 container() { stack ps --all --quiet "$1"; }
-
-# check NAME COMMAND…: what the command prints is shown when it fails.
-check() {
-  local name=$1 said status=0
-  shift
-  said=$("$@" 2>&1) || status=$?
-  if [ "$status" -eq 0 ]; then
-    passed=$((passed + 1))
-    echo "ok   $name"
-  else
-    failed=$((failed + 1))
-    printf 'FAIL %s\n%s\n' "$name" "$said" | sed '2,$s/^/       /'
-  fi
-}
 
 # shellcheck disable=SC2317,SC2329 # called by the trap
 finish() {
@@ -48,9 +35,7 @@ finish() {
   fi
   stack down --volumes --remove-orphans --timeout 5 >/dev/null 2>&1 || echo "the stack was not taken down" >&2
   rm -rf "$work"
-  echo "$passed passed, $failed failed"
-  [ "$failed" -eq 0 ] || status=1
-  exit "$status"
+  tally "$status"
 }
 
 # ask PATH [CURL ARGUMENTS…]: the answer's body goes to stdout.

@@ -5,6 +5,7 @@
 # Needs Python 3.11 or newer with venv ($PYTHON, default python3), git, curl, and a package index.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. tests/support/checks.sh
 
 PYTHON=${PYTHON:-python3}
 unset PYTHONPATH PYTHONHOME VIRTUAL_ENV
@@ -13,21 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1
 work=$(mktemp -d)
 home=$work/home elsewhere=$work/elsewhere source=$work/source
 mkdir "$home" "$elsewhere" "$source"
-passed=0 failed=0 demo=
-
-# check NAME COMMAND…: what the command prints is shown when it fails.
-check() {
-  local name=$1 said status=0
-  shift
-  said=$("$@" 2>&1) || status=$?
-  if [ "$status" -eq 0 ]; then
-    passed=$((passed + 1))
-    echo "ok   $name"
-  else
-    failed=$((failed + 1))
-    printf 'FAIL %s\n%s\n' "$name" "$said" | sed '2,$s/^/       /'
-  fi
-}
+demo=
 
 # shellcheck disable=SC2317,SC2329 # called by the trap
 finish() {
@@ -35,26 +22,12 @@ finish() {
   trap - EXIT
   [ -z "$demo" ] || kill "$demo" 2>/dev/null || true
   rm -rf "$work"
-  echo "$passed passed, $failed failed"
-  [ "$failed" -eq 0 ] || status=1
-  exit "$status"
-}
-
-# must NAME COMMAND…: a check without which the rest means nothing.
-must() {
-  local before=$failed
-  check "$@"
-  [ "$failed" -eq "$before" ] || exit 1
+  tally "$status"
 }
 
 # run ENVIRONMENT COMMAND…: a command of an environment, in another folder, with nothing of ours around it.
 run() {
   (cd "$elsewhere" && exec env -i HOME="$home" PATH="/usr/bin:/bin" LANG=C.UTF-8 "$work/$1/bin/$2" "${@:3}" </dev/null)
-}
-
-copy_tracked() {
-  git -c safe.directory='*' ls-files -z >"$work/tracked" && [ -s "$work/tracked" ] || return
-  tar --create --null --files-from "$work/tracked" | tar --extract --directory "$source"
 }
 
 build_wheel() {
@@ -187,7 +160,7 @@ for needed in git curl "$PYTHON"; do
 done
 trap finish EXIT
 
-must "a clean copy of the tracked files" copy_tracked
+must "a clean copy of the tracked files" copy_tracked "$source"
 must "the wheel builds, without build isolation or an index" build_wheel
 check "the wheel holds the package and the schemas, no more" wheel_holds_what_it_should
 must "the wheel installs into an empty environment" install_wheel
