@@ -3,9 +3,14 @@
 #   docker run --rm --read-only --cap-drop ALL -p 127.0.0.1:8080:8080 -e ANTHROPIC_API_KEY -e ANYROUTER_KEY anyrouter:local
 # With a configuration of your own: -v "$PWD/config.yaml:/etc/anyrouter/anthropic.yaml:ro", readable by user 10001 and
 # with the port left at 8080, where the health check asks.
+# A tag moves; to build what was built before, name the base by its digest, which `docker inspect` shows of a base that
+# was pulled, as RepoDigests:
+#   docker build --build-arg BASE=python:3.13-slim@sha256:… -t anyrouter:local .
+# No digest is written here: none was verified when this was written, and one that nobody renews keeps old faults in.
 # BuildKit is not needed: no syntax line, no mounts.
 
-FROM python:3.13-slim AS build
+ARG BASE=python:3.13-slim
+FROM ${BASE} AS build
 WORKDIR /build
 # The tools have their own environment, and install into that of the image, which holds no pip.
 RUN python -m venv tools && python -m venv --without-pip /opt/anyrouter
@@ -23,7 +28,7 @@ COPY config.yaml deploy/sandbox.yaml deploy/anthropic.yaml /app/etc/anyrouter/
 # A checkout made under a strict umask must not make files that the image's user cannot read.
 RUN chmod -R a+rX /app
 
-FROM python:3.13-slim
+FROM ${BASE}
 LABEL org.opencontainers.image.title="anyrouter" \
       org.opencontainers.image.description="An Anthropic Messages gateway" \
       org.opencontainers.image.licenses="MIT"

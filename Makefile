@@ -6,10 +6,11 @@ PORT ?= 8080
 PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+SBOM := $(VENV)/sbom
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick check fmt lock clean test-clients test-stack test-wheel test-install bench bench-quick test-sdist
+.PHONY: help run test test-quick check fmt lock clean test-clients test-stack test-wheel test-install bench bench-quick test-sdist test-sbom sbom
 
 help:
 	@echo "make run [PORT=8080]   install into .venv and start the demo gateway"
@@ -21,6 +22,7 @@ help:
 	@echo "make test-wheel        the wheel in an empty environment"
 	@echo "make test-sdist        the source distribution: its own tests, its own wheel"
 	@echo "make test-install      the locks, with old and new pip"
+	@echo "make sbom              dist/sbom.json: what runs, as CycloneDX (test-sbom: and that it names all of it)"
 	@echo "make bench             the benchmark (bench-quick: under two minutes)"
 	@echo "make lock              renew requirements/*.txt from pyproject.toml"
 
@@ -37,6 +39,15 @@ $(VENV)/.run: requirements/runtime.txt requirements/build.txt pyproject.toml $(w
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	$(INSTALL) --require-hashes -r requirements/dev.txt
 	$(BIN)/pip check --disable-pip-version-check >/dev/null
+	@touch $@
+
+# Two environments: the tool, which is no part of the gateway, and what it describes: the runtime's lock, nothing else.
+$(SBOM)/.ready: requirements/runtime.txt requirements/sbom.txt | $(BIN)/python
+	@rm -rf $(SBOM)
+	$(BIN)/python -m venv --without-pip $(SBOM)/tool
+	$(BIN)/python -m venv --without-pip $(SBOM)/runtime
+	$(BIN)/pip --python $(SBOM)/tool/bin/python install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/sbom.txt
+	$(BIN)/pip --python $(SBOM)/runtime/bin/python install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/runtime.txt
 	@touch $@
 
 run: $(VENV)/.run
@@ -68,6 +79,15 @@ test-sdist:
 test-install:
 	tests/install/run.sh
 
+# The tool reads the version in pyproject.toml only; there it is the build that fills it in.
+sbom: $(SBOM)/.ready
+	@mkdir -p dist
+	@sed "s/^dynamic = .*/version = $$(sed -n 's/^__version__ = //p' proxy/__init__.py)/" pyproject.toml >$(SBOM)/pyproject.toml
+	$(SBOM)/tool/bin/cyclonedx-py environment --validate --output-reproducible --pyproject $(SBOM)/pyproject.toml --output-file dist/sbom.json $(SBOM)/runtime/bin/python
+
+test-sbom:
+	tests/sbom/run.sh
+
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.run
 
@@ -82,6 +102,7 @@ lock:
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/runtime.txt
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt requirements/build.in -o requirements/build.txt
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt -c requirements/build.txt --extra dev pyproject.toml -o requirements/dev.txt
+	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements/sbom.in -o requirements/sbom.txt
 
 clean:
 	rm -rf $(VENV) dist build .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -15,7 +15,7 @@ KEY=ar-local-stack
 README=${STACK_README:-README.md}
 SLOW_EVENTS=40
 # Whatever the caller has set up for a stack of their own does not reach this one.
-unset ANYROUTER_KEY ANTHROPIC_API_KEY COMPOSE_FILE COMPOSE_PROFILES
+unset ANYROUTER_BASE ANYROUTER_KEY ANTHROPIC_API_KEY COMPOSE_FILE COMPOSE_PROFILES
 export COMPOSE_PROJECT_NAME="anyrouter-test-$$" ANYROUTER_PORT=0
 
 work=$(mktemp -d)
@@ -118,6 +118,17 @@ without_privileges() {
   local service
   for service in gateway sandbox; do
     inside "$service" sh -c 'grep -E "^(Cap|NoNew)" /proc/1/status; ! grep -E "^Cap[A-Za-z]*:.*[1-9a-f]" /proc/1/status && grep -qE "^NoNewPrivs:[[:space:]]1" /proc/1/status' || return
+  done
+}
+
+# Memory for the connections that are allowed, with as much again for bodies; and not the machine's.
+is_bounded() {
+  local service bounds needed
+  needed=$(inside gateway python -c 'import proxy; print(proxy.load_config("/etc/anyrouter/sandbox.yaml").limits.max_connections * 24_000)') || return
+  for service in gateway sandbox; do
+    bounds=$(docker inspect --format '{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}' "$(container "$service")") || return
+    echo "$service: $bounds; open streams: $needed"
+    [ "${bounds% *}" -gt $((2 * needed)) ] && [ "${bounds#* }" -ge 64 ] || return
   done
 }
 
@@ -277,6 +288,7 @@ check "both are healthy" healthy
 check "nothing runs as root" not_root
 check "nothing is writable" writes_nowhere
 check "no capability, no new privileges" without_privileges
+check "memory and processes are bounded" is_bounded
 check "published on loopback only" published_on_loopback
 check "installed: the lock's versions and the gateway" only_what_is_locked
 check "the image keeps no index or proxy address" keeps_no_address
