@@ -116,6 +116,8 @@ def test_the_tables_are_those_of_the_schemas() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
+    assert {"README.md", "CONTRIBUTING.md", "operations.md"} <= {page.name for page in pages}
+    for page in pages:
         for link in re.findall(r"\]\((?!https?://)([^)#]+)\)", page.read_text("utf-8")):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
