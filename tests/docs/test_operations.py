@@ -1,0 +1,57 @@
+"""The operator's page knows every cause, quotes the log as it is, and asks for fields that there are."""
+
+import ast
+import re
+
+from proxy import schema_files
+from proxy.telemetry.access_log import AccessRecord
+from tests.docs.causes import PACKAGE, causes
+from tests.docs.snippets import ROOT, snippets
+
+PAGE = "docs/operations.md"
+TEXT = (ROOT / PAGE).read_text("utf-8")
+
+
+def _column(heading: str, cell: int) -> list[str]:
+    """List a column of the table below a heading, what is in backticks there."""
+    _, _, below = TEXT.partition(f"\n## {heading}\n")
+    table = below.partition("\n## ")[0]
+    rows = re.findall(r"^\|(.*)\|$", table, re.MULTILINE)[2:]
+    return [re.findall(r"`([^`]+)`", row.split("|")[cell])[0] for row in rows]
+
+
+def test_the_table_has_every_cause_and_no_other() -> None:
+    found = causes()
+    assert {"client_closed", "internal", "too_many_connections", "upstream_cut"} <= found
+    assert set(_column("From the symptom to the cause", 1)) == found
+
+
+def test_each_line_of_stderr_is_quoted_as_the_code_has_it() -> None:
+    written = [
+        node.value
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    quoted = _column("What else stderr says", 0)
+    assert len(quoted) >= 6
+    for line in quoted:
+        assert any(line in text for text in written), line
+
+
+def test_the_recipes_ask_for_fields_of_the_log() -> None:
+    (recipes,) = [block for block in snippets(PAGE, "sh") if block.startswith("jq")]
+    fields = {*AccessRecord.__struct_fields__, "input_tokens", "output_tokens"}
+    asked = set(re.findall(r"(?<![\w\]])\.([a-z_]+)", recipes.replace("access.log", "")))
+    assert len(asked) >= 8
+    assert asked <= fields
+
+
+def test_every_time_and_limit_named_is_a_setting() -> None:
+    properties = schema_files.load("config")["properties"]
+    known = {*properties, *(f"{part}.{name}" for part in ("limits", "timeouts", "listen", "log")
+                            for name in properties[part]["properties"])}  # fmt: skip
+    known |= {name.partition(".")[2] for name in known}
+    named = set(re.findall(r"`((?:limits|timeouts|listen|log)\.[a-z_]+|[a-z_]+_s)\b", TEXT))
+    assert len(named) >= 8
+    assert named <= known
