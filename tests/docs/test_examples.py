@@ -1,0 +1,103 @@
+"""Each example is run as its page says, over real sockets, with the sandbox in the API's place."""
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from proxy.sandbox import Knobs, serve_sandbox
+from tests.docs.snippets import ROOT
+from tests.support.gateways import BODY, HEADERS, KEY, STREAM_BODY
+
+EMBED = ROOT / "examples" / "embed"
+SESSION = {"cookie": "session=demo"}
+WITHIN_S = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """An example that listens."""
+
+    url: str
+    process: asyncio.subprocess.Process
+    session: aiohttp.ClientSession
+
+
+@pytest.fixture
+async def embed(tmp_path: Path) -> AsyncIterator[Example]:
+    """Run examples/embed, but for its port and its upstream."""
+    sandbox = await serve_sandbox("127.0.0.1", 0, Knobs())
+    config = (EMBED / "config.yaml").read_text("utf-8")
+    for ours, theirs in (
+        ("https://api.anthropic.com", f"http://127.0.0.1:{sandbox.addresses[0][1]}"),
+        ("port: 8080", "port: 0"),
+    ):
+        assert config.count(ours) == 1
+        config = config.replace(ours, theirs)
+    (tmp_path / "config.yaml").write_text(config, "utf-8")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(EMBED / "app.py"),
+        str(tmp_path / "config.yaml"),
+        env={**os.environ, "PYTHONPATH": str(ROOT), "ANTHROPIC_API_KEY": "sk-x", "TEAM_KEY": KEY},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(WITHIN_S), aiohttp.ClientSession() as session:
+            _, _, port = (await process.stdout.readline()).decode().rpartition(" ")
+            yield Example(f"http://127.0.0.1:{int(port)}", process, session)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        await sandbox.cleanup()
+
+
+async def test_pages_and_api_have_each_their_own_door(embed: Example) -> None:
+    async with embed.session.get(embed.url + "/tokens") as response:
+        assert (response.status, await response.text()) == (401, "sign in first\n")
+    async with embed.session.get(embed.url + "/tokens", headers=SESSION) as response:
+        assert (response.status, await response.json()) == (200, {})
+        assert response.headers["x-served-by"] == "example"
+    messages = embed.url + "/llm/v1/messages"
+    async with embed.session.post(messages, data=BODY, headers=SESSION) as response:
+        assert response.status == 401
+        assert (await response.json())["error"]["type"] == "authentication_error"
+
+
+async def test_what_the_gateway_relays_is_counted_by_the_application(embed: Example) -> None:
+    told = 0
+    for body in (BODY, STREAM_BODY):
+        async with embed.session.post(
+            embed.url + "/llm/v1/messages", data=body, headers=HEADERS
+        ) as response:
+            assert response.status == 200
+            told += int(re.findall(rb'"output_tokens":\s*(\d+)', await response.read())[-1])
+    async with embed.session.get(embed.url + "/tokens", headers=SESSION) as response:
+        assert await response.json() == {"team": told}
+    assert told > 0
+
+
+async def test_a_stream_under_way_finishes_when_the_application_is_told_to_stop(
+    embed: Example,
+) -> None:
+    async with embed.session.post(
+        embed.url + "/llm/v1/messages",
+        data=STREAM_BODY,
+        headers={**HEADERS, "x-sandbox": "events=8,interval=0.1"},
+    ) as response:
+        first = await response.content.readany()
+        embed.process.send_signal(signal.SIGTERM)
+        rest = await response.read()
+    assert b"message_stop" not in first
+    assert rest.count(b"event: message_stop") == 1
+    assert await embed.process.wait() == 0
