@@ -1,0 +1,65 @@
+"""The public interface as a type checker sees it: mypy reads this file, nothing runs it.
+
+Each `type: ignore` is a mistake that must be found: mypy reports those that are not needed.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, assert_type
+
+from aiohttp import web
+
+import proxy
+
+
+def configurations() -> proxy.Config:
+    """Read, and made by hand."""
+    assert_type(proxy.load_config("config.yaml"), proxy.Config)
+    assert_type(proxy.load_config(Path("config.yaml"), {"ANTHROPIC_API_KEY": "x"}), proxy.Config)
+    proxy.load_config(8080)  # type: ignore[arg-type] # a path is needed
+    return proxy.Config(
+        upstreams=(
+            proxy.Upstream("api", "https://api.anthropic.com", proxy.Auth("x-api-key", key="x")),
+        ),
+        models=(proxy.Model(id="anthropic/*", upstream="api"),),
+        keys=(proxy.Key(name="laptop", sha256="0" * 64, models=("anthropic/*",)),),
+        listen=proxy.Listen(port=0, base_path="/llm"),
+        limits=proxy.Limits(max_body_bytes=1 << 20),
+        timeouts=proxy.Timeouts(idle_s=60),
+        log=proxy.Log(level="warning", format="text"),
+    )
+
+
+def mistakes(config: proxy.Config) -> None:
+    """What cannot be."""
+    proxy.Auth("basic")  # type: ignore[arg-type] # no such scheme
+    proxy.Log(format="xml")  # type: ignore[arg-type] # no such format
+    proxy.Config()  # type: ignore[call-arg] # upstreams and models are needed
+    config.echo_model = False  # type: ignore[misc] # it is frozen
+
+
+def applications(config: proxy.Config, app: web.Application) -> web.AppRunner:
+    """An application of ours, and a part of one of yours."""
+    lines: list[bytes] = []
+    assert_type(proxy.create_app(config), web.Application)
+    assert_type(proxy.create_app(config, access_log=None), web.Application)
+    assert_type(proxy.create_app(config, access_log=lines.append), web.Application)
+    proxy.create_app(config, access_log=take_text)  # type: ignore[arg-type] # lines are bytes
+    gateway = proxy.setup(app, config, access_log=lines.append)
+    assert_type(gateway, proxy.Gateway)
+    assert_type(gateway.draining, bool)
+    gateway.draining = True
+    return web.AppRunner(app, shutdown_timeout=30, **proxy.RUNNER_OPTIONS)
+
+
+def take_text(line: str) -> None:
+    """Take text, where bytes come."""
+    assert_type(line, str)
+
+
+def errors(complain: Callable[[str], Any]) -> None:
+    """What a bad configuration raises."""
+    try:
+        proxy.load_config("config.yaml")
+    except proxy.ConfigError as error:
+        complain(str(error))
