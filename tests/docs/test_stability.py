@@ -3,6 +3,7 @@
 import re
 
 import proxy
+from proxy.causes import Cause
 from proxy.telemetry.access_log import AccessRecord
 from tests.docs.snippets import ROOT
 
@@ -18,7 +19,16 @@ def test_each_is_used_where_types_are_checked() -> None:
     assert set(proxy.__all__) <= set(re.findall(r"\bproxy\.(\w+)", checked))
 
 
-def test_the_contract_names_every_field_of_the_log() -> None:
+def _contract(heading: str) -> set[str]:
+    """List what is in backticks in a section of the contract."""
     page = (ROOT / "docs" / "behaviour.md").read_text("utf-8")
-    section = page.partition("\n## Access log\n")[2].partition("\n## ")[0]
-    assert set(AccessRecord.__struct_fields__) <= set(re.findall(r"`(\w+)`", section))
+    section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return set(re.findall(r"`(\w+)`", section))
+
+
+def test_the_contract_names_every_field_of_the_log() -> None:
+    assert set(AccessRecord.__struct_fields__) <= _contract("Access log")
+
+
+def test_the_contract_names_every_cause() -> None:
+    assert set(Cause) <= _contract("Errors")

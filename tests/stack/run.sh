@@ -121,10 +121,10 @@ without_privileges() {
   done
 }
 
-# Memory for the connections that are allowed, with as much again for bodies; and not the machine's.
+# Memory for a stream on each connection that is allowed, with as much again for bodies; and not the machine's.
 is_bounded() {
   local service bounds needed
-  needed=$(inside gateway python -c 'import proxy; print(proxy.load_config("/etc/anyrouter/sandbox.yaml").limits.max_connections * 24_000)') || return
+  needed=$(inside gateway python -c 'import proxy; print(proxy.load_config("/etc/anyrouter/sandbox.yaml").limits.max_connections * 32_000)') || return
   for service in gateway sandbox; do
     bounds=$(docker inspect --format '{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}' "$(container "$service")") || return
     echo "$service: $bounds; open streams: $needed"
