@@ -26,6 +26,7 @@ def configurations() -> proxy.Config:
         listen=proxy.Listen(port=0, base_path="/llm"),
         limits=proxy.Limits(max_body_bytes=1 << 20),
         timeouts=proxy.Timeouts(idle_s=60),
+        cors=proxy.Cors(("https://app.example.com",)),
         log=proxy.Log(level="warning", format="text"),
     )
 
