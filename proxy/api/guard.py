@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 
-from aiohttp import HttpVersion10, web
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
 
 from proxy import errors
@@ -31,7 +31,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[SNAPSHOT] = gateway.snapshot
     gateway.deadlines.begin(exchange)
     try:
-        _refuse_http_0_9(request)
+        _refuse_odd_framing(request)
         response: web.StreamResponse = await handler(request)
     except ProxyError as error:
         return error_response(exchange, error)
@@ -93,10 +93,22 @@ def _not_found(request: web.Request) -> NotFound:
     )
 
 
-def _refuse_http_0_9(request: web.Request) -> None:
-    """Refuse HTTP/0.9, which the parser lets through, with headers that it never had."""
+def _refuse_odd_framing(request: web.Request) -> None:
+    """Refuse what the parser lets through, and another reader may frame differently.
+
+    HTTP/0.9 never had headers. A `Transfer-Encoding` that is empty, of HTTP/1.0, or anything but `chunked` leaves open
+    where the next request begins (RFC 9112 sections 6.1 and 6.3).
+    """
+    reason = None
     if request.version < HttpVersion10:
-        error = InvalidRequest("malformed HTTP request: HTTP/1.1 is needed")
+        reason = "HTTP/1.1 is needed"
+    elif encodings := request.headers.getall(hdrs.TRANSFER_ENCODING, ()):
+        if request.version < HttpVersion11:
+            reason = "HTTP/1.0 has no transfer-encoding"
+        elif [each.strip().lower() for each in encodings] != ["chunked"]:
+            reason = "transfer-encoding: must be chunked or absent"
+    if reason is not None:
+        error = InvalidRequest(f"malformed HTTP request: {reason}")
         error.closes = True
         raise error
 

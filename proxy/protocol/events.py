@@ -54,11 +54,17 @@ def is_blank(text: bytes | bytearray) -> bool:
     return not text.strip(b"\r\n")
 
 
-def split(text: bytes) -> Iterator[Event]:
-    """Yield the events that have data; the last one also when its blank line is missing."""
+def split(text: bytes, *, begins: bool) -> Iterator[Event]:
+    """Yield the events that have data; the last one also when its blank line is missing.
+
+    Args:
+        text: of a stream.
+        begins: whether it begins the stream, so that a byte order mark may stand there.
+    """
     lines: list[bytes] = []
     places: list[tuple[int, int]] = []
-    position = len(_BYTE_ORDER_MARK) if text.startswith(_BYTE_ORDER_MARK) else 0
+    marked = begins and text.startswith(_BYTE_ORDER_MARK)
+    position = len(_BYTE_ORDER_MARK) if marked else 0
     while position < len(text):
         match = _LINE.match(text, position)
         if match is None:

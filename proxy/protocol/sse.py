@@ -83,6 +83,7 @@ class StreamTap:
     """
 
     __slots__ = (
+        "_begins",
         "_echo",
         "_framed",
         "_partial",
@@ -102,6 +103,7 @@ class StreamTap:
         """
         self._echo = echo
         self._framed = framed
+        self._begins = True
         self._partial = bytearray()
         self._skipping = False
         self.usage: dict[str, Any] = {}
@@ -119,6 +121,7 @@ class StreamTap:
         complete = chunk if whole else self._complete(chunk)
         if _may_tell(complete):
             complete = self._read(complete)
+        self._begins = self._begins and not complete
         if not held:
             self.at_boundary = not self._partial or events.is_blank(self._partial)
             return chunk
@@ -163,7 +166,7 @@ class StreamTap:
     def _read(self, complete: bytes) -> bytes:
         """Read the telling events among whole ones; return them, `message_start` with the model replaced."""
         out = complete
-        for event in events.split(complete):
+        for event in events.split(complete, begins=self._begins):
             if not _may_tell(event.data):
                 continue
             decoded = events.decode(event.data)

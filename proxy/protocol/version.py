@@ -19,13 +19,13 @@ def check_version(versions: Sequence[str], accepted: frozenset[str] | None) -> N
         accepted: the dates to accept; None: any.
 
     Raises:
-        InvalidRequest: none, several, no date, or not accepted.
+        InvalidRequest: none, several that differ, no date, or not accepted.
     """
     if not versions:
         raise InvalidRequest("anthropic-version: header is required, such as 2023-06-01")
-    if len(versions) > 1:
+    if len(set(versions)) > 1:
         # All of them would be forwarded, and the upstream may go by another than the one checked.
-        raise InvalidRequest("anthropic-version: header comes twice")
+        raise InvalidRequest("anthropic-version: header comes twice, with different values")
     version = versions[0]
     if (fault := _fault_of_date(version)) is not None:
         raise InvalidRequest(f"anthropic-version: {fault}")

@@ -108,6 +108,6 @@ def _unknown(model_id: str, wanted: str) -> UnknownModel:
     if wanted.startswith(VENDOR):
         return UnknownModel(f"model: {shown}")
     return UnknownModel(
-        f"model: {shown}: only {VENDOR}… models are served here; "
-        "other vendors' models belong to /v1/chat/completions"
+        f"model: {shown}: only {VENDOR} models are served here; other vendors' models need "
+        "a chat completions endpoint, which this gateway does not serve"
     )

@@ -96,7 +96,7 @@ def _narrow_key() -> None:
 
 def _models() -> None:
     error = _raised(create, model="openai/gpt-4o")
-    _is(error, 404, "not_found_error", "NotFoundError", "/v1/chat/completions")
+    _is(error, 404, "not_found_error", "NotFoundError", "which this gateway does not serve")
     error = _raised(create, model="anthropic/nothing")
     _is(error, 404, "not_found_error", "NotFoundError", "model: ")
     error = _raised(client().models.retrieve, "openai/gpt-4o")

@@ -214,7 +214,7 @@ check("a key that may not use the model is PermissionDeniedError", async () => {
 
 check("another vendor's and an unknown model are NotFoundError", async () => {
   const other = await raised(() => create("", { model: "openai/gpt-4o" }));
-  is(other, 404, "not_found_error", "NotFoundError", "/v1/chat/completions");
+  is(other, 404, "not_found_error", "NotFoundError", "which this gateway does not serve");
   const unknown = await raised(() => create("", { model: "anthropic/nothing" }));
   is(unknown, 404, "not_found_error", "NotFoundError", "model: ");
 });

@@ -169,14 +169,14 @@ async def test_a_bad_body_is_400_naming_the_place_and_the_server_still_serves(
 
 
 @pytest.mark.parametrize("mount", MOUNTS)
-async def test_another_vendors_model_is_404_and_sent_to_chat_completions(
+async def test_another_vendors_model_is_404_and_told_that_there_are_no_chat_completions(
     gateway: Running, upstream: RawUpstream, mount: str
 ) -> None:
     async with gateway.session.post(
         url(gateway, mount, MESSAGES), data=asking("openai/gpt-5"), headers=HEADERS
     ) as response:
         error = await refusal(response, 404, "not_found_error")
-    assert "/v1/chat/completions" in error["message"]
+    assert "which this gateway does not serve" in error["message"]
     assert not upstream.requests
 
 

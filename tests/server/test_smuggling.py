@@ -28,6 +28,13 @@ MALFORMED = {
     "length and chunked": framed(LENGTH, CHUNKED, body=CHUNKS + SMUGGLED),
     "chunked and length": framed(CHUNKED, b"content-length: 4", body=CHUNKS + SMUGGLED),
     "chunked twice": framed(CHUNKED, CHUNKED, body=CHUNKS + SMUGGLED),
+    "an empty transfer-encoding": framed(b"transfer-encoding:", body=SMUGGLED),
+    "an empty transfer-encoding and a length": framed(b"transfer-encoding:", LENGTH),
+    "a blank transfer-encoding": framed(b"transfer-encoding: \t", LENGTH),
+    "gzip, chunked": framed(b"transfer-encoding: gzip, chunked", body=CHUNKS + SMUGGLED),
+    "chunked in HTTP/1.0 that is to stay open": framed(
+        CHUNKED, b"connection: keep-alive", body=CHUNKS + SMUGGLED
+    ).replace(b"HTTP/1.1", b"HTTP/1.0", 1),
     "chunked, identity": framed(b"transfer-encoding: chunked, identity", body=CHUNKS + SMUGGLED),
     "xchunked": framed(b"transfer-encoding: xchunked", LENGTH),
     "chunked with a vertical tab": framed(b"transfer-encoding: \x0bchunked", LENGTH),

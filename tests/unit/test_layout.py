@@ -97,11 +97,55 @@ def test_a_pure_module_awaits_opens_and_prints_nothing(name: str) -> None:
             assert node.func.id not in ("open", "print", "input", "exec", "eval")
 
 
-def test_the_gateway_does_not_know_its_commands_or_its_sandbox() -> None:
-    tops = {"proxy.commands", "proxy.sandbox", "proxy.__main__"}
-    for name, imported in GRAPH.items():
-        if name not in tops and not name.startswith(("proxy.commands.", "proxy.sandbox.")):
-            assert not {each for each in imported if each.startswith(tuple(tops))}, name
+# Folders and single modules, from the ground up: each imports its own folder's and what stands below it.
+LAYERS = (
+    {"aiohttp_fast", "causes", "schema_files"},
+    {"config", "errors"},
+    {"protocol"},
+    {"access", "routing"},
+    {"config_file", "exchange"},
+    {"deadlines", "telemetry"},
+    {"upstreams"},
+    {"gateway", "relay"},
+    {"api"},
+    {"app"},
+    {"server"},
+    {"sandbox"},
+    {"commands"},
+    {"__main__"},
+)
+HEIGHT = {folder: height for height, layer in enumerate(LAYERS) for folder in layer}
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name != "proxy"])
+def test_imports_point_downwards(name: str) -> None:
+    folder = name.split(".")[1]
+    for imported in GRAPH[name] - {"proxy"}:
+        other = imported.split(".")[1]
+        assert other == folder or HEIGHT[other] < HEIGHT[folder], imported
+
+
+def _texts(tree: ast.Module) -> list[str]:
+    """Return the strings of a module that are no docstrings."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if id(node) not in docstrings
+    ]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_clients_and_operators_are_told_is_ascii(name: str) -> None:
+    """Clients that print bytes show anything else as mojibake."""
+    for text in _texts(ast.parse(FILES[name].read_text("utf-8"))):
+        assert text.isascii(), text
 
 
 def test_the_sandbox_shares_nothing_with_the_gateway_it_tests() -> None:

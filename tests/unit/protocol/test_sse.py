@@ -192,6 +192,13 @@ def test_a_byte_order_mark_is_no_part_of_the_first_field() -> None:
     assert tap.feed(mark + bare) == mark + (START % OURS).encode().partition(b"\n")[2]
 
 
+def test_a_byte_order_mark_inside_a_stream_is_a_part_of_its_field() -> None:
+    tap = StreamTap(None, framed=True)
+    tap.feed(OPENING)
+    tap.feed(b'\xef\xbb\xbfdata: {"type":"message_stop"}\n\n')
+    assert not tap.finished
+
+
 @pytest.mark.parametrize("missing", ["\n", "\n\n"])
 @pytest.mark.parametrize("terminal", [STOP, ERROR])
 def test_the_last_event_counts_without_its_blank_line_once_the_stream_has_ended(

@@ -83,8 +83,8 @@ def test_another_vendors_model_is_sent_to_chat_completions(vendor: str) -> None:
     with pytest.raises(UnknownModel) as refused:
         ROUTER.find(vendor)
     assert refused.value.message == (
-        f"model: {vendor}: only anthropic/… models are served here; "
-        "other vendors' models belong to /v1/chat/completions"
+        f"model: {vendor}: only anthropic/ models are served here; "
+        "other vendors' models need a chat completions endpoint, which this gateway does not serve"
     )
 
 
