@@ -4,13 +4,17 @@
 PYTHON ?= python3
 PORT ?= 8080
 PYTEST_ARGS ?=
+SECONDS ?= 120
+SEED ?= 1
+TARGET ?= parse_call
 VENV := .venv
 BIN := $(VENV)/bin
+ATHERIS := $(VENV)-atheris
 SBOM := $(VENV)/sbom
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick check fmt lock clean test-clients test-stack test-wheel test-install bench bench-quick test-sdist test-sbom sbom
+.PHONY: help run test test-quick check fmt lock clean test-clients test-stack test-wheel test-install bench bench-quick test-sdist test-sbom sbom fuzz fuzz-atheris
 
 help:
 	@echo "make run [PORT=8080]   install into .venv and start the demo gateway"
@@ -23,6 +27,8 @@ help:
 	@echo "make test-sdist        the source distribution: its own tests, its own wheel"
 	@echo "make test-install      the locks, with old and new pip"
 	@echo "make sbom              dist/sbom.json: what runs, as CycloneDX (test-sbom: and that it names all of it)"
+	@echo "make fuzz [SECONDS=120] [SEED=1] [CASE=file]   random cases against plain readings of what should become of them"
+	@echo "make fuzz-atheris TARGET=parse_call            one pure function, guided by coverage"
 	@echo "make bench             the benchmark (bench-quick: under two minutes)"
 	@echo "make lock              renew requirements/*.txt from pyproject.toml"
 
@@ -88,6 +94,18 @@ sbom: $(SBOM)/.ready
 test-sbom:
 	tests/sbom/run.sh
 
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m fuzz.run $(if $(CASE),--case '$(CASE)',--seconds $(SECONDS) --seed '$(SEED)')
+
+# In an environment of its own: atheris has no wheels for some platforms.
+$(ATHERIS)/.installed: requirements/runtime.txt requirements/fuzz.txt | $(BIN)/python
+	$(BIN)/python -m venv $(ATHERIS)
+	$(ATHERIS)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/runtime.txt -r requirements/fuzz.txt
+	@touch $@
+
+fuzz-atheris: $(ATHERIS)/.installed
+	$(ATHERIS)/bin/python -m fuzz.guided '$(TARGET)' $(if $(CASE),--case '$(CASE)',--seconds $(SECONDS) --seed '$(SEED)')
+
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.run
 
@@ -103,6 +121,7 @@ lock:
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt requirements/build.in -o requirements/build.txt
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt -c requirements/build.txt --extra dev pyproject.toml -o requirements/dev.txt
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements/sbom.in -o requirements/sbom.txt
+	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt requirements/fuzz.in -o requirements/fuzz.txt
 
 clean:
-	rm -rf $(VENV) dist build .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(ATHERIS) fuzz/failures dist build .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,192 @@
+"""The differential JSON fuzz: a body that is accepted means the same to every reader; a refusal is an InvalidRequest.
+
+The other reader is Python's own `json`. Of an accepted body: the model that was checked is the last one, and is the one
+replaced; every other member keeps its bytes; no reader that takes the first of two names, or folds case, or ends a name
+at NUL, finds another model than the one sent. A body that is JSON and as the schema describes is not refused.
+"""
+
+import math
+import time
+from contextlib import AsyncExitStack
+from random import Random
+from typing import Any
+
+import jsonschema
+import referencing
+
+from fuzz import json_texts
+from fuzz.json_reader import Member, Unreadable, members
+from fuzz.program import Broken, Program
+from proxy import schema_files
+from proxy.errors import InvalidRequest
+from proxy.protocol.call import COUNT_TOKENS, MESSAGES, Call, parse_call
+
+SENT = "claude-sent"
+MAX_MS_PER_100_KB = 50.0
+
+# What a gateway may well refuse though the schema does not: names without number, values without end.
+_MANY_NAMES = 500
+_LONG_NAME = 250
+_DEEP = 100
+
+
+class JsonBodies(Program[bytes]):
+    """Bodies against `parse_call` and `body_for`."""
+
+    name = "json"
+
+    def __init__(self) -> None:
+        schemas = [schema_files.load(name) for name in schema_files.names()]
+        registry: Any = referencing.Registry().with_contents(
+            [(schema["$id"], schema) for schema in schemas]
+        )
+        self._validators = {
+            name: jsonschema.Draft202012Validator(schema_files.load(name), registry=registry)
+            for name in (MESSAGES, COUNT_TOKENS)
+        }
+        self._checked = {
+            name: set(schema_files.load(name)["properties"]) for name in self._validators
+        }
+        self._worst = (0.0, 0)
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Compile the schemas, which the first call does."""
+        del stack
+        for name in self._validators:
+            parse_call(b'{"model":"m","max_tokens":1,"messages":[]}', name)
+
+    def make(self, random: Random) -> bytes:
+        """Make a body."""
+        return json_texts.body(random)
+
+    async def check(self, case: bytes) -> str:
+        """Compare both readings of a body, as both kinds of requests."""
+        self.compare(case, COUNT_TOKENS)
+        return self.compare(case, MESSAGES)
+
+    def compare(self, body: bytes, schema_name: str) -> str:
+        """Compare both readings of a body.
+
+        Raises:
+            Broken: they differ.
+        """
+        call, outbound = self._timed(body, schema_name)
+        try:
+            read = members(body)
+        except Unreadable as error:
+            if call is not None:
+                raise Broken("accepts what is no JSON", str(error)) from None
+            return "no JSON"
+        if call is None:
+            if self._should_pass(read, schema_name):
+                raise Broken("refuses what the schema accepts", outbound)
+            return "refused"
+        self._compare_accepted(body, call, read, schema_name)
+        self._compare_outbound(body, outbound, read, schema_name)
+        return "accepted"
+
+    def remarks(self) -> list[str]:
+        """Tell the slowest."""
+        return [f"slowest: {self._worst[0]:.1f} ms of CPU for {self._worst[1]} bytes"]
+
+    def _timed(self, body: bytes, schema_name: str) -> tuple[Call | None, bytes]:
+        """Parse, refuse perhaps, and give the outbound body; or the refusal's words."""
+        bound_ms = MAX_MS_PER_100_KB * max(1.0, len(body) / 100_000)
+        for _ in range(3):
+            began = time.thread_time()
+            call = None
+            try:
+                call = parse_call(body, schema_name)
+                outbound = b"".join(call.body_for(SENT))
+            except InvalidRequest as error:
+                outbound = error.message.encode()
+            took_ms = (time.thread_time() - began) * 1e3
+            if took_ms < bound_ms:
+                self._worst = max(self._worst, (took_ms, len(body)))
+                return call, outbound
+        raise Broken("takes too long", f"{took_ms:.0f} ms of CPU for {len(body)} bytes")
+
+    def _compare_accepted(
+        self, body: bytes, call: Call, read: list[Member], schema_name: str
+    ) -> None:
+        values = {each.name: each.value for each in read}
+        if call.body != body:
+            raise Broken("keeps another body")
+        if call.model != values.get("model"):
+            raise Broken("checks another model", (call.model, values.get("model")))
+        if schema_name != MESSAGES:
+            return
+        if call.stream is not (values.get("stream") is True):
+            raise Broken("checks another stream", (call.stream, values.get("stream")))
+        if call.max_tokens != values.get("max_tokens"):
+            raise Broken("checks other max_tokens", (call.max_tokens, values.get("max_tokens")))
+
+    def _compare_outbound(
+        self, body: bytes, outbound: bytes, read: list[Member], schema_name: str
+    ) -> None:
+        for name in compare_replaced(body, outbound, read, "model", b'"%b"' % SENT.encode()):
+            for meant in {_folded(name), _folded(name.partition("\x00")[0])}:
+                if meant in self._checked[schema_name] and name != meant:
+                    raise Broken("sends a name that some reader takes for a checked one", name)
+
+    def _should_pass(self, read: list[Member], schema_name: str) -> bool:
+        """Tell whether nobody could mind a body, so that it must not be refused."""
+        values = {each.name: each.value for each in read}
+        return (
+            len(read) < _MANY_NAMES
+            and all(len(name) < _LONG_NAME for name in values)
+            and not any(
+                _folded(name.partition("\x00")[0]) in self._checked[schema_name] - {name}
+                for name in values
+            )
+            and all(_is_plain(each.value, _DEEP) for each in read)
+            and self._validators[schema_name].is_valid(values)
+        )
+
+
+def compare_replaced(
+    body: bytes, outbound: bytes, read: list[Member], name: str, value: bytes
+) -> list[str]:
+    """Compare an object with the same one whose member `name` has another value; give its names.
+
+    Raises:
+        Broken: more is different than the value, or a name comes twice.
+    """
+    try:
+        sent = members(outbound)
+    except Unreadable as error:
+        raise Broken("sends no JSON", str(error)) from None
+    last = {each.name: body[each.start : each.end] for each in read} | {name: value}
+    if len(last) == len(read):
+        old = next(each for each in read if each.name == name)
+        if outbound != body[: old.start] + value + body[old.end :]:
+            raise Broken("changes more than one value", outbound[:200])
+    for each in sent:
+        if outbound[each.start : each.end] != last.get(each.name):
+            raise Broken("sends another member", each.name[:100])
+    names = [each.name for each in sent]
+    if names != list(last):
+        raise Broken("sends names twice, or others, or in another order", names[:20])
+    return names
+
+
+def _folded(name: str) -> str:
+    """Fold case as readers do that compare names so: one character for one."""
+    return "".join(folded if len(folded := char.casefold()) == 1 else char for char in name)
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Tell whether a value is neither deep, nor beyond a float, nor holds half a surrogate pair."""
+    if depth == 0:
+        return False
+    if isinstance(value, str):
+        return not any("\ud800" <= char <= "\udfff" for char in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, dict):
+        return all(
+            _is_plain(name, depth) and _is_plain(each, depth - 1) for name, each in value.items()
+        )
+    if isinstance(value, list):
+        return all(_is_plain(each, depth - 1) for each in value)
+    return True
