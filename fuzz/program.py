@@ -13,7 +13,8 @@ from typing import ClassVar, Generic, TypeVar
 # A case is a Python literal, so that it can be written to a file and read back.
 Case = TypeVar("Case", bytes, list[bytes])
 
-_MAX_FAILURES = 100
+_MAX_KINDS = 10
+_KEPT_FAILURES = 100
 
 
 class Broken(Exception):
@@ -75,10 +76,17 @@ class Failure(Generic[Case]):
 
 @dataclasses.dataclass
 class Found(Generic[Case]):
-    """What a search has found: the words of the cases that passed, counted, and the others by kind."""
+    """What a search has found.
+
+    Attributes:
+        words: of the cases that passed, counted.
+        failures: the others by kind, the first hundred of each.
+        more: how many more there were.
+    """
 
     words: Counter[str] = dataclasses.field(default_factory=Counter)
     failures: dict[str, list[Failure[Case]]] = dataclasses.field(default_factory=dict)
+    more: int = 0
 
     @property
     def passed(self) -> int:
@@ -88,11 +96,19 @@ class Found(Generic[Case]):
     @property
     def failed(self) -> int:
         """Count the cases that broke it."""
-        return sum(map(len, self.failures.values()))
+        return self.more + sum(map(len, self.failures.values()))
+
+    def fail(self, failure: Failure[Case]) -> None:
+        """Take one that broke it."""
+        alike = self.failures.setdefault(failure.broken.kind, [])
+        if len(alike) < _KEPT_FAILURES:
+            alike.append(failure)
+        else:
+            self.more += 1
 
 
 async def search(program: Program[Case], seed: str, seconds: float) -> Found[Case]:
-    """Check cases for some seconds, or until a hundred have failed.
+    """Check cases for some seconds, or until they have failed in ten ways.
 
     Args:
         program: opened.
@@ -104,14 +120,13 @@ async def search(program: Program[Case], seed: str, seconds: float) -> Found[Cas
     numbers = itertools.count()
 
     async def lane() -> None:
-        while time.monotonic() < until and found.failed < _MAX_FAILURES:
+        while time.monotonic() < until and len(found.failures) < _MAX_KINDS:
             number = next(numbers)
             case = program.make(Random(f"{seed}/{program.name}/{number}"))
             try:
                 word = await program.check(case)
             except Exception as error:  # noqa: BLE001 - whatever a case causes is what is looked for
-                broken = as_broken(error)
-                found.failures.setdefault(broken.kind, []).append(Failure(number, case, broken))
+                found.fail(Failure(number, case, as_broken(error)))
             else:
                 found.words[word] += 1
 

@@ -24,7 +24,7 @@ Target = tuple[Callable[[bytes], object], Callable[[Random], bytes]]
 
 _BODIES = JsonBodies()
 _OURS = (("x-api-key", "sk-up"), ("x-tenant", "a"))
-_OUTBOUND = headers.Outbound(_OURS)
+_OUTBOUND = headers.RequestHeaders(_OURS)
 _NEVER_OUT = frozenset(
     (
         *(
@@ -100,7 +100,7 @@ def header_fields(data: bytes) -> None:
     ]
     pairs = [(name.decode(), value.decode("utf-8", "surrogateescape")) for name, value in fields]
     listed = [value for name, value in pairs if name.lower() == "connection"]
-    lines = iter(_OUTBOUND.fields(fields, listed).split(b"\r\n"))
+    lines = iter(_OUTBOUND.render(fields, listed).split(b"\r\n"))
     sent = [tuple(line.split(b": ", 1)) for line in lines if line]
     ours = {name.encode() for name, _ in _OURS} | {b"accept-encoding"}
     theirs = [field for field in sent if field[0].lower() not in ours]
@@ -108,7 +108,7 @@ def header_fields(data: bytes) -> None:
         raise Broken("not ours alone", sent)
     if not _is_part(theirs, fields) or any(name.lower() in _NEVER_OUT for name, _ in theirs):
         raise Broken("what must not go out", theirs)
-    passed = headers.inbound(CIMultiDictProxy(CIMultiDict(pairs)))
+    passed = headers.response_headers(CIMultiDictProxy(CIMultiDict(pairs)))
     if not _is_part(passed.items(), pairs) or any(name.lower() in _NEVER_IN for name in passed):
         raise Broken("what must not come in", list(passed.items()))
 

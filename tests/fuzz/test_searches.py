@@ -1,5 +1,6 @@
 """A search finds a planted fault, makes it small, writes it down, and finds it again from the file."""
 
+import re
 from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
@@ -36,7 +37,7 @@ async def test_a_search_finds_the_same_cases_for_the_same_seed() -> None:
     kinds = [found.failures["an 8 behind a 7"][0] for found in (first, second)]
     assert (kinds[0].number, kinds[0].case) == (kinds[1].number, kinds[1].case)
     assert first.passed
-    assert first.failed == 100
+    assert first.failed > len(first.failures["an 8 behind a 7"]) == 100
 
 
 async def test_a_failing_case_is_made_small() -> None:
@@ -51,7 +52,7 @@ def test_a_run_writes_what_fails_and_a_file_fails_again(
     assert run.main(["--seconds", "0.2"]) == 1
     said = capsys.readouterr().out
     assert "seed 1" in said
-    assert said.splitlines()[-1].endswith(" passed, 100 failed")
+    assert re.fullmatch(r"\d+ passed, [1-9]\d+ failed", said.splitlines()[-1])
     (case,) = (tmp_path / "failures").iterdir()
     assert case.read_text("utf-8") == "('planted', b'\\x07\\x08')\n"
     assert run.main(["--case", str(case)]) == 1
