@@ -1,4 +1,7 @@
-"""Read an event stream as the HTML standard says ("Server-sent events", 9.2.6), whole, and with no thought of speed."""
+"""Read an event stream as the HTML standard says ("Server-sent events", 9.2.6), whole, and with no thought of speed.
+
+Bytes that are not UTF-8 are kept apart instead of replaced: SDKs refuse them, so an event that has some tells nothing.
+"""
 
 import dataclasses
 import json
@@ -11,7 +14,7 @@ def events(stream: bytes) -> list[Event]:
     """Give (type, data) of each event that a client is given."""
     found: list[Event] = []
     event_type, data = "", ""
-    for line in _lines(stream.decode("utf-8", "replace").removeprefix("\ufeff")):
+    for line in _lines(stream.decode("utf-8", "surrogateescape").removeprefix("\ufeff")):
         if line == "":
             if data != "":
                 found.append((event_type or "message", data.removesuffix("\n")))
@@ -79,8 +82,9 @@ def is_start(data: str) -> bool:
 
 
 def decoded(data: str) -> Any:
-    """Decode an event's data; None when it is no JSON."""
+    """Decode an event's data; None when it is no JSON, or was not UTF-8."""
     try:
+        data.encode()
         return json.loads(data)
     except (ValueError, RecursionError):
         return None

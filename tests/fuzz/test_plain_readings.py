@@ -82,7 +82,7 @@ STREAMS: dict[str, tuple[bytes, list[Event]]] = {
     "a comment": (b": data: a\ndata: b\n:\n\n", [("message", "b")]),
     "other fields": (b"id: 1\nretry: 2\nData: a\n data: a\ndata: b\n\n", [("message", "b")]),
     "a byte order mark": (b"\xef\xbb\xbfdata: b\n\n", [("message", "b")]),
-    "not UTF-8": (b"data: \xff\n\n", [("message", "\ufffd")]),
+    "not UTF-8": (b"data: \xff\n\n", [("message", "\udcff")]),
 }
 
 
