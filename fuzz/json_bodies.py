@@ -15,7 +15,7 @@ import jsonschema
 import referencing
 
 from fuzz import json_texts
-from fuzz.json_reader import Member, Unreadable, members
+from fuzz.json_reader import Member, Unreadable, members, strings
 from fuzz.program import Broken, Program
 from proxy import schema_files
 from proxy.errors import InvalidRequest
@@ -78,7 +78,7 @@ class JsonBodies(Program[bytes]):
                 raise Broken("accepts what is no JSON", str(error)) from None
             return "no JSON"
         if call is None:
-            if self._should_pass(read, schema_name):
+            if self._should_pass(body, read, schema_name):
                 raise Broken("refuses what the schema accepts", outbound)
             return "refused"
         self._compare_accepted(body, call, read, schema_name)
@@ -129,7 +129,7 @@ class JsonBodies(Program[bytes]):
                 if meant in self._checked[schema_name] and name != meant:
                     raise Broken("sends a name that some reader takes for a checked one", name)
 
-    def _should_pass(self, read: list[Member], schema_name: str) -> bool:
+    def _should_pass(self, body: bytes, read: list[Member], schema_name: str) -> bool:
         """Tell whether nobody could mind a body, so that it must not be refused."""
         values = {each.name: each.value for each in read}
         return (
@@ -140,6 +140,7 @@ class JsonBodies(Program[bytes]):
                 for name in values
             )
             and all(_is_plain(each.value, _DEEP) for each in read)
+            and not any("\ud800" <= char <= "\udfff" for text in strings(body) for char in text)
             and self._validators[schema_name].is_valid(values)
         )
 
@@ -176,17 +177,11 @@ def _folded(name: str) -> str:
 
 
 def _is_plain(value: Any, depth: int) -> bool:
-    """Tell whether a value is neither deep, nor beyond a float, nor holds half a surrogate pair."""
-    if depth == 0:
-        return False
-    if isinstance(value, str):
-        return not any("\ud800" <= char <= "\udfff" for char in value)
+    """Tell whether a value is neither deep nor beyond a float."""
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, dict):
-        return all(
-            _is_plain(name, depth) and _is_plain(each, depth - 1) for name, each in value.items()
-        )
+        return depth > 0 and all(_is_plain(each, depth - 1) for each in value.values())
     if isinstance(value, list):
-        return all(_is_plain(each, depth - 1) for each in value)
+        return depth > 0 and all(_is_plain(each, depth - 1) for each in value)
     return True

@@ -52,6 +52,28 @@ def members(body: bytes) -> list[Member]:
         raise Unreadable(str(error)) from None
 
 
+def strings(body: bytes) -> list[str]:
+    """Give the texts of an object that `members` has read, those of names that come twice as well.
+
+    Those of numbers, too: they hold nothing that a text may not.
+    """
+    found: list[str] = []
+
+    def note(pairs: list[tuple[str, Any]]) -> list[Any]:
+        found.extend(name for name, _ in pairs)
+        return [value for _, value in pairs]
+
+    with _deep():
+        waiting = [json.loads(body, object_pairs_hook=note, parse_int=str)]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, list):
+            waiting.extend(each)
+        elif isinstance(each, str):
+            found.append(each)
+    return found
+
+
 def _members(text: str) -> Iterator[Member]:
     index = _past_space(text, 0)
     if text[index] != "{":

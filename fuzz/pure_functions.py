@@ -88,7 +88,7 @@ def stream(data: bytes) -> None:
     size = data[0] + 1 if data else 1
     chunks = [data[start : start + size] for start in range(1, len(data), size)]
     event_streams.compare(chunks, None)
-    event_streams.compare(chunks, event_streams.OURS)
+    event_streams.compare(chunks, event_streams.ECHO)
 
 
 def header_fields(data: bytes) -> None:

@@ -16,6 +16,7 @@ _START: dict[str, Any] = {
         "usage": {"input_tokens": 11, "cache_read_input_tokens": None, "output_tokens": 1},
     },
 }
+_OTHER_START: dict[str, Any] = _START | {"message": _START["message"] | {"model": "claude-other"}}
 _DELTA: dict[str, Any] = {
     "type": "content_block_delta",
     "index": 0,
@@ -54,7 +55,7 @@ def stream(random: Random) -> list[bytes]:
 def _events(random: Random) -> list[dict[str, Any]]:
     events: list[dict[str, Any]] = []
     if random.random() < 0.9:
-        events.append(_START)
+        events.append(_START if random.random() < 0.9 else _OTHER_START)
     for _ in range(random.randrange(4)):
         usage = {
             "output_tokens": random.randrange(1000),
