@@ -87,8 +87,9 @@ def stream(data: bytes) -> None:
     """Feed a stream in chunks, whose size is the first byte."""
     size = data[0] + 1 if data else 1
     chunks = [data[start : start + size] for start in range(1, len(data), size)]
-    event_streams.compare(chunks, None)
-    event_streams.compare(chunks, event_streams.ECHO)
+    for framed in (False, True):
+        event_streams.compare(chunks, None, framed=framed)
+        event_streams.compare(chunks, event_streams.ECHO, framed=framed)
 
 
 def header_fields(data: bytes) -> None:
