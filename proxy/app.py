@@ -4,8 +4,9 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-from aiohttp import http_parser, web
+from aiohttp import web
 
+from proxy.aiohttp_fast.parser import has_compiled_parser
 from proxy.api import cors, routes
 from proxy.api.guard import guard
 from proxy.config import Config
@@ -70,7 +71,7 @@ def setup(
 
 
 def _gateway_app(config: Config, access_log: LineSink | None) -> web.Application:
-    if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
+    if not has_compiled_parser():
         # The pure Python parser has had request smuggling bugs, and is slow.
         raise RuntimeError(
             "aiohttp's compiled HTTP parser is missing; reinstall aiohttp from a wheel"
