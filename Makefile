@@ -21,7 +21,7 @@ help:
 	@echo "make test              formatter check, linter, type checker, all tests"
 	@echo "make test-quick        all tests but the slow ones, without coverage: for the change in hand"
 	@echo "  PYTEST_ARGS=...      for both: make test-quick PYTEST_ARGS='tests/relay -k ping'"
-	@echo "make test-clients      the official SDKs and Claude Code against the gateway"
+	@echo "make test-clients      every client of docs/clients.md against the gateway"
 	@echo "make test-stack        the docker compose stack, for real"
 	@echo "make test-wheel        the wheel in an empty environment"
 	@echo "make test-sdist        the source distribution: its own tests, its own wheel"

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import threading
@@ -10,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 _live: set[subprocess.Popen[bytes]] = set()
 _guard = threading.Lock()
@@ -36,17 +36,7 @@ def run(
 ) -> Ended:
     """Run a program to its end, without input."""
     started = time.monotonic()
-    with _tracked(
-        subprocess.Popen(
-            list(map(str, command)),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=dict(env),
-            cwd=cwd,
-            start_new_session=True,
-        )
-    ) as process:
+    with _started(command, env, cwd, subprocess.PIPE, subprocess.PIPE) as process:
         status: int | None
         try:
             out, err = process.communicate(timeout=timeout_s)
@@ -67,17 +57,7 @@ def serving(
     with (
         out.open("wb") as stdout,
         err.open("wb") as stderr,
-        _tracked(
-            subprocess.Popen(
-                list(map(str, command)),
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                env=dict(env),
-                cwd=cwd,
-                start_new_session=True,
-            )
-        ) as process,
+        _started(command, env, cwd, stdout, stderr) as process,
     ):
         yield process
 
@@ -99,13 +79,23 @@ def kill_all() -> None:
             _kill(process)
 
 
-def missing(*names: str) -> list[str]:
-    """Name the programs that are not installed."""
-    return [name for name in names if shutil.which(name) is None]
-
-
 @contextlib.contextmanager
-def _tracked(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+def _started(
+    command: Sequence[str | Path],
+    env: Mapping[str, str],
+    cwd: Path,
+    stdout: int | IO[bytes],
+    stderr: int | IO[bytes],
+) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        list(map(str, command)),
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        env=dict(env),
+        cwd=cwd,
+        start_new_session=True,
+    )
     with _guard:
         _live.add(process)
         if _over.is_set():

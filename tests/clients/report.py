@@ -9,6 +9,7 @@ class Report:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._checks: dict[str, list[str]] = {}
         self.passed = 0
         self.failed = 0
 
@@ -16,12 +17,14 @@ class Report:
         """Note a check that passed."""
         with self._lock:
             self.passed += 1
+            self._checks.setdefault(client, []).append(what)
             say(f"ok   {client}: {what}")
 
     def fail(self, client: str, what: str, why: str) -> None:
         """Note a check that failed."""
         with self._lock:
             self.failed += 1
+            self._checks.setdefault(client, []).append(what)
             say(f"FAIL {client}: {what}: {' '.join(why.split()) or 'no reason given'}")
 
     def check(self, client: str, what: str, why_not: str) -> None:
@@ -30,6 +33,12 @@ class Report:
             self.fail(client, what, why_not)
         else:
             self.ok(client, what)
+
+    def checks(self, client: str) -> list[str]:
+        """List the checks of all whose name begins so, passed and failed."""
+        return [
+            what for name, all_ in self._checks.items() if name.startswith(client) for what in all_
+        ]
 
     def script_line(self, client: str, line: str) -> bool:
         """Take a line of a script that runs inside a client's own runtime; tell whether it was the last."""

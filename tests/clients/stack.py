@@ -76,12 +76,15 @@ class Stack:
 
 
 @contextlib.contextmanager
-def running(place: Path, env: dict[str, str]) -> Iterator[tuple[Stack, Callable[[], str]]]:
+def running(
+    place: Path, env: dict[str, str], **settings: Any
+) -> Iterator[tuple[Stack, Callable[[], str]]]:
     """Run both.
 
     Args:
         place: an existing directory for configuration and logs.
         env: of the processes.
+        settings: of the gateway, beside the usual ones.
 
     Yields:
         The stack, and a function that ends it and says what was wrong with the end.
@@ -105,7 +108,8 @@ def running(place: Path, env: dict[str, str]) -> Iterator[tuple[Stack, Callable[
         sandbox_url, sandbox = start("sandbox", "sandbox", "--port", "0", "--key", upstream_key)
         config = place / "config.yaml"
         # JSON is YAML.
-        config.write_text(json.dumps(_config(sandbox_url, upstream_key, key, narrow_key)))
+        usual = _config(sandbox_url, upstream_key, key, narrow_key)
+        config.write_text(json.dumps({**usual, **settings}))
         url, gateway = start("gateway", "serve", "--config", config, "--port", "0")
 
         def end() -> str:

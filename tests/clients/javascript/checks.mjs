@@ -23,7 +23,7 @@ export async function runAll() {
 }
 
 const tooLate = () =>
-  new Promise((_, reject) => setTimeout(() => reject(new Wrong(`no end after ${CHECK_MS / 1000} s`)), CHECK_MS).unref());
+  new Promise((_, reject) => setTimeout(() => reject(new Wrong(`no end after ${CHECK_MS / 1000} s`)), CHECK_MS));
 
 class Wrong extends Error {}
 

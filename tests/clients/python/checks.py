@@ -6,6 +6,7 @@ The lines are `ok WHAT` and `FAIL WHAT: WHY`; after the last check comes `end`, 
 import signal
 import sys
 from collections.abc import Callable
+from typing import Any
 
 CHECK_S = 20
 
@@ -70,6 +71,21 @@ def require(condition: object, why_not: str) -> None:
     """
     if not condition:
         raise WrongError(why_not)
+
+
+def raised(attempt: Callable[..., Any], *arguments: Any, **members: Any) -> Any:
+    """Give the error that something fails with.
+
+    Raises:
+        WrongError: it does not fail, or does not end.
+    """
+    try:
+        found = attempt(*arguments, **members)
+    except WrongError:
+        raise
+    except Exception as error:  # noqa: BLE001 - which one it is, is the question
+        return error
+    raise WrongError(f"no error, but {found!r}")
 
 
 def say(text: str) -> None:

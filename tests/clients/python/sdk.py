@@ -1,4 +1,4 @@
-"""The official Python SDK, 0.x or 2.x, against the gateway: `python -m tests.clients.python_sdk`."""
+"""The official Python SDK, 0.x or 2.x, against the gateway: `python -m tests.clients.python.sdk`."""
 
 import asyncio
 import json
@@ -7,23 +7,22 @@ import time
 from itertools import pairwise
 from typing import Any
 
-from tests.clients import python_sdk_errors
-from tests.clients.checks import Checks, require, same
-from tests.clients.python_sdk_client import (
+from tests.clients.python import sdk_errors
+from tests.clients.python.checks import Checks, require, same
+from tests.clients.python.given import (
     HAIKU,
-    HELLO,
     HI,
     KEY,
     SAID,
     SONNET,
+    TOOL_RESULT,
+    TOOL_SAID,
     URL,
-    anthropic,
-    client,
-    create,
+    USE_TOOL,
+    WEATHER,
     sandbox,
-    stream,
-    text_of,
 )
+from tests.clients.python.sdk_client import HELLO, anthropic, client, create, stream, text_of
 
 CONCURRENT = 40
 EVENTS = 500
@@ -31,23 +30,14 @@ INTERVAL_S = 0.1
 
 checks = Checks()
 
-WEATHER: dict[str, Any] = {
-    "name": "get_weather",
-    "description": "Weather of a city",
-    "input_schema": {
-        "type": "object",
-        "properties": {"city": {"type": "string"}},
-        "required": ["city"],
-    },
-}
-ASKED = {"role": "user", "content": 'use the tool get_weather with {"city": "Oslo"}'}
+ASKED = {"role": "user", "content": USE_TOOL}
 
 
 def _is_old() -> bool:
     return str(anthropic.__version__).startswith("0.")
 
 
-@checks("create, with api_key")
+@checks("a message, with api_key")
 def _() -> None:
     raw = client().messages.with_raw_response.create(**HELLO)
     message = raw.parse()
@@ -64,7 +54,7 @@ def _() -> None:
         require(sent["anthropic-version"] != "2023-06-01", "this SDK should send a newer version")
 
 
-@checks("create, with auth_token")
+@checks("a message, with auth_token")
 def _() -> None:
     bearing = anthropic.Anthropic(base_url=URL, auth_token=KEY, max_retries=0)
     raw = bearing.messages.with_raw_response.create(model=HAIKU, max_tokens=64, messages=HI)
@@ -72,7 +62,7 @@ def _() -> None:
     same(text_of(raw.parse()), SAID)
 
 
-@checks("create, set up by ANTHROPIC_BASE_URL and ANTHROPIC_API_KEY alone")
+@checks("a message, set up by ANTHROPIC_BASE_URL and ANTHROPIC_API_KEY alone")
 def _() -> None:
     os.environ.update(ANTHROPIC_BASE_URL=URL, ANTHROPIC_API_KEY=KEY)
     try:
@@ -194,7 +184,7 @@ def _finish_tool_call(call: Any) -> None:
     used = call.content[-1]
     same((call.stop_reason, used.type), ("tool_use", "tool_use"))
     same((used.name, used.input), ("get_weather", {"city": "Oslo"}))
-    result = {"type": "tool_result", "tool_use_id": used.id, "content": "21 degrees"}
+    result = {"type": "tool_result", "tool_use_id": used.id, "content": TOOL_RESULT}
     conversation = [
         ASKED,
         {"role": "assistant", "content": call.content},
@@ -203,7 +193,7 @@ def _finish_tool_call(call: Any) -> None:
     answer = client().messages.create(
         model=SONNET, max_tokens=64, messages=conversation, tools=[WEATHER]
     )
-    same(text_of(answer), "The tool answered: 21 degrees")
+    same(text_of(answer), TOOL_SAID)
 
 
 @checks("count_tokens")
@@ -250,5 +240,5 @@ def _() -> None:
 
 
 if __name__ == "__main__":
-    python_sdk_errors.add(checks)
+    sdk_errors.add(checks)
     checks.run()

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from tests.clients.checks import Checks, WrongError, require, same
-from tests.clients.python_sdk_client import (
-    HELLO,
+from tests.clients.python.checks import Checks, raised, require, same
+from tests.clients.python.given import (
     KEY,
     MAX_BODY_BYTES,
     NARROW_KEY,
@@ -13,13 +12,9 @@ from tests.clients.python_sdk_client import (
     SONNET,
     URL,
     WRONG_KEY,
-    anthropic,
-    client,
-    create,
     sandbox,
-    stream,
-    text_of,
 )
+from tests.clients.python.sdk_client import HELLO, anthropic, client, create, stream, text_of
 
 _CUT_STEP = 61
 _SLOW = "ttfb=4"
@@ -52,19 +47,11 @@ def add(checks: Checks) -> None:
 def _upstream_error(status: int, kind: str, names: str) -> Callable[[], None]:
     def check() -> None:
         for attempt in (create, lambda knobs: list(stream(knobs))):
-            error = _raised(attempt, f"status={status},retry_after=7")
+            error = raised(attempt, f"status={status},retry_after=7")
             _is(error, status, kind, names, f"The sandbox answers {status}, as it was asked to")
             same(error.response.headers.get("retry-after"), "7", "retry-after")
 
     return check
-
-
-def _raised(attempt: Callable[..., Any], *arguments: Any, **members: Any) -> Any:
-    try:
-        found = attempt(*arguments, **members)
-    except Exception as error:  # noqa: BLE001 - which one it is, is the question
-        return error
-    raise WrongError(f"no error, but {found!r}")
 
 
 def _is(error: Any, status: int, kind: str, names: str, text: str) -> None:
@@ -80,7 +67,7 @@ def _is(error: Any, status: int, kind: str, names: str, text: str) -> None:
 def _wrong_key() -> None:
     error, asked = _asked("", WRONG_KEY)
     bearing = anthropic.Anthropic(base_url=URL, auth_token=WRONG_KEY, max_retries=0)
-    for refused in (error, _raised(bearing.messages.create, **HELLO)):
+    for refused in (error, raised(bearing.messages.create, **HELLO)):
         _is(refused, 401, "authentication_error", "AuthenticationError", "gateway key")
         same(refused.response.headers.get("x-should-retry"), "false", "x-should-retry")
         require(WRONG_KEY not in str(refused), "the key is in the answer")
@@ -89,30 +76,30 @@ def _wrong_key() -> None:
 
 def _narrow_key() -> None:
     using = client(NARROW_KEY)
-    error = _raised(using.messages.create, **HELLO)
+    error = raised(using.messages.create, **HELLO)
     _is(error, 403, "permission_error", "PermissionDeniedError", SONNET)
     same([model.id for model in using.models.list()], ["anthropic/claude-haiku-4.5"])
 
 
 def _models() -> None:
-    error = _raised(create, model="openai/gpt-4o")
+    error = raised(create, model="openai/gpt-4o")
     _is(error, 404, "not_found_error", "NotFoundError", "which this gateway does not serve")
-    error = _raised(create, model="anthropic/nothing")
+    error = raised(create, model="anthropic/nothing")
     _is(error, 404, "not_found_error", "NotFoundError", "model: ")
-    error = _raised(client().models.retrieve, "openai/gpt-4o")
+    error = raised(client().models.retrieve, "openai/gpt-4o")
     _is(error, 404, "not_found_error", "NotFoundError", "model: ")
 
 
 def _bad_body() -> None:
-    error = _raised(create, messages=[{"content": "no role"}])
+    error = raised(create, messages=[{"content": "no role"}])
     _is(error, 400, "invalid_request_error", "BadRequestError", "messages.0.role: ")
-    error = _raised(create, max_tokens="many")
+    error = raised(create, max_tokens="many")
     _is(error, 400, "invalid_request_error", "BadRequestError", "max_tokens: ")
 
 
 def _too_large() -> None:
     for size in (MAX_BODY_BYTES + 1, 5 * MAX_BODY_BYTES):
-        error = _raised(create, messages=[{"role": "user", "content": "x" * size}])
+        error = raised(create, messages=[{"role": "user", "content": "x" * size}])
         names = "ContentTooLargeError RequestTooLargeError"
         _is(error, 413, "request_too_large", names, str(MAX_BODY_BYTES))
 
@@ -123,7 +110,7 @@ def _bad_encoding() -> None:
         ("gzip", 400, "request_body_encoding_invalid", "RequestBodyEncodingInvalidError"),
     ):
         labelled = {"content-encoding": encoding}
-        error = _raised(client().messages.create, **HELLO, extra_headers=labelled)
+        error = raised(client().messages.create, **HELLO, extra_headers=labelled)
         same(error.status_code, status)
         same(error.body["error"]["details"]["error_code"], code)
         if hasattr(anthropic, nearer):
@@ -147,25 +134,25 @@ def _asked(knobs: str, key: str = KEY) -> tuple[Any, int]:
     requests: list[object] = []
     watching = anthropic.DefaultHttpxClient(event_hooks={"request": [requests.append]})
     using = client(key, max_retries=1, http_client=watching)
-    error = _raised(using.messages.create, **HELLO, extra_headers=sandbox(knobs))
+    error = raised(using.messages.create, **HELLO, extra_headers=sandbox(knobs))
     return error, len(requests)
 
 
 def _no_answer() -> None:
     for attempt in (create, lambda knobs: list(stream(knobs))):
-        _is(_raised(attempt, "cut=-1"), 502, "api_error", "InternalServerError", "the upstream")
+        _is(raised(attempt, "cut=-1"), 502, "api_error", "InternalServerError", "the upstream")
     for knobs in ("cut=50", "wrong_length=10", "wrong_length=-10"):
-        _is(_raised(create, knobs), 502, "api_error", "InternalServerError", "the upstream")
+        _is(raised(create, knobs), 502, "api_error", "InternalServerError", "the upstream")
 
 
 def _slow() -> None:
     names = "GatewayTimeoutError DeadlineExceededError InternalServerError"
     for attempt in (create, lambda knobs: list(stream(knobs))):
-        _is(_raised(attempt, _SLOW), 504, "timeout_error", names, "the upstream")
+        _is(raised(attempt, _SLOW), 504, "timeout_error", names, "the upstream")
 
 
 def _impatient() -> None:
-    error = _raised(
+    error = raised(
         client(timeout=0.3).messages.create,
         **HELLO,
         extra_headers=sandbox(_SLOW),
@@ -197,7 +184,7 @@ def _is_broken_stream(error: Exception) -> None:
 
 def _cut_helper() -> None:
     for knobs in ("cut=900", "no_stop", "encoding=gzip,cut=150"):
-        _is_broken_stream(_raised(_final_text, knobs))
+        _is_broken_stream(raised(_final_text, knobs))
 
 
 def _final_text(knobs: str) -> str:
@@ -206,13 +193,13 @@ def _final_text(knobs: str) -> str:
 
 
 def _overloaded() -> None:
-    error = _raised(_final_text, "overloaded_at=4")
+    error = raised(_final_text, "overloaded_at=4")
     require(isinstance(error, anthropic.APIStatusError), repr(error))
     same(error.body["error"]["type"], "overloaded_error")
 
 
 def _stall() -> None:
-    error = _raised(_final_text, "stall=4")
+    error = raised(_final_text, "stall=4")
     require(isinstance(error, anthropic.APIStatusError), str(error))
     same(error.body["error"]["type"], "timeout_error")
 
