@@ -14,7 +14,7 @@ SOURCES = Path(__file__).parent
 ESBUILD = "esbuild@0.28.2"
 AI = "ai@7.0.173"
 
-_INSTALL_S = 500.0
+_INSTALL_S = 600.0
 _VERSION_S = 20.0
 _NODE_MAJOR = 20
 

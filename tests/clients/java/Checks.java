@@ -90,8 +90,10 @@ class Checks {
     static void models() {
         var ids = OURS.models().list(ModelListParams.builder().limit(1).build()).autoPager().stream()
                 .map(ModelInfo::id)
-                .collect(Collectors.joining(" "));
-        same(ids, SONNET + " anthropic/claude-opus-5.5 anthropic/claude-haiku-4.5");
+                .toList();
+        var named = List.of(SONNET, "anthropic/claude-opus-5.5", "anthropic/claude-haiku-4.5");
+        // What the configuration's wildcard stands for follows.
+        same(ids.subList(0, Math.min(ids.size(), named.size())), named);
     }
 
     static void modelsByTheirType() {

@@ -12,6 +12,8 @@ export const MAX_BODY_BYTES = Number(given.GATEWAY_MAX_BODY_BYTES);
 
 export const SONNET = "anthropic/claude-sonnet-4.6";
 export const HAIKU = "anthropic/claude-haiku-4.5";
+// The model list begins with what the configuration names; what its wildcard stands for follows.
+export const NAMED = [SONNET, "anthropic/claude-opus-5.5", HAIKU];
 export const SAY_HI = "say hi";
 export const SAID = "You said: say hi";
 

@@ -12,6 +12,8 @@ MAX_BODY_BYTES = int(os.environ["GATEWAY_MAX_BODY_BYTES"])
 
 SONNET = "anthropic/claude-sonnet-4.6"
 HAIKU = "anthropic/claude-haiku-4.5"
+# The model list begins with what the configuration names; what its wildcard stands for follows.
+NAMED = [SONNET, "anthropic/claude-opus-5.5", HAIKU]
 SAY_HI = "say hi"
 HI = [{"role": "user", "content": SAY_HI}]
 SAID = "You said: say hi"
