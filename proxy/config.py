@@ -83,10 +83,14 @@ class Key:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Limits:
-    """What one client can ask of the server: bytes of a body, open connections of one process."""
+    """What clients can ask of the server: bytes of a body, open connections of one process, of all and of one client.
+
+    `max_connections_per_client` 0: as many as there may be.
+    """
 
     max_body_bytes: int = 33_554_432
     max_connections: int = 10_000
+    max_connections_per_client: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ class Timeouts:
     ping_after_s: float = 20
     request_head_s: float = 10
     request_body_idle_s: float = 30
+    client_idle_s: float = 75
     drain_s: float = 30
 
 

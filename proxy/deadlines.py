@@ -8,6 +8,7 @@ from proxy import errors
 from proxy.config import Timeouts
 from proxy.errors import ProxyError
 from proxy.exchange import Exchange, Phase
+from proxy.standstill import Standstill
 
 _LONGEST_TICK_S = 1.0
 _TICKS_PER_TIMEOUT = 20
@@ -33,6 +34,7 @@ class Deadlines:
             timeouts.request_body_idle_s,
         )
         self._tick_s = min(shortest / _TICKS_PER_TIMEOUT, _LONGEST_TICK_S)
+        self._standstill = Standstill(self._tick_s)
         self._timer: asyncio.TimerHandle | None = None
         self._emptied = asyncio.Event()
         self._emptied.set()
@@ -42,6 +44,7 @@ class Deadlines:
         """Look at an exchange from now on."""
         self.in_flight.add(exchange)
         if self._timer is None:
+            self._standstill.forget()
             self._arm()
 
     def end(self, exchange: Exchange) -> None:
@@ -68,6 +71,12 @@ class Deadlines:
     def _sweep(self) -> None:
         self._timer = None
         now = self._clock()
+        if not self._standstill.before(now):
+            self._judge(now)
+        if self.in_flight:
+            self._arm()
+
+    def _judge(self, now: float) -> None:
         for exchange in self.in_flight:
             if (reason := self._overdue(exchange, now)) is not None:
                 exchange.interrupt(reason)
@@ -76,8 +85,6 @@ class Deadlines:
                 if now - quiet_since >= self._timeouts.ping_after_s:
                     exchange.pinged_s = now
                     exchange.on_quiet()
-        if self.in_flight:
-            self._arm()
 
     def _overdue(self, exchange: Exchange, now: float) -> ProxyError | None:
         waited = now - exchange.since_s

@@ -51,6 +51,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not response.prepared and isinstance(response, web.Response):
             exchange.bytes_out = response.content_length or 0
             response.headers.setdefault(errors.REQUEST_ID, exchange.request_id)
+            response.headers.setdefault(errors.SERVER, errors.SERVER_NAME)
         return response
     finally:
         gateway.deadlines.end(exchange)

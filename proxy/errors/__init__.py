@@ -4,6 +4,8 @@ from proxy.errors.base import (
     CONTENT_TYPE,
     REQUEST_ID,
     RETRY_AFTER,
+    SERVER,
+    SERVER_NAME,
     SHOULD_RETRY,
     ClientFault,
     GatewayFault,
@@ -15,6 +17,7 @@ from proxy.errors.base import (
 from proxy.errors.client import (
     ClientStalled,
     ExpectationFailed,
+    HeadTooLarge,
     InvalidRequest,
     MethodNotAllowed,
     ModelForbidden,
@@ -25,6 +28,7 @@ from proxy.errors.client import (
     Unauthenticated,
     UnknownModel,
     UnsupportedMedia,
+    VersionNotSupported,
 )
 from proxy.errors.gateway import Draining, InternalError, Overloaded
 from proxy.errors.upstream import UpstreamFailed, UpstreamRefusedCredential, UpstreamTimeout
@@ -33,12 +37,15 @@ __all__ = [
     "CONTENT_TYPE",
     "REQUEST_ID",
     "RETRY_AFTER",
+    "SERVER",
+    "SERVER_NAME",
     "SHOULD_RETRY",
     "ClientFault",
     "ClientStalled",
     "Draining",
     "ExpectationFailed",
     "GatewayFault",
+    "HeadTooLarge",
     "InternalError",
     "InvalidRequest",
     "MethodNotAllowed",
@@ -56,6 +63,7 @@ __all__ = [
     "UpstreamFault",
     "UpstreamRefusedCredential",
     "UpstreamTimeout",
+    "VersionNotSupported",
     "encodable",
     "render",
 ]

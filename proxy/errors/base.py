@@ -16,6 +16,8 @@ REQUEST_ID = istr("request-id")
 RETRY_AFTER = istr("retry-after")
 SHOULD_RETRY = istr("x-should-retry")
 CONTENT_TYPE = istr("Content-Type")
+SERVER = istr("Server")
+SERVER_NAME = "anyrouter"  # no versions: they tell an attacker more than a user
 
 
 def encodable(text: str) -> str:
@@ -68,8 +70,8 @@ class ProxyError(Exception):
 
 def render(error: ProxyError, request_id: str) -> tuple[dict[str, str], bytes]:
     """Return headers and body of the response to a failure, wherever it is sent."""
-    headers = {REQUEST_ID: request_id, CONTENT_TYPE: "application/json", **error.headers()}
-    return headers, error.body(request_id)
+    headers = {REQUEST_ID: request_id, CONTENT_TYPE: "application/json", SERVER: SERVER_NAME}
+    return headers | error.headers(), error.body(request_id)
 
 
 class ClientFault(ProxyError):

@@ -96,6 +96,21 @@ class RequestTooLarge(ClientFault):
     retry = False
 
 
+class HeadTooLarge(InvalidRequest):
+    """The request's head, or a line of it, is larger than any client's."""
+
+    status = 431
+
+
+class VersionNotSupported(InvalidRequest):
+    """The client speaks a version of HTTP that is not served."""
+
+    status = 505
+
+    def __init__(self, version: str) -> None:
+        super().__init__(f"{version} is not served here: use HTTP/1.1")
+
+
 class UnsupportedMedia(ClientFault):
     """The body's type or encoding is not one the gateway reads."""
 

@@ -6,7 +6,7 @@ from multidict import CIMultiDict
 
 from proxy.aiohttp_fast.client import UpstreamResponse
 from proxy.causes import Cause
-from proxy.errors import REQUEST_ID, UpstreamFailed
+from proxy.errors import REQUEST_ID, SERVER, SERVER_NAME, UpstreamFailed
 from proxy.exchange import Exchange
 from proxy.protocol import headers
 
@@ -17,6 +17,7 @@ def response_headers(exchange: Exchange, answer: UpstreamResponse) -> CIMultiDic
     """Build the headers of the client's response."""
     fields = headers.response_headers(answer.headers)
     fields.setdefault(REQUEST_ID, exchange.request_id)
+    fields.setdefault(SERVER, SERVER_NAME)
     return fields
 
 

@@ -1,6 +1,6 @@
-"""Who may connect: how many connections there are, how long a head may take, how one too many is refused.
+"""Who may connect: how many connections there are, of all and of one client, and how one too many is refused.
 
-aiohttp bounds neither. Both are kept here with one timer for all connections.
+aiohttp bounds neither. The clock over all connections is here, too.
 """
 
 import asyncio
@@ -16,15 +16,19 @@ from proxy.config import Config
 from proxy.errors import Overloaded, ProxyError
 from proxy.exchange import Exchange, Received
 from proxy.server.connection import Connection
+from proxy.server.lingering import LINGER_S, close_behind
+from proxy.server.registry import Registry, client_of
+from proxy.standstill import Standstill
 
 _log = logging.getLogger(__name__)
 
-_REFUSAL_LINGER_S = 2.0
 _REFUSALS_AT_ONCE = 1000
+_LONGEST_PERIOD_S = 1.0
+_LOOKS_PER_TIMEOUT = 10
 
 
 class Listener:
-    """Makes a `Connection` for each client that connects, and closes those that are slow with a head.
+    """Makes a `Connection` for each client that connects, and looks now and then whether it takes too long.
 
     It is the protocol factory for `loop.create_server`.
     """
@@ -33,17 +37,19 @@ class Listener:
         self, server: web.Server, config: Config, ended: Callable[[Exchange], None]
     ) -> None:
         self._server = server
-        self._options = {"access_log": None, "auto_decompress": False, "keepalive_timeout": 75.0}
-        self._max_connections = config.limits.max_connections
-        self._request_head_s = config.timeouts.request_head_s
+        self._limits = config.limits
+        self._timeouts = timeouts = config.timeouts
         self._ended = ended
         self._timer: asyncio.TimerHandle | None = None
-        self.connections: set[Connection] = set()
+        shortest_s = min(timeouts.request_head_s, timeouts.idle_s, timeouts.client_idle_s)
+        self._period_s = min(shortest_s / _LOOKS_PER_TIMEOUT, _LONGEST_PERIOD_S)
+        self._standstill = Standstill(self._period_s)
+        self.registry = Registry[Connection]()
         self.refusals: set[asyncio.BaseProtocol] = set()
         make_request = server.request_factory
 
         def noted(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> Any:
-            protocol.request_began(payload)
+            protocol.request_began(message, payload, writer)
             return make_request(message, payload, protocol, writer, task)
 
         server.request_factory = noted
@@ -51,9 +57,30 @@ class Listener:
 
     def __call__(self) -> asyncio.Protocol:
         """Make the protocol of a new connection."""
-        if len(self.connections) >= self._max_connections:
-            return _Refusal(self, mute=len(self.refusals) >= _REFUSALS_AT_ONCE)
-        return Connection(self._server, self.connections, self.refuse, **self._options)
+        return Connection(self._server, self.registry, self._timeouts, self.admit, self.refuse)
+
+    def admit(self, connection: Connection, address: str | None) -> asyncio.Protocol | None:
+        """Count a connection, or return what refuses it: its client has too many, or all together are too many."""
+        limits, client = self._limits, None
+        if limits.max_connections_per_client and address is not None:
+            client = client_of(address)
+            if self.registry.of(client) >= limits.max_connections_per_client:
+                _log.warning(
+                    "refused connections: one client has %d (limits.max_connections_per_client)",
+                    limits.max_connections_per_client,
+                )
+                return self._refusal(address)
+        if len(self.registry.open) >= limits.max_connections:
+            idle = self.registry.longest_idle()
+            if idle is None:
+                _log.warning(
+                    "refused connections: %d are open (limits.max_connections), none of them idle",
+                    limits.max_connections,
+                )
+                return self._refusal(address)
+            idle.give_way()
+        self.registry.add(connection, client)
+        return None
 
     def close(self) -> None:
         """Stop the timer."""
@@ -61,7 +88,7 @@ class Listener:
             self._timer.cancel()
 
     def refuse(self, client: str | None, error: ProxyError) -> tuple[dict[str, str], bytes]:
-        """Log a request that no handler sees, and give headers and body of its answer."""
+        """Log a request that no handler sees, and return headers and body of its response."""
         exchange = Exchange(Received("-", "-", client))
         exchange.fail(error)
         exchange.response_started(error.status)
@@ -70,20 +97,24 @@ class Listener:
         self._ended(exchange)
         return head, body
 
+    def _refusal(self, address: str | None) -> "_Refusal":
+        return _Refusal(self, address, mute=len(self.refusals) >= _REFUSALS_AT_ONCE)
+
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
-        since = loop.time() - self._request_head_s
-        for connection in [each for each in self.connections if each.head_overdue(since)]:
-            _log.info("closed a connection whose request head took over %g s", self._request_head_s)
-            connection.force_close()
-        self._timer = loop.call_later(min(self._request_head_s / 10, 1.0), self._look)
+        now = loop.time()
+        if not self._standstill.before(now):
+            for connection in tuple(self.registry.open):
+                connection.look(now)
+        self._timer = loop.call_later(self._period_s, self._look)
 
 
 class _Refusal(asyncio.Protocol):
     """Answers one connection too many: 529 and a close that lets the client read it."""
 
-    def __init__(self, listener: Listener, *, mute: bool) -> None:
+    def __init__(self, listener: Listener, client: str | None, *, mute: bool) -> None:
         self._listener = listener
+        self._client = client
         self._mute = mute
         self._transport: asyncio.Transport | None = None
         self._answered = False
@@ -95,22 +126,21 @@ class _Refusal(asyncio.Protocol):
             self._transport.abort()
             return
         self._listener.refusals.add(self)
-        asyncio.get_running_loop().call_later(_REFUSAL_LINGER_S, self._transport.abort)
+        asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:  # noqa: ARG002 - the request is not read
         # Only once the client has spoken: a close with unread bytes would be a reset, and the answer lost.
         if self._answered or self._transport is None:
             return
         self._answered = True
-        client = self._transport.get_extra_info("peername")
         error = Overloaded("too many connections; try again", Cause.TOO_MANY_CONNECTIONS)
-        fields, body = self._listener.refuse(client[0] if client else None, error)
+        fields, body = self._listener.refuse(self._client, error)
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         self._transport.write(
             b"HTTP/1.1 529 Overloaded\r\nConnection: close\r\n%sContent-Length: %d\r\n\r\n%s"
             % (head.encode(), len(body), body)
         )
-        self._transport.write_eof()
+        close_behind(self._transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:  # noqa: ARG002 - either way it is gone
         self._listener.refusals.discard(self)

@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy import Limits, Timeouts
+from proxy import Timeouts
 from tests.support.client import Client, connected, request
 from tests.support.gateways import BODY, Running, config_for, running
 from tests.support.raw import SSE_HEAD, STREAM, RawUpstream, UpstreamSide, chunk
-from tests.support.refusals import raw_refusal
 from tests.support.scripts import gateway_before
 
 HEAD_S = 0.3
@@ -133,62 +132,3 @@ async def test_an_answer_may_take_longer_than_a_head() -> None:
     ):
         await client.send(request())
         assert b"message_stop" in await client.until(b"0\r\n\r\n")
-
-
-async def test_one_connection_too_many_is_refused_and_the_others_go_on(
-    upstream: RawUpstream,
-) -> None:
-    config = config_for(upstream.url, limits=Limits(max_connections=2))
-    async with running(config) as gateway, contextlib.AsyncExitStack() as stack:
-        first, second = [
-            await stack.enter_async_context(connected(gateway.host, gateway.port)) for _ in range(2)
-        ]
-        for client in (first, second):
-            await client.send(request())
-            assert (await client.answer()).status == 200
-        started = time.monotonic()
-        for _ in range(5):
-            async with connected(gateway.host, gateway.port) as third:
-                await third.send(request())
-                raw_refusal(await third.answer(), 529, "overloaded_error")
-                assert await third.until_closed() == b""
-        assert time.monotonic() - started < LATE_S  # five lingers would be ten seconds
-        refused = [line for line in gateway.log if line.get("cause") == "too_many_connections"]
-        assert [line["status"] for line in refused] == [529] * 5
-        await second.send(request())
-        assert (await second.answer()).status == 200
-        first.leave()
-        status = 529
-        async with asyncio.timeout(5):
-            while status == 529:  # until the gateway has seen the first one leave
-                async with connected(gateway.host, gateway.port) as fourth:
-                    await fourth.send(request())
-                    status = (await fourth.answer()).status
-        assert status == 200
-    assert len(upstream.requests) == 4
-
-
-async def test_a_refused_client_that_says_nothing_is_closed(upstream: RawUpstream) -> None:
-    config = config_for(upstream.url, limits=Limits(max_connections=1))
-    async with (
-        running(config) as gateway,
-        connected(gateway.host, gateway.port) as first,
-        connected(gateway.host, gateway.port) as second,
-    ):
-        assert await second.until_closed() == b""
-        await first.send(request())
-        assert (await first.answer()).status == 200
-
-
-async def test_beyond_the_refusals_that_fit_a_connection_is_just_closed(
-    upstream: RawUpstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("proxy.server.listener._REFUSALS_AT_ONCE", 0)
-    config = config_for(upstream.url, limits=Limits(max_connections=1))
-    async with (
-        running(config) as gateway,
-        connected(gateway.host, gateway.port),
-        connected(gateway.host, gateway.port) as second,
-    ):
-        assert await second.until_closed() == b""
-    assert gateway.log == []

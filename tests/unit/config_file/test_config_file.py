@@ -30,9 +30,9 @@ keys:
   - {name: ci, sha256: "%s", models: ["anthropic/m*"], expires_at: 2027-01-01T00:00:00Z}
   - {name: laptop, key: "${SECRET}"}
 anthropic_versions: [2023-06-01, "2026-10-21"]
-limits: {max_body_bytes: 1, max_connections: 2}
+limits: {max_body_bytes: 1, max_connections: 2, max_connections_per_client: 3}
 timeouts: {connect_s: 0.5, first_byte_s: 1, idle_s: 2, ping_after_s: 3, request_head_s: 4,
-           request_body_idle_s: 5, drain_s: 6}
+           request_body_idle_s: 5, client_idle_s: 7, drain_s: 6}
 echo_model: false
 log: {level: debug, format: text}
 """ % ("a" * 64)
@@ -60,8 +60,8 @@ def test_every_key_arrives_where_it_belongs() -> None:
         Key("laptop", digest(CANARY)),
     )
     assert config.anthropic_versions == frozenset({"2023-06-01", "2026-10-21"})
-    assert config.limits == Limits(1, 2)
-    assert config.timeouts == Timeouts(0.5, 1, 2, 3, 4, 5, 6)
+    assert config.limits == Limits(1, 2, 3)
+    assert config.timeouts == Timeouts(0.5, 1, 2, 3, 4, 5, 7, 6)
     assert config.echo_model is False
     assert config.log == Log("debug", "text")
 

@@ -40,12 +40,18 @@ UNKNOWN_KEYS = [
         ),
     ),
     ("keys.0.x", "keys.0.x: unknown key; known here: name, sha256, key, models, expires_at"),
-    ("limits.x", "limits.x: unknown key; known here: max_body_bytes, max_connections"),
+    (
+        "limits.x",
+        (
+            "limits.x: unknown key; known here: max_body_bytes, max_connections, "
+            "max_connections_per_client"
+        ),
+    ),
     (
         "timeouts.x",
         (
             "timeouts.x: unknown key; known here: connect_s, first_byte_s, idle_s, ping_after_s, "
-            "request_head_s, request_body_idle_s, drain_s"
+            "request_head_s, request_body_idle_s, client_idle_s, drain_s"
         ),
     ),
     ("log.x", "log.x: unknown key; known here: level, format"),

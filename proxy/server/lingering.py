@@ -1,0 +1,18 @@
+"""Close a connection on which the client may still be sending, so that it can read what it was told.
+
+With unread data a close is a reset, and what was sent before may be lost.
+"""
+
+import asyncio
+
+LINGER_S = 2.0
+
+
+def close_behind(transport: asyncio.Transport) -> None:
+    """Close the sending side now, and the rest when the client closes, or after `LINGER_S`."""
+    try:
+        transport.write_eof()
+    except OSError:  # the client has closed
+        transport.abort()
+    else:
+        asyncio.get_running_loop().call_later(LINGER_S, transport.abort)
