@@ -133,7 +133,9 @@ class RequestHandler(web.RequestHandler):
         except TimeoutError:
             self.close()
         except (web.RequestPayloadError, HttpProcessingError, ConnectionError, RuntimeError):
-            self.close()  # broken, or cut by the client (then a RuntimeError of aiohttp's): it has its response
+            # Broken, or cut by the client (aiohttp's RuntimeError): it has its response, and gets no second one.
+            self._messages.clear()
+            self.close()
 
     def data_received(self, data: bytes) -> None:
         """Parse, and stop reading when more waits for its turn than a client that waits for its answers sends."""

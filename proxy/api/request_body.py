@@ -2,7 +2,7 @@
 
 import asyncio
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from proxy.errors import (
@@ -51,7 +51,9 @@ async def read_body(
     declared = request.content_length
     if declared is not None and declared > max_bytes:
         raise _too_large(max_bytes)
-    if (expectation := request.headers.get("Expect")) is not None:
+    expectation = request.headers.get("Expect")
+    # RFC 9110 section 10.1.1: of a client of HTTP/1.0 it is to be ignored.
+    if expectation is not None and request.version >= HttpVersion11:
         if expectation.strip().lower() != "100-continue":
             raise ExpectationFailed("expect: only 100-continue is known")
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -148,11 +148,12 @@ class Connection(Intake):
         return self._at_eof
 
     def end(self, transport: asyncio.Transport) -> None:
-        """Close the connection; behind an error so that a client that still sends can read it."""
-        if not self._lingers or self._at_eof or transport.is_closing():
+        """Close the connection, so that a client that still sends can read its response."""
+        still_sends = self._lingers or not self._body.is_eof()
+        if still_sends and not (self._at_eof or transport.is_closing()):
+            close_behind(transport)
+        else:
             super().end(transport)
-            return
-        close_behind(transport)
 
     def look(self, now: float) -> None:
         """End the connection of a client that takes too long for what is awaited of it."""

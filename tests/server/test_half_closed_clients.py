@@ -1,0 +1,134 @@
+"""A client that closes its sending side only, as `nc -N` does, is answered; one that has left is not waited for."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.client import answers, request
+from tests.support.gateways import STREAM_BODY, Running, config_for, running
+from tests.support.raw import (
+    EVENTS,
+    SSE_HEAD,
+    STREAM,
+    Exchange,
+    RawUpstream,
+    Script,
+    answer,
+    chunk,
+    raw_upstream,
+)
+
+GET = b"GET /healthz HTTP/1.1\r\nHost: gateway\r\n\r\n"
+
+
+async def sent_and_shut(gateway: Running, data: bytes) -> bytes:
+    """Send, close the sending side, and read to the end."""
+    reader, writer = await asyncio.open_connection(gateway.host, gateway.port)
+    writer.write(data)
+    writer.write_eof()
+    try:
+        async with asyncio.timeout(10):
+            return await reader.read()
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def gateway_before(script: Script) -> AsyncIterator[tuple[RawUpstream, Running]]:
+    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+        yield upstream, gateway
+
+
+async def slow_message(exchange: Exchange) -> None:
+    await asyncio.sleep(0.3)  # far longer than the client's last byte takes
+    await exchange.send(answer())
+
+
+async def slow_stream(exchange: Exchange) -> None:
+    await asyncio.sleep(0.3)  # far longer than the client's last byte takes
+    for part in (*map(chunk, EVENTS), chunk(b"")):
+        await exchange.send((SSE_HEAD if part == chunk(EVENTS[0]) else b"") + part)
+
+
+@pytest.mark.parametrize(
+    "sent", [GET, GET * 3, request(path=b"/nowhere")], ids=["one", "three", "404"]
+)
+async def test_what_is_answered_at_once_is_answered(gateway: Running, sent: bytes) -> None:
+    answered = answers(await sent_and_shut(gateway, sent))
+    assert len(answered) == sent.count(b"HTTP/1.1")
+
+
+async def test_a_message_that_takes_its_time_is_answered() -> None:
+    async with gateway_before(slow_message) as (_, gateway):
+        (answered,) = answers(await sent_and_shut(gateway, request()))
+    assert answered.status == 200
+    assert gateway.log[0].get("cause") is None
+
+
+async def test_pipelined_messages_are_answered() -> None:
+    async with gateway_before(slow_message) as (_, gateway):
+        answered = answers(await sent_and_shut(gateway, request() * 2))
+    assert [each.status for each in answered] == [200, 200]
+
+
+async def test_a_stream_that_takes_its_time_is_relayed_to_its_end() -> None:
+    async with gateway_before(slow_stream) as (_, gateway):
+        received = await sent_and_shut(gateway, request(body=STREAM_BODY))
+    assert received.count(b"HTTP/1.1 200 OK") == 1
+    assert received.endswith(b"0\r\n\r\n")
+    assert STREAM.rpartition(b"event: ")[2] in received
+
+
+@pytest.mark.parametrize(
+    "sent", [request()[:-5], request()[:30], b""], ids=["body", "head", "nothing"]
+)
+async def test_half_a_request_is_not_waited_for(gateway: Running, sent: bytes) -> None:
+    assert await sent_and_shut(gateway, sent) == b""
+
+
+async def test_a_client_of_http_1_0_that_shuts_its_sending_side_counts_as_gone() -> None:
+    """It may not be sent what would tell; and proxies that speak HTTP/1.0 leave like this."""
+    gone = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.until_closed()
+        gone.set()
+
+    async with gateway_before(script) as (upstream, gateway):
+        reader, writer = await asyncio.open_connection(gateway.host, gateway.port)
+        writer.write(request().replace(b"HTTP/1.1", b"HTTP/1.0"))
+        await upstream.arrived.wait()
+        writer.write_eof()
+        async with asyncio.timeout(5):
+            await gone.wait()
+            assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
+    assert gateway.log[0]["cause"] == "client_closed"
+
+
+async def test_a_client_that_leaves_a_while_after_it_has_shut_is_noticed() -> None:
+    """The probe that is sent at once cannot tell; nothing is sent again before the upstream answers."""
+    gone = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.until_closed()
+        gone.set()
+
+    async with gateway_before(script) as (upstream, gateway):
+        reader, writer = await asyncio.open_connection(gateway.host, gateway.port)
+        writer.write(request())
+        writer.write_eof()
+        await upstream.arrived.wait()
+        async with asyncio.timeout(5):
+            await reader.readuntil(b"HTTP/1.1 100 Continue\r\n\r\n")
+        sock: socket.socket = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        writer.transport.abort()
+        async with asyncio.timeout(5):
+            await gone.wait()
+    assert gateway.log[0]["cause"] == "client_closed"
