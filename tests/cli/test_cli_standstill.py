@@ -9,7 +9,7 @@ import pytest
 from tests.support.client import connected, request
 from tests.support.commands import started, write_config
 from tests.support.gateways import BODY, STREAM_BODY
-from tests.support.raw import EVENTS, MESSAGE, SSE_HEAD, Exchange, answer, chunk, raw_upstream
+from tests.support.raw import EVENTS, MESSAGE, SSE_HEAD, UpstreamSide, answer, chunk, raw_upstream
 
 LIMIT_S = 1.0
 STILL_S = 2.0
@@ -31,7 +31,7 @@ CLIENT: dict[str, tuple[bytes, bytes]] = {
 async def test_what_came_while_it_stood_still_is_read_first(tmp_path: Path, what: str) -> None:
     asked, stopped = asyncio.Event(), asyncio.Event()
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         first, rest = {
             "a stream": (SSE_HEAD + chunk(EVENTS[0]), b"".join(map(chunk, (*EVENTS[1:], b"")))),
             "a message": (b"", answer()),

@@ -8,7 +8,7 @@ import pytest
 from proxy import Limits, Timeouts
 from tests.support.client import Client, connected, request
 from tests.support.gateways import KEY, Running, config_for, running
-from tests.support.raw import SSE_HEAD, STREAM, Exchange, RawUpstream, chunk, raw_upstream
+from tests.support.raw import SSE_HEAD, STREAM, RawUpstream, UpstreamSide, chunk, raw_upstream
 from tests.support.refusals import raw_refusal
 
 PROBE = b"GET /healthz HTTP/1.1\r\nHost: gateway\r\n\r\n"
@@ -54,7 +54,7 @@ async def test_a_request_that_is_under_way_never_gives_way_and_one_more_is_refus
 ) -> None:
     answering = asyncio.Event()
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await answering.wait()
         await exchange.send(SSE_HEAD + chunk(STREAM) + chunk(b""))
 

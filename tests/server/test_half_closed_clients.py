@@ -13,9 +13,9 @@ from tests.support.raw import (
     EVENTS,
     SSE_HEAD,
     STREAM,
-    Exchange,
     RawUpstream,
     Script,
+    UpstreamSide,
     answer,
     chunk,
     raw_upstream,
@@ -43,12 +43,12 @@ async def gateway_before(script: Script) -> AsyncIterator[tuple[RawUpstream, Run
         yield upstream, gateway
 
 
-async def slow_message(exchange: Exchange) -> None:
+async def slow_message(exchange: UpstreamSide) -> None:
     await asyncio.sleep(0.3)  # far longer than the client's last byte takes
     await exchange.send(answer())
 
 
-async def slow_stream(exchange: Exchange) -> None:
+async def slow_stream(exchange: UpstreamSide) -> None:
     await asyncio.sleep(0.3)  # far longer than the client's last byte takes
     for part in (*map(chunk, EVENTS), chunk(b"")):
         await exchange.send((SSE_HEAD if part == chunk(EVENTS[0]) else b"") + part)
@@ -94,7 +94,7 @@ async def test_a_client_of_http_1_0_that_shuts_its_sending_side_counts_as_gone()
     """It may not be sent what would tell; and proxies that speak HTTP/1.0 leave like this."""
     gone = asyncio.Event()
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.until_closed()
         gone.set()
 
@@ -115,7 +115,7 @@ async def test_a_client_that_leaves_a_while_after_it_has_shut_is_noticed() -> No
     """The probe that is sent at once cannot tell; nothing is sent again before the upstream answers."""
     gone = asyncio.Event()
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.until_closed()
         gone.set()
 

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from tests.support.client import answers, connected, request
+from tests.support.client import answers, connected, request, talk
 from tests.support.gateways import STREAM_BODY, Running, config_for, running
-from tests.support.raw import SSE_HEAD, STREAM, Exchange, RawUpstream, chunk, raw_upstream, talk
+from tests.support.raw import SSE_HEAD, STREAM, RawUpstream, UpstreamSide, chunk, raw_upstream
 from tests.support.refusals import raw_refusal
 
 HTTP_2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -50,7 +50,7 @@ async def test_http_2_with_prior_knowledge_is_told_to_use_http_1_1(
 
 @pytest.mark.parametrize("lines", [(), (b"connection: keep-alive",)], ids=["plain", "keep-alive"])
 async def test_a_stream_to_a_1_0_client_ends_with_the_connection(lines: tuple[bytes, ...]) -> None:
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         await exchange.send(SSE_HEAD + chunk(STREAM) + chunk(b""))
 
     async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:

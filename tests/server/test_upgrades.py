@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.support.client import Client, answers, connected, request
+from tests.support.client import Client, answers, connected, request, talk
 from tests.support.gateways import BODY, Running
-from tests.support.raw import chunk, talk
+from tests.support.raw import chunk
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: gateway\r\n%s\r\n"
 H2C = b"connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n"

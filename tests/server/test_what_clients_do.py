@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.client import answers, connected, request
 from tests.support.gateways import BODY, KEY, STREAM_BODY, Running, config_for, running
-from tests.support.raw import SSE_HEAD, STREAM, Exchange, answer, chunk, raw_upstream, reset
+from tests.support.raw import SSE_HEAD, STREAM, UpstreamSide, answer, chunk, raw_upstream, reset
 
 CHUNKED = b"transfer-encoding: chunked"
 CHUNKS = request(CHUNKED, body=chunk(BODY) + chunk(b""), length=False)
@@ -36,7 +36,7 @@ SPLICED = (
 async def gateway(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Running]:
     """Return a gateway that has logged nothing but access lines when it ends."""
 
-    async def script(exchange: Exchange) -> None:
+    async def script(exchange: UpstreamSide) -> None:
         stream = SSE_HEAD + chunk(STREAM) + chunk(b"")
         await exchange.send(stream if b'"stream"' in exchange.body else answer())
 

@@ -55,7 +55,13 @@ class Client(NamedTuple):
     writer: asyncio.StreamWriter
 
     async def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send bytes as they are.
+
+        Raises:
+            ConnectionResetError: the connection is closed.
+        """
+        if self.writer.transport.is_closing():
+            raise ConnectionResetError  # a transport of uvloop would raise a RuntimeError
         self.writer.write(data)
         await self.writer.drain()
 

@@ -14,6 +14,7 @@ from aiohttp import http_parser, web
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_writer import _serialize_headers
 from aiohttp.web_middlewares import _fix_request_current_app
+from aiohttp.web_protocol import _ErrInfo
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -174,7 +175,7 @@ async def test_handle_error_is_asked_for_a_500_when_a_handler_raises() -> None:
 
 
 def test_our_hooks_have_the_signatures_of_aiohttps() -> None:
-    for name in ("log_access", "handle_error", "data_received", "connection_made"):
+    for name in ("log_access", "handle_error", "data_received", "connection_made", "eof_received"):
         ours, theirs = getattr(Connection, name), getattr(web.RequestHandler, name)
         assert list(inspect.signature(ours).parameters) == list(
             inspect.signature(theirs).parameters
@@ -182,7 +183,7 @@ def test_our_hooks_have_the_signatures_of_aiohttps() -> None:
 
 
 def test_a_protocol_knows_its_loop() -> None:
-    """`RequestHandler._loop`, inherited from aiohttp's BaseProtocol, in proxy/server/connection.py."""
+    """`RequestHandler._loop`, inherited from aiohttp's BaseProtocol, in proxy/server/."""
     assert "_loop" in {slot for base in web.RequestHandler.__mro__ for slot in _slots(base)}
 
 
@@ -195,7 +196,7 @@ def _digest(function: Callable[..., Any]) -> str:
 
 
 REPLACED: dict[str, tuple[Callable[..., Any], str]] = {
-    "Connection.start and what it calls": (web.RequestHandler.start, "2e565fd40c8e04fb"),
+    "RequestHandler.start and what it calls": (web.RequestHandler.start, "2e565fd40c8e04fb"),
     "Shortcut.__call__": (web.Application._handle, "1294b2b208b126cb"),
     "Shortcut.__init__": (_fix_request_current_app, "4c86c08447971719"),
     "upstream_http.post": (aiohttp.ClientSession._request, "32986b8105faf5f8"),
@@ -221,15 +222,32 @@ def test_what_we_replace_is_what_was_read(ours: str) -> None:
     "name",
     [
         *("_messages", "_waiter", "_parser", "_request_handler", "_request_factory", "_close"),
-        *("_task_handler", "_buffer_paused", "_msg_queue_resume_size", "_force_close", "_loop"),
+        *("_task_handler", "_buffer_paused", "_pause_reading_for_buffer", "_force_close", "_loop"),
         *("_resume_reading_if_drained", "_make_error_handler", "_handle_request", "_keepalive"),
-        *("_next_keepalive_close_time", "_keepalive_handle", "_keepalive_timeout"),
-        *("_process_keepalive", "_lingering_time"),
+        *("_reading_paused", "_lingering_time"),
     ],
 )
 def test_a_connection_has_what_start_uses(name: str) -> None:
-    """Private to `web.RequestHandler`, in proxy/server/connection.py."""
+    """Private to `web.RequestHandler`, in proxy/aiohttp_fast/request_handler.py."""
     assert hasattr(Connection, name)
+
+
+async def test_to_keep_a_connection_alive_takes_off_the_timer_for_idle_ones() -> None:
+    """`RequestHandler.keep_alive`, in proxy/aiohttp_fast/request_handler.py; `_keepalive_handle`, private, shows it."""
+    calls: list[Any] = []
+    server = web.Server(lambda _: web.Response())  # type: ignore[arg-type,return-value] # asked nothing
+    connection = Recording(calls, server)
+    connection._keepalive_handle = asyncio.get_running_loop().call_later(60, calls.append, "closed")
+    connection.keep_alive(True)
+    assert connection._keepalive_handle is None
+
+
+def test_an_error_in_the_queue_has_a_status_and_a_message() -> None:
+    """`aiohttp.web_protocol._ErrInfo`, private, in proxy/aiohttp_fast/request_handler.py."""
+    error = _ErrInfo(431, ValueError(), "why")
+    assert (error.status, error.message) == (431, "why")
+    assert not hasattr(error, "version")
+    assert not hasattr(error, "raw_headers")
 
 
 def test_heads_are_written_checked() -> None:

@@ -14,6 +14,9 @@ PURE_MODULES = (
     "proxy.config",
     "proxy.access.keys",
     "proxy.config_file.rules",
+    "proxy.server.framing",
+    "proxy.server.registry",
+    "proxy.standstill",
 )
 # What waits, listens, connects, writes or starts something.
 IO_LIBRARIES = {
@@ -99,7 +102,7 @@ def test_a_pure_module_awaits_opens_and_prints_nothing(name: str) -> None:
 
 # Folders and single modules, from the ground up: each imports its own folder's and what stands below it.
 LAYERS = (
-    {"aiohttp_fast", "causes", "schema_files"},
+    {"aiohttp_fast", "causes", "schema_files", "standstill"},
     {"config", "errors"},
     {"protocol"},
     {"access", "routing"},
