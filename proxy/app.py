@@ -51,7 +51,8 @@ def setup(
     """Mount a gateway under `config.listen.base_path` of an application, beside its other routes.
 
     Run the application with `RUNNER_OPTIONS`. `listen.host`, `port`, `workers`, `limits.max_connections`,
-    `max_connections_per_client`, `timeouts.request_head_s`, `client_idle_s` and `drain_s` belong to a server, which here is yours.
+    `limits.max_connections_per_client`, `timeouts.request_head_s`, `client_idle_s` and `drain_s` belong to a server,
+    which here is yours.
 
     Args:
         app: not started yet.
