@@ -26,19 +26,18 @@ class RequestHandler(web.RequestHandler):
     """`web.RequestHandler` without a task per request, and with a queue of requests that is bounded in bytes.
 
     It leaves the time a connection may be idle to its subclass.
+
+    Attributes:
+        queue: the requests that wait for their turn, each a head, or an error in its place, and a body.
     """
 
-    __slots__ = ("_queued_bytes",)
+    __slots__ = ("_queued_bytes", "queue")
 
     def __init__(self, server: web.Server, **options: Any) -> None:
         """Take the options of `web.RequestHandler`."""
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self._queued_bytes = 0
-
-    @property
-    def queue(self) -> deque[tuple[Any, StreamReader]]:
-        """The requests that wait for their turn, each a head, or an error in its place, and a body."""
-        return self._messages
+        self.queue: deque[tuple[Any, StreamReader]] = self._messages
 
     def refuse_from(self, position: int, status: int, reason: str) -> None:
         """Answer an error, through `handle_error`, instead of the queue's requests from `position` on; then close."""

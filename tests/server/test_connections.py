@@ -97,9 +97,10 @@ async def test_a_burst_of_connections_does_not_exceed_the_bound(upstream: RawUps
     config = config_for(upstream.url, limits=Limits(max_connections=3))
     async with running(config) as gateway, contextlib.AsyncExitStack() as stack:
         clients = await asyncio.gather(*(opened(stack, gateway) for _ in range(20)))
-        statuses = [await asked(client) for client in clients]
-    assert statuses.count(200) == 3
-    assert set(statuses) <= {200, 529, None}
+        for client in clients:
+            assert await asked(client) in {200, 529, None}
+        # By now the burst is over: whoever is left stays.
+        assert [await asked(client) for client in clients].count(200) == 3
 
 
 async def test_a_client_may_have_so_many_connections_and_no_more(upstream: RawUpstream) -> None:
