@@ -7,6 +7,7 @@ plain ones otherwise, which are also their specification. Nobody else in the pac
 import os
 
 import aiohttp
+from aiohttp.streams import EMPTY_PAYLOAD as NO_BODY
 
 # The first release that the fast pieces were proved on, and the first one that they were not.
 PROVED_FROM = (3, 14, 5)
@@ -22,11 +23,21 @@ IS_FAST = _is_proved(aiohttp.__version__) and not os.environ.get("ANYROUTER_PLAI
 
 if IS_FAST:
     from proxy.aiohttp_fast.pipe import Pipe
+    from proxy.aiohttp_fast.request_handler import RequestHandler
     from proxy.aiohttp_fast.response import whole_response
 else:
     from proxy.aiohttp_fast.plain import (  # type: ignore[assignment] # of the same shape
         Pipe,
+        RequestHandler,
         whole_response,
     )
 
-__all__ = ["IS_FAST", "PROVED_BELOW", "PROVED_FROM", "Pipe", "whole_response"]
+__all__ = [
+    "IS_FAST",
+    "NO_BODY",
+    "PROVED_BELOW",
+    "PROVED_FROM",
+    "Pipe",
+    "RequestHandler",
+    "whole_response",
+]

@@ -1,13 +1,41 @@
 """The plain twins of the fast pieces, by aiohttp's public API only: their readable specification."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
+from typing import Any
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from multidict import CIMultiDict
 
 from proxy.aiohttp_fast.client import UpstreamResponse
 from proxy.aiohttp_fast.wake import Wake
+
+
+class RequestHandler(web.RequestHandler):
+    """`web.RequestHandler` itself. As `request_handler.RequestHandler`, but for what its public API does not tell.
+
+    Nothing is known of the requests that wait for their turn: they are not bounded in bytes, the head of one behind
+    another has no deadline of its own, what cannot be served is closed without a response, and a version above HTTP/1.1
+    is answered as aiohttp does.
+    """
+
+    __slots__ = ("clock", "queue")
+
+    def __init__(self, server: web.Server, **options: Any) -> None:
+        """Take the options of `web.RequestHandler`."""
+        loop = asyncio.get_running_loop()
+        super().__init__(server, loop=loop, **options)
+        self.clock = loop.time
+        self.queue: deque[tuple[Any, StreamReader]] = deque()
+
+    def refuse_from(self, position: int, status: int, reason: str) -> None:  # noqa: ARG002 - the fast one's
+        """Close the connection."""
+        self.force_close()
+
+    def end(self, transport: asyncio.Transport) -> None:
+        """Close the connection: no further request will be answered."""
+        transport.close()
 
 
 class Pipe:

@@ -29,14 +29,16 @@ class RequestHandler(web.RequestHandler):
 
     Attributes:
         queue: the requests that wait for their turn, each a head, or an error in its place, and a body.
+        clock: the event loop's time.
     """
 
-    __slots__ = ("_queued_bytes", "queue")
+    __slots__ = ("_queued_bytes", "clock", "queue")
 
     def __init__(self, server: web.Server, **options: Any) -> None:
         """Take the options of `web.RequestHandler`."""
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self._queued_bytes = 0
+        self.clock = self._loop.time
         self.queue: deque[tuple[Any, StreamReader]] = self._messages
 
     def refuse_from(self, position: int, status: int, reason: str) -> None:

@@ -83,7 +83,7 @@ class Connection(Intake):
             socket.set_protocol(instead)
             instead.connection_made(socket)
             return
-        self._head_since = self._loop.time()
+        self._head_since = self.clock()
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -97,7 +97,7 @@ class Connection(Intake):
         self._registry.wakes(self)
         self._idle_since = None
         if not whole and self._head_since is None:
-            self._head_since = self._loop.time()
+            self._head_since = self.clock()
 
     def request_began(self, message: Any, body: StreamReader, writer: AbstractStreamWriter) -> None:
         """Wait for no head any more."""
@@ -124,12 +124,12 @@ class Connection(Intake):
             self._lingers = True
             response.force_close()
         if self._lines.waiting_bytes:
-            self._head_since = self._loop.time()
+            self._head_since = self.clock()
         elif not self.queue:
             if self._at_eof:
                 response.force_close()
             self._registry.rests(self)
-            self._idle_since = self._loop.time()
+            self._idle_since = self.clock()
 
     def eof_received(self) -> bool:  # type: ignore[override] # aiohttp's returns None, which closes
         """Keep the connection of a client that has closed its sending side while it waits for its response."""

@@ -4,9 +4,8 @@ from typing import Any
 
 from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.streams import EMPTY_PAYLOAD
 
-from proxy.aiohttp_fast.request_handler import RequestHandler
+from proxy.aiohttp_fast import NO_BODY, RequestHandler
 from proxy.errors import HeadTooLarge
 from proxy.server.framing import Fed, Lines, head_bytes, may_follow
 
@@ -24,7 +23,7 @@ class Intake(RequestHandler):
         self._busy = (
             False  # from when a request is taken from the queue until its response is written
         )
-        self._body: StreamReader = EMPTY_PAYLOAD
+        self._body: StreamReader = NO_BODY
         self._lines = Lines()
         self._upgrade = False
 
