@@ -100,8 +100,8 @@ def header_fields(data: bytes) -> None:
         if (match := re.fullmatch(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t -~\x80-\xff]*)", line))
     ]
     pairs = [(name.decode(), value.decode("utf-8", "surrogateescape")) for name, value in fields]
-    listed = [value for name, value in pairs if name.lower() == "connection"]
-    lines = iter(_OUTBOUND.render(fields, listed).split(b"\r\n"))
+    received = CIMultiDictProxy(CIMultiDict(pairs))
+    lines = iter(_OUTBOUND.render(fields, received).split(b"\r\n"))
     sent = [tuple(line.split(b": ", 1)) for line in lines if line]
     ours = {name.encode() for name, _ in _OURS} | {b"accept-encoding"}
     theirs = [field for field in sent if field[0].lower() not in ours]
@@ -109,7 +109,7 @@ def header_fields(data: bytes) -> None:
         raise Broken("not ours alone", sent)
     if not _is_part(theirs, fields) or any(name.lower() in _NEVER_OUT for name, _ in theirs):
         raise Broken("what must not go out", theirs)
-    passed = headers.response_headers(CIMultiDictProxy(CIMultiDict(pairs)))
+    passed = headers.response_headers(received)
     if not _is_part(passed.items(), pairs) or any(name.lower() in _NEVER_IN for name in passed):
         raise Broken("what must not come in", list(passed.items()))
 

@@ -87,6 +87,8 @@ def _gateway_app(config: Config, access_log: LineSink | None) -> web.Application
 
 async def _open_connections(app: web.Application) -> AsyncIterator[None]:
     gateway = app[GATEWAY]
+    for upstream in gateway.snapshot.upstreams.values():
+        upstream.announce()
     async with gateway.connections:
         yield
         await gateway.model_lists.close()

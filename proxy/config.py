@@ -30,12 +30,12 @@ class Auth:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Upstream:
-    """A server that speaks the Messages API. `headers` replace the client's of the same name."""
+    """A server that speaks the Messages API. `headers` replace the client's of that name; None takes it off."""
 
     name: str
     base_url: str
     auth: Auth = Auth()
-    headers: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
+    headers: tuple[tuple[str, str | None], ...] = dataclasses.field(default=(), repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

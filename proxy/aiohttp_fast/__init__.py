@@ -5,9 +5,19 @@ plain ones otherwise, which are also their specification. Nobody else in the pac
 """
 
 import os
+from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp.streams import EMPTY_PAYLOAD as NO_BODY
+
+from proxy.aiohttp_fast.plain_client import (
+    MAX_HEADERS,
+    MAX_INTERIM_HEADS,
+    MAX_LINE_BYTES,
+    Pieces,
+    StaleConnectionError,
+    TooManyInterimHeadsError,
+)
 
 # The first release that the fast pieces were proved on, and the first one that they were not.
 PROVED_FROM = (3, 14, 5)
@@ -21,23 +31,35 @@ def _is_proved(version: str) -> bool:
 
 IS_FAST = _is_proved(aiohttp.__version__) and not os.environ.get("ANYROUTER_PLAIN")
 
-if IS_FAST:
+# The types are those of the fast pieces, whichever are taken: each plain one offers what is used of its twin.
+if TYPE_CHECKING or IS_FAST:
+    from proxy.aiohttp_fast.client import Client, RequestTemplate, UpstreamResponse
+    from proxy.aiohttp_fast.heads import TransparentResponse
     from proxy.aiohttp_fast.pipe import Pipe
     from proxy.aiohttp_fast.request_handler import RequestHandler
     from proxy.aiohttp_fast.response import whole_response
 else:
-    from proxy.aiohttp_fast.plain import (  # type: ignore[assignment] # of the same shape
-        Pipe,
-        RequestHandler,
-        whole_response,
-    )
+    from aiohttp.web import StreamResponse as TransparentResponse
+
+    from proxy.aiohttp_fast.plain import Pipe, RequestHandler, whole_response
+    from proxy.aiohttp_fast.plain_client import Client, RequestTemplate, UpstreamResponse
 
 __all__ = [
     "IS_FAST",
+    "MAX_HEADERS",
+    "MAX_INTERIM_HEADS",
+    "MAX_LINE_BYTES",
     "NO_BODY",
     "PROVED_BELOW",
     "PROVED_FROM",
+    "Client",
+    "Pieces",
     "Pipe",
     "RequestHandler",
+    "RequestTemplate",
+    "StaleConnectionError",
+    "TooManyInterimHeadsError",
+    "TransparentResponse",
+    "UpstreamResponse",
     "whole_response",
 ]

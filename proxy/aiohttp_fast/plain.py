@@ -3,13 +3,15 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import StreamReader, web
 from multidict import CIMultiDict
 
-from proxy.aiohttp_fast.client import UpstreamResponse
 from proxy.aiohttp_fast.wake import Wake
+
+if TYPE_CHECKING:
+    from proxy.aiohttp_fast.client import UpstreamResponse
 
 
 class RequestHandler(web.RequestHandler):
@@ -44,7 +46,7 @@ class Pipe:
     def __init__(
         self,
         request: web.Request,
-        upstream: UpstreamResponse,
+        upstream: "UpstreamResponse",
         response: web.StreamResponse,
         on_chunk: Callable[[bytes], bytes],
     ) -> None:

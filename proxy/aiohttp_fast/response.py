@@ -6,8 +6,9 @@ aiohttp's own takes twenty calls to decide what is settled here: 30 of 250 µs o
 from aiohttp import HttpVersion10, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.helpers import rfc822_formatted_time
-from aiohttp.http_writer import _serialize_headers
 from multidict import CIMultiDict
+
+from proxy.aiohttp_fast.heads import serialize
 
 
 class OneWriteResponse(web.StreamResponse):
@@ -40,7 +41,7 @@ class OneWriteResponse(web.StreamResponse):
         self._keep_alive = keep_alive
         await request._prepare_hook(self)  # noqa: SLF001 - signals of the application that holds the gateway
         status_line = f"HTTP/{version.major}.{version.minor} {self.status} {self.reason}"
-        head = _serialize_headers(status_line, fields)
+        head = serialize(status_line, fields)
         transport, writer = request.transport, request.writer
         if transport is None or transport.is_closing():
             raise ConnectionResetError

@@ -3,10 +3,10 @@
 from aiohttp import web
 
 from proxy.api.context import EXCHANGE, SNAPSHOT
-from proxy.errors import REQUEST_ID
 from proxy.gateway import GATEWAY
 from proxy.protocol.message import Echo
 from proxy.relay import buffered, streaming
+from proxy.relay.head import adopt_request_id
 from proxy.upstreams.failures import refuse_unfit
 
 MESSAGES_PATH = "/v1/messages"
@@ -41,8 +41,8 @@ async def _relay(request: web.Request, path: str, *, may_echo: bool) -> web.Stre
     # Sent and answered: a stream may live for minutes, and must not keep megabytes of a request.
     exchange.call = call = None
     try:
-        refuse_unfit(response, route.upstream)
-        exchange.request_id = response.headers.get(REQUEST_ID, exchange.request_id)
+        refuse_unfit(response, exchange)
+        adopt_request_id(exchange, response)
         relay = streaming.relay if streaming.is_stream(response) else buffered.relay
         return await relay(request, exchange, response, echo)
     finally:

@@ -16,6 +16,7 @@ from proxy.commands import options
 from proxy.config import Config, Key, with_listen
 from proxy.config_file.document import ConfigError
 from proxy.config_file.load import load_config
+from proxy.gateway import Snapshot
 from proxy.server.serve import serve
 from proxy.server.workers import supervise
 from proxy.telemetry.sink import BufferedSink
@@ -51,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
     allow_connections(config.limits.max_connections)
     config = with_some_key(config)
     if config.listen.workers > 1:
+        # A proxy in the environment that cannot be used is told once, and not by each worker as it starts again.
+        Snapshot.of(config)
         return supervise(config, serve_worker, announce)
     serve_one(config, announce)
     return 0

@@ -44,21 +44,22 @@ def first_fault(document: Any) -> str | None:
 def _doubled_version(document: Any) -> str | None:
     """Find the slip that would make every request a 404."""
     for name, upstream in document["upstreams"].items():
-        if upstream["base_url"].rstrip("/").endswith("/v1"):
-            return f"upstreams.{name}.base_url: leave out /v1, the gateway adds it"
+        for doubled in ("/v1", "/v1/messages", "/v1/messages/count_tokens"):
+            if upstream["base_url"].rstrip("/").endswith(doubled):
+                return f"upstreams.{name}.base_url: leave out {doubled}, the gateway adds it"
     return None
 
 
 def kind_at(path: Sequence[str | int]) -> str | None:
-    """Give the type the schema asks for at a path; None when it asks for none there."""
+    """Give the type the schema asks for at a path; None when it asks for none, or for one of several."""
     rule: Any = schema_files.load("config")
     for step in path:
         named = rule.get("properties", {}).get(step, rule.get("additionalProperties"))
         rule = rule.get("items") if isinstance(step, int) else named
         if not isinstance(rule, dict):
             return None
-    kind: str | None = rule.get("type")
-    return kind
+    kind = rule.get("type")
+    return kind if isinstance(kind, str) else None
 
 
 def key_name_fault(name: str) -> str | None:
@@ -76,6 +77,8 @@ def _worded(error: ValidationError) -> str:
     """Word a schema error; without the value where that may be a secret."""
     place = dotted(error.absolute_path)
     rule, expected = str(error.validator), error.validator_value
+    if rule == "type" and isinstance(expected, list):
+        expected = " or ".join(expected)
     if rule == "additionalProperties":
         rules: Any = error.schema
         instance: Any = error.instance

@@ -5,11 +5,11 @@ remove what we set (golang/go issue 50580). Hop-by-hop is RFC 9110 section 7.6.1
 """
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 
-RawHeaders = Iterable[tuple[bytes, bytes]]
+RawHeaders = Sequence[tuple[bytes, bytes]]
 
 X_API_KEY = istr("x-api-key")
 AUTHORIZATION = istr("Authorization")
@@ -22,6 +22,9 @@ SESSION_ID = istr("x-claude-code-session-id")
 AGENT_ID = istr("x-claude-code-agent-id")
 
 _CACHED_VALUES = 64
+_CACHED_NAMES = 512
+# What is shorter than the shortest key is no key, and may stand in any header by chance.
+_MIN_KEY_BYTES = 8
 _HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -35,9 +38,11 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
+# Checked before the request goes on: the client cannot have them taken off by naming them in `Connection`.
+_CHECKED = frozenset({"anthropic-version", "content-type"})
 # The body is decoded and its model replaced, so what describes its bytes is ours to set. `expect` was
 # answered here. `host` names the upstream. Cookies and credentials are for the gateway alone.
-_NOT_OUTBOUND = _HOP_BY_HOP | {
+_FOR_THE_GATEWAY = {
     "accept-encoding",
     "authorization",
     "content-encoding",
@@ -49,6 +54,28 @@ _NOT_OUTBOUND = _HOP_BY_HOP | {
     "http2-settings",
     "x-api-key",
 }
+# By which a server behind the upstream's front is told another path or method than the one that was checked.
+_REWRITES = frozenset({"x-http-path-override", "x-method-override", "proxy"})
+_REWRITE_PREFIXES = ("x-envoy-", "x-http-method", "x-original-", "x-rewrite-")
+# Who asked, and by which way: the gateway is the upstream's client, and no server in front of it is believed there.
+_WAYS = frozenset(
+    {
+        "cdn-loop",
+        "fastly-client-ip",
+        "forwarded",
+        "true-client-ip",
+        "via",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-real-ip",
+    }
+)
+_WAY_PREFIXES = ("cf-", "x-forwarded")
+# What a browser says of the page: the API refuses requests that name one.
+_BROWSERS = frozenset({"origin", "referer"})
+_BROWSER_PREFIXES = ("sec-",)
+_NOT_OUTBOUND = _HOP_BY_HOP | _FOR_THE_GATEWAY | _REWRITES | _WAYS | _BROWSERS
+_NOT_OUTBOUND_PREFIXES = (*_REWRITE_PREFIXES, *_WAY_PREFIXES, *_BROWSER_PREFIXES)
 # Cookies, transport policy and alternative services speak of the upstream's host, not of the gateway's.
 _NOT_INBOUND = _HOP_BY_HOP | {
     "alt-svc",
@@ -61,7 +88,7 @@ _NOT_INBOUND = _HOP_BY_HOP | {
 
 @functools.lru_cache(_CACHED_VALUES)
 def _listed(connection: str) -> frozenset[str]:
-    """Give the names a `Connection` header lists, in lower case, without those that are hop-by-hop anyway."""
+    """Return the names a `Connection` header lists, in lower case, without those that are hop-by-hop anyway."""
     return frozenset(name.strip().lower() for name in connection.split(",")) - _HOP_BY_HOP
 
 
@@ -69,31 +96,37 @@ class RequestHeaders:
     """Builds the header fields of the requests to one upstream, from the client's bytes as they came.
 
     Args:
-        ours: the upstream's credential and further headers; each replaces the client's of that name.
+        ours: the upstream's credential and further headers; each replaces the client's of that name, and None takes
+            it off.
 
     Raises:
         ValueError: one of ours holds a control character, a line's end perhaps.
     """
 
-    def __init__(self, ours: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, ours: Iterable[tuple[str, str | None]]) -> None:
         # A compressed stream could not be watched for usage; an upstream that compresses all the same is relayed as it
         # is.
-        set_here = CIMultiDict({ACCEPT_ENCODING: "identity"})
+        set_here: CIMultiDict[str | None] = CIMultiDict({ACCEPT_ENCODING: "identity"})
         for name, value in ours:
             set_here[name] = value
+        self._named = frozenset(_folded(name) for name in set_here)
+        lines = []
         for name, value in set_here.items():
+            if value is None:
+                continue
             if not (name + value).isprintable():
                 raise ValueError(f"the header {name!r} cannot be sent: a control character")
-        dropped = _NOT_OUTBOUND | {name.lower() for name in set_here}
-        self._dropped = frozenset(map(_bytes, dropped))
-        self._ours = b"".join(b"%b: %b\r\n" % (_bytes(n), _bytes(v)) for n, v in set_here.items())
+            lines.append(b"%b: %b\r\n" % (_bytes(name), _bytes(value)))
+        self._ours = b"".join(lines)
+        # Clients send the same few names over and over.
+        self._crosses = functools.lru_cache(_CACHED_NAMES)(self._decide)
 
-    def render(self, raw: RawHeaders, connection: Iterable[str]) -> bytes:
+    def render(self, raw: RawHeaders, read: CIMultiDictProxy[str]) -> bytes:
         """Return the fields.
 
         Args:
             raw: names and values, as the client sent them.
-            connection: the values of its `Connection` headers.
+            read: the same as text.
 
         Returns:
             Lines, each with its end.
@@ -102,15 +135,45 @@ class RequestHeaders:
             ValueError: a header contains CR or LF. The parser never lets one through, but a host application's
                 middleware can set one.
         """
-        dropped = self._dropped
-        for value in connection:
-            if names := _listed(value):
-                dropped = dropped | set(map(_bytes, names))
-        kept = [b"%b: %b\r\n" % field for field in raw if field[0].lower() not in dropped]
-        lines = b"".join(kept)
+        crosses = self._crosses
+        kept = [field for field in raw if crosses(field[0])]
+        for value in read.getall(CONNECTION, ()):
+            if names := _listed(value) - _CHECKED:
+                kept = [field for field in kept if _text(field[0]).lower() not in names]
+        lines = b"".join([b"%b: %b\r\n" % field for field in kept])
+        for name in (X_API_KEY, AUTHORIZATION):
+            for value in read.getall(name, ()):
+                key = _bytes(value.rpartition(" ")[2])
+                if len(key) >= _MIN_KEY_BYTES and key in lines:
+                    kept = [field for field in kept if key not in field[1] or _is_checked(field[0])]
+                    lines = b"".join([b"%b: %b\r\n" % field for field in kept])
         if not lines.count(b"\r") == lines.count(b"\n") == len(kept):
             raise ValueError("the end of a line in a header")
         return lines + self._ours
+
+    def _decide(self, raw_name: bytes) -> bool:
+        """Return whether the client's headers of a name go on."""
+        name = _text(raw_name)
+        folded = _folded(name)
+        return not (
+            folded in _NOT_OUTBOUND
+            or folded in self._named
+            or folded.startswith(_NOT_OUTBOUND_PREFIXES)
+            or (folded in _CHECKED and "_" in name)
+        )
+
+
+def _folded(name: str) -> str:
+    """Return a name as servers see it that make variables of headers (CGI, WSGI): `x_api_key` is `x-api-key`."""
+    return name.lower().replace("_", "-")
+
+
+def _is_checked(raw_name: bytes) -> bool:
+    return _text(raw_name).lower() in _CHECKED
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def _bytes(text: str) -> bytes:

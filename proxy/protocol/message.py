@@ -5,7 +5,7 @@ JSON may hold half of a surrogate pair, when a text was cut inside an emoji; msg
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, NamedTuple
 
 import msgspec
@@ -43,15 +43,26 @@ class Echo(NamedTuple):
         return msgspec.json.encode(self.asked) if is_sent else model
 
 
-def read(body: bytes, echo: Echo | None) -> tuple[Any, bytes]:
-    """Read the usage of a message, and let it name the model that the client asked for.
+class Message(NamedTuple):
+    """What was read of a response.
+
+    Attributes:
+        usage: in the API's field names; None when there is none.
+        body: to send.
+        is_error: whether it is an error, whatever its status says.
+    """
+
+    usage: Any
+    body: bytes
+    is_error: bool
+
+
+def read(body: bytes, echo: Echo | None) -> Message:
+    """Read a message or a count, and let it name the model that the client asked for.
 
     Args:
         body: JSON text.
         echo: which id to put in place of the message's; None leaves it as it is.
-
-    Returns:
-        The usage, in the API's field names, None when there is none; and the body to send.
 
     Raises:
         UpstreamFailed: it is not a JSON object.
@@ -59,9 +70,16 @@ def read(body: bytes, echo: Echo | None) -> tuple[Any, bytes]:
     try:
         members = json_members.read(_readable(body))
         usage = msgspec.json.decode(members.get("usage", b"null"))
-        return usage, body if echo is None else echo.in_message(body)
+        is_error = _is_error(members, bytes(members.get("error", b"null")) != b"null")
+        return Message(usage, body if echo is None else echo.in_message(body), is_error)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _read_whole(body), body
+        whole = _read_whole(body)
+        return Message(whole.get("usage"), body, _is_error(whole, whole.get("error") is not None))
+
+
+def _is_error(members: Container[str], has_error: bool) -> bool:  # noqa: FBT001 - of a private function
+    """Return whether a response with an error has nothing of a message and nothing of a count."""
+    return has_error and "content" not in members and "input_tokens" not in members
 
 
 def _changed(text: bytes, name: str, change: Callable[[bytes], bytes]) -> bytes:
@@ -86,12 +104,12 @@ def _readable(text: bytes) -> bytes:
     return _SURROGATE.sub(rb"\\u0041", text)
 
 
-def _read_whole(body: bytes) -> Any:
-    """Return the usage of a message that cannot be spliced, and passes as it is."""
+def _read_whole(body: bytes) -> dict[str, Any]:
+    """Return a message that cannot be spliced, and passes as it is."""
     try:
         message = json.loads(body)
     except (ValueError, RecursionError):
         message = None
     if not isinstance(message, dict):
         raise UpstreamFailed("the upstream's answer is not JSON", Cause.UPSTREAM_GARBAGE)
-    return message.get("usage")
+    return message

@@ -5,8 +5,7 @@ So a failure of the upstream, wherever it comes, is still an error response.
 
 from aiohttp import web
 
-from proxy.aiohttp_fast import whole_response
-from proxy.aiohttp_fast.client import UpstreamResponse
+from proxy.aiohttp_fast import TransparentResponse, UpstreamResponse, whole_response
 from proxy.causes import Cause
 from proxy.errors import ClientStalled, Draining, UpstreamFailed
 from proxy.exchange import Exchange, Phase
@@ -34,10 +33,11 @@ async def relay(
     """
     body = await _read(exchange, upstream)
     status, reason = upstream.status, upstream.reason
-    if status == web.HTTPOk.status_code and headers.CONTENT_ENCODING not in upstream.headers:
-        exchange.usage, body = message.read(body, echo)
+    is_error = not upstream.is_success
+    if upstream.is_success and headers.CONTENT_ENCODING not in upstream.headers:
+        exchange.usage, body, is_error = message.read(body, echo)
     fields = response_headers(exchange, upstream)
-    if status >= web.HTTPBadRequest.status_code:
+    if is_error:
         exchange.cause = Cause.UPSTREAM_ERROR
     exchange.response_started(status)
     response: web.StreamResponse
@@ -46,7 +46,7 @@ async def relay(
         response = whole_response(status, reason, fields, body)
     else:
         refuse_unsendable(reason, fields)
-        response = web.StreamResponse(status=status, reason=reason, headers=fields)
+        response = TransparentResponse(status=status, reason=reason, headers=fields)
     try:
         if is_short:
             await _send_short(request, exchange, response, body)
@@ -104,5 +104,5 @@ async def _read(exchange: Exchange, upstream: UpstreamResponse) -> bytes:
                 raise UpstreamFailed("the upstream's answer is too large", Cause.UPSTREAM_TOO_LARGE)
             parts.append(part)
     except READ_ERRORS as error:
-        raise to_proxy_error(error, exchange.upstream) from error
+        raise to_proxy_error(error, exchange) from error
     return parts[0] if len(parts) == 1 else b"".join(parts)

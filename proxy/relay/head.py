@@ -4,19 +4,28 @@ import re
 
 from multidict import CIMultiDict
 
-from proxy.aiohttp_fast.client import UpstreamResponse
+from proxy.aiohttp_fast import UpstreamResponse
 from proxy.causes import Cause
 from proxy.errors import REQUEST_ID, SERVER, SERVER_NAME, UpstreamFailed
 from proxy.exchange import Exchange
 from proxy.protocol import headers
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+# What can stand in a header, a log line and an error's body alike.
+_ADOPTABLE_ID = re.compile(r"[!-~]{1,100}")
 
 
-def response_headers(exchange: Exchange, answer: UpstreamResponse) -> CIMultiDict[str]:
+def adopt_request_id(exchange: Exchange, response: UpstreamResponse) -> None:
+    """Take the upstream's id, by which its operators find the request; ours stays where it gives no good one."""
+    given = response.headers.get(REQUEST_ID, "")
+    if _ADOPTABLE_ID.fullmatch(given):
+        exchange.request_id = given
+
+
+def response_headers(exchange: Exchange, response: UpstreamResponse) -> CIMultiDict[str]:
     """Build the headers of the client's response."""
-    fields = headers.response_headers(answer.headers)
-    fields.setdefault(REQUEST_ID, exchange.request_id)
+    fields = headers.response_headers(response.headers)
+    fields[REQUEST_ID] = exchange.request_id
     fields.setdefault(SERVER, SERVER_NAME)
     return fields
 

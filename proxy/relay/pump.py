@@ -13,8 +13,7 @@ import time
 
 from aiohttp import web
 
-from proxy.aiohttp_fast import Pipe
-from proxy.aiohttp_fast.client import UpstreamResponse
+from proxy.aiohttp_fast import Pipe, UpstreamResponse
 from proxy.aiohttp_fast.wake import Wake
 from proxy.exchange import Exchange, Phase
 from proxy.protocol.sse import PING, Tap

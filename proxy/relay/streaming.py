@@ -12,7 +12,7 @@ import struct
 import aiohttp
 from aiohttp import web
 
-from proxy.aiohttp_fast.client import UpstreamResponse
+from proxy.aiohttp_fast import TransparentResponse, UpstreamResponse
 from proxy.causes import Cause
 from proxy.errors import ClientStalled, ProxyError, UpstreamFailed
 from proxy.exchange import Exchange, Phase
@@ -30,7 +30,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 def is_stream(upstream: UpstreamResponse) -> bool:
     """Return whether a response is to be copied chunk by chunk. An error never is, whatever it calls itself."""
     content_type = upstream.headers.get(headers.CONTENT_TYPE, "")
-    return upstream.status == web.HTTPOk.status_code and bool(_EVENT_STREAM.match(content_type))
+    return upstream.is_success and bool(_EVENT_STREAM.match(content_type))
 
 
 async def relay(
@@ -47,7 +47,7 @@ async def relay(
     refuse_unsendable(upstream.reason, fields)
     # nginx, as it is installed, would hold a stream back until it is whole.
     fields.setdefault("X-Accel-Buffering", "no")
-    response = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=fields)
+    response = TransparentResponse(status=upstream.status, reason=upstream.reason, headers=fields)
     tap = _tap_for(upstream, echo)
     exchange.stream = True
     exchange.usage = tap.usage
@@ -67,7 +67,7 @@ async def relay(
         # The client's connection, found closed while writing; the upstream's failures are other exceptions.
         raise ConnectionResetError from lost
     except (*READ_ERRORS, ProxyError) as error:
-        failure = to_proxy_error(error, exchange.upstream)
+        failure = to_proxy_error(error, exchange)
         await _end_broken(request, exchange, response, tap, failure)
     return response
 

@@ -6,6 +6,9 @@ on a connection of its own.
 """
 
 import functools
+import logging
+import os
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -14,19 +17,21 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from proxy.aiohttp_fast.client import (
+from proxy.aiohttp_fast import (
+    Client,
     Pieces,
     RequestTemplate,
     StaleConnectionError,
     UpstreamResponse,
-    connector,
-    post,
 )
 from proxy.config import Timeouts, Upstream
 from proxy.exchange import Exchange, Phase
 from proxy.protocol import headers
 from proxy.upstreams.credentials import own_headers
 from proxy.upstreams.failures import to_proxy_error
+from proxy.upstreams.proxies import proxy_for
+
+_log = logging.getLogger(__name__)
 
 _CACHED_TEMPLATES = 1024
 
@@ -34,19 +39,57 @@ _CACHED_TEMPLATES = 1024
 class UpstreamTemplate:
     """What the requests to one upstream have in common.
 
+    Args:
+        upstream: of the configuration.
+        environ: whose variables name the proxy on the way.
+
     Attributes:
         name: of the upstream.
-        base_url: of its configuration.
         headers: renders the client's headers with the upstream's own.
+        proxy: on the way; None: there is none.
+        where: its host and port, and the proxy, for the log.
 
     Raises:
         ValueError: one of its headers cannot be sent.
+        ProxyUnusableError: the environment names a proxy for it that is no HTTP proxy.
     """
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: Upstream, environ: Mapping[str, str] = os.environ) -> None:
         self.name = upstream.name
-        self.base_url = upstream.base_url
         self.headers = headers.RequestHeaders(own_headers(upstream))
+        url = URL(upstream.base_url, encoded=True)
+        self.proxy = proxy_for(url, environ)
+        self.where = f"{url.host_subcomponent}:{url.port}"
+        if self.proxy is not None:
+            self.where += f" through the proxy {self.proxy.url}"
+        self._base_url = upstream.base_url
+        self._request = functools.lru_cache(_CACHED_TEMPLATES)(self._make_request)
+
+    def announce(self) -> None:
+        """Say in the log through which proxy it is reached, if through one."""
+        if self.proxy is not None:
+            _log.info(
+                "upstream %s is reached through the proxy %s, which %s names",
+                self.name,
+                self.proxy.url,
+                self.proxy.variable,
+            )
+
+    def request(self, path_qs: str, client: str) -> RequestTemplate:
+        """Return what a request asks of the connector.
+
+        Args:
+            path_qs: path and query below the base URL, sent as they are.
+            client: whose request it is; each has connections of its own, so that what an upstream says too late
+                reaches no other.
+        """
+        return self._request(path_qs, client)
+
+    def _make_request(self, path_qs: str, client: str) -> RequestTemplate:
+        url = URL(self._base_url + path_qs, encoded=True)
+        if self.proxy is None:
+            return RequestTemplate(url, client)
+        return RequestTemplate(url, client, self.proxy.url, self.proxy.authorization)
 
 
 class UpstreamConnections:
@@ -54,12 +97,10 @@ class UpstreamConnections:
 
     def __init__(self, timeouts: Timeouts) -> None:
         self._timeouts = timeouts
-        self._pooled: aiohttp.ClientSession | None = None
-        self._fresh: aiohttp.ClientSession | None = None
+        self._client: Client | None = None
 
     async def __aenter__(self) -> Self:
-        self._pooled = _session(self._timeouts, force_close=False)
-        self._fresh = _session(self._timeouts, force_close=True)
+        self._client = Client(self._timeouts.connect_s)
         return self
 
     async def __aexit__(
@@ -68,9 +109,8 @@ class UpstreamConnections:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for session in (self._pooled, self._fresh):
-            if session is not None:
-                await session.close()
+        if self._client is not None:
+            await self._client.close()
 
     async def post(
         self,
@@ -95,29 +135,15 @@ class UpstreamConnections:
         Raises:
             UpstreamFailed, UpstreamTimeout: there is no response.
         """
-        if self._pooled is None or self._fresh is None:
-            raise RuntimeError("the pool is not open")
-        template = _template(upstream.base_url, path_qs)
+        if self._client is None:
+            raise RuntimeError("the connections are not open")
+        template = upstream.request(path_qs, exchange.key.name if exchange.key is not None else "")
         try:
             with exchange.waiting(Phase.RESPONSE_HEAD):
-                connection = inbound.headers.getall(headers.CONNECTION, ())
-                fields = upstream.headers.render(inbound.raw_headers, connection)
+                fields = upstream.headers.render(inbound.raw_headers, inbound.headers)
                 try:
-                    return await post(self._pooled, template, fields, body)
+                    return await self._client.post(template, fields, body)
                 except StaleConnectionError:
-                    return await post(self._fresh, template, fields, body)
+                    return await self._client.post(template, fields, body, pooled=False)
         except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
-            raise to_proxy_error(error, upstream.name) from error
-
-
-def _session(timeouts: Timeouts, *, force_close: bool) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=connector(force_close=force_close),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect_s),
-    )
-
-
-@functools.lru_cache(_CACHED_TEMPLATES)
-def _template(base_url: str, path_qs: str) -> RequestTemplate:
-    return RequestTemplate(URL(base_url + path_qs, encoded=True))
+            raise to_proxy_error(error, exchange, upstream.where) from error

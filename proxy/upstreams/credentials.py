@@ -4,8 +4,8 @@ from proxy.config import Upstream
 from proxy.protocol import headers
 
 
-def own_headers(upstream: Upstream) -> list[tuple[str, str]]:
-    """Return the headers that the gateway sets for an upstream, its credential last."""
+def own_headers(upstream: Upstream) -> list[tuple[str, str | None]]:
+    """Return the headers that the gateway sets for an upstream, or takes off (None), its credential last."""
     own = list(upstream.headers)
     match upstream.auth.scheme:
         case "x-api-key":

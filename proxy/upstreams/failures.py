@@ -1,15 +1,16 @@
 """Every way an exchange with an upstream can fail, from its fault to a status; and what must not reach a client."""
 
-import errno
 import logging
 import ssl
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
-from proxy.aiohttp_fast.client import UpstreamResponse
+from proxy.aiohttp_fast import UpstreamResponse
 from proxy.causes import Cause
 from proxy.errors import ProxyError, UpstreamFailed, UpstreamRefusedCredential, UpstreamTimeout
+from proxy.exchange import Exchange
+from proxy.upstreams.reasons import describe
 
 _log = logging.getLogger(__name__)
 
@@ -17,8 +18,14 @@ _log = logging.getLogger(__name__)
 READ_ERRORS = (aiohttp.ClientError, OSError)
 
 
-def to_proxy_error(error: Exception, upstream: str) -> ProxyError:
-    """Return the failure that stands for what broke an exchange. The client learns what happened, not where."""
+def to_proxy_error(error: Exception, exchange: Exchange, where: str = "") -> ProxyError:
+    """Return the failure that stands for what broke an exchange. The client learns what happened, not where.
+
+    Args:
+        error: an exception of aiohttp, of a socket, or already a `ProxyError`, which stays.
+        exchange: what the log line names.
+        where: the upstream's host and port, and the way there, for the log line; empty once it has answered.
+    """
     if isinstance(error, ProxyError):
         return error
     match error:
@@ -26,7 +33,10 @@ def to_proxy_error(error: Exception, upstream: str) -> ProxyError:
             cause, message = Cause.UPSTREAM_UNREACHABLE, "the upstream could not be reached in time"
         case aiohttp.ServerTimeoutError() | TimeoutError():
             return UpstreamTimeout("the upstream did not answer in time")
-        case aiohttp.ClientConnectorError() | ssl.SSLError():
+        case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError():
+            cause, message = Cause.UPSTREAM_UNREACHABLE, "the upstream could not be reached"
+        # A server that wants a certificate says so after the handshake, when the request is on its way.
+        case ssl.SSLError() | aiohttp.ClientOSError(__cause__=ssl.SSLError()):
             cause, message = Cause.UPSTREAM_UNREACHABLE, "the upstream could not be reached"
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | ConnectionError():
             cause, message = (
@@ -41,38 +51,56 @@ def to_proxy_error(error: Exception, upstream: str) -> ProxyError:
             cause, message = Cause.UNSENDABLE_HEADER, "a header of the request cannot be sent on"
         case _:
             cause, message = Cause.UPSTREAM_FAILED, "the exchange with the upstream failed"
-    _log.warning("upstream %s: %s: %s", upstream, cause, _describe(error))
+    name = f"{exchange.upstream} ({where})" if where else exchange.upstream
+    _log.warning("%s: upstream %s: %s: %s", exchange.request_id, name, cause, describe(error))
     return UpstreamFailed(message, cause)
 
 
-def _describe(error: Exception) -> str:
-    """Return an error's name without its text, in which aiohttp quotes URLs and bytes of the upstream."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return errno.errorcode.get(error.errno, str(error.errno))
-    causes = (type(each).__name__ for each in (error, error.__cause__) if each is not None)
-    return " from ".join(causes)
+def refuse_unfit(response: UpstreamResponse, exchange: Exchange) -> None:
+    """Refuse the responses that must not reach a client, whatever their bodies hold.
 
-
-def refuse_unfit(answer: UpstreamResponse, upstream: str) -> None:
-    """Refuse the answers that must not reach a client."""
+    Raises:
+        UpstreamFailed, UpstreamRefusedCredential: it is one of them.
+    """
+    request_id, upstream, status = exchange.request_id, exchange.upstream, response.status
     error: ProxyError
-    match answer.status:
+    match status:
         case 401:
             _log.error(
-                "upstream %s refused the gateway's own credential: "
-                "check upstreams.%s.auth in the configuration",
+                "%s: upstream %s refused the gateway's own credential: "
+                "look at upstreams.%s.auth in the configuration",
+                request_id,
                 upstream,
                 upstream,
             )
             error = UpstreamRefusedCredential()
+        case 407:
+            _log.error(
+                "%s: a proxy before upstream %s wants other credentials (407): "
+                "write them into the proxy's URL, http://USER:PASSWORD@HOST:PORT",
+                request_id,
+                upstream,
+            )
+            error = UpstreamFailed("the upstream could not be reached", Cause.UPSTREAM_UNREACHABLE)
         case status if 300 <= status < 400:  # noqa: PLR2004 - redirects
             _log.error(
-                "upstream %s answered with a redirect: check upstreams.%s.base_url",
+                "%s: upstream %s answered with a redirect (%d): look at upstreams.%s.base_url",
+                request_id,
                 upstream,
+                status,
                 upstream,
             )
             error = UpstreamFailed("the upstream answered with a redirect", Cause.UPSTREAM_REDIRECT)
-        case status if status < 200:  # noqa: PLR2004 - a change of protocol nobody asked for
+        # A change of protocol, no content, a part of one: nobody asked for these.
+        case status if status < 200 or status in (204, 205, 206):  # noqa: PLR2004 - as the line above says
+            _log.warning(
+                "%s: upstream %s answered %d, which is no answer to a message: "
+                "look at upstreams.%s.base_url",
+                request_id,
+                upstream,
+                status,
+                upstream,
+            )
             error = UpstreamFailed("the upstream's answer is not one", Cause.UPSTREAM_GARBAGE)
         case _:
             return

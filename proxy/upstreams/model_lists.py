@@ -2,16 +2,19 @@
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import aiohttp
 import msgspec
+from aiohttp import hdrs
 from yarl import URL
 
 from proxy.config import Upstream
 from proxy.upstreams.credentials import own_headers
+from proxy.upstreams.proxies import proxy_for
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +63,7 @@ class ModelLists:
         timeout = aiohttp.ClientTimeout(total=_FETCH_WITHIN_S)
         try:
             async with aiohttp.ClientSession(
-                timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=True
+                timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
             ) as session:
                 fetched = [await self._fetch(session, each) for each in self._upstreams]
             self._due_s = time.monotonic() + (_FRESH_S if all(fetched) else _RETRY_AFTER_S)
@@ -70,9 +73,21 @@ class ModelLists:
     async def _fetch(self, session: aiohttp.ClientSession, upstream: Upstream) -> bool:
         """Return whether the upstream has given its list."""
         url = URL(upstream.base_url + "/v1/models?limit=1000", encoded=True)
-        headers = {"anthropic-version": _VERSION, **dict(own_headers(upstream))}
+        headers = {"anthropic-version": _VERSION}
+        headers |= {name: value for name, value in own_headers(upstream) if value is not None}
+        proxy = proxy_for(url, os.environ)
+        to_proxy: dict[str, str] = {}
+        if proxy is not None and proxy.authorization is not None:
+            to_proxy[hdrs.PROXY_AUTHORIZATION] = proxy.authorization
         try:
-            async with session.get(url, headers=headers, allow_redirects=False) as response:
+            async with session.get(
+                url,
+                # A tunnel is asked for with headers of its own; without TLS there is none.
+                headers=headers if url.scheme == "https" else {**headers, **to_proxy},
+                allow_redirects=False,
+                proxy=None if proxy is None else proxy.url,
+                proxy_headers=to_proxy,
+            ) as response:
                 response.raise_for_status()
                 data = msgspec.json.decode(await response.read(), type=_Listed).data
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:

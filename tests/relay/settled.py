@@ -1,6 +1,9 @@
 """Wait for a gateway: until a request has come to a phase, until all has been let go."""
 
 import asyncio
+import gc
+
+from aiohttp.client_proto import ResponseHandler
 
 from proxy.exchange import Phase
 from proxy.gateway import Gateway
@@ -33,3 +36,10 @@ async def waits_in(gateway: Gateway, phase: Phase) -> None:
     async with asyncio.timeout(_SOON_S):
         while not any(each.phase is phase for each in gateway.deadlines.in_flight):  # noqa: ASYNC110 - phases have no event
             await asyncio.sleep(0)
+
+
+def upstream_protocols() -> list[ResponseHandler]:
+    """Find the open connections of gateways to upstreams, of whichever twin."""
+    return [
+        each for each in gc.get_objects() if isinstance(each, ResponseHandler) and each.transport
+    ]

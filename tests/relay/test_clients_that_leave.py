@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.relay.settled import settled
+from tests.relay.settled import settled, upstream_protocols
 from tests.support.client import connected, request
 from tests.support.gateways import BODY, STREAM_BODY, config_for, running
 from tests.support.raw import EVENTS, SSE_HEAD, UpstreamSide, answer, chunk, reset
@@ -82,22 +82,21 @@ async def test_the_upstream_call_is_closed_while_the_request_is_still_going_out(
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0, limit=1 << 10)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with running(config_for(url)) as gateway:
-        pool = gateway.gateway.connections._pooled
-        assert pool is not None
-        assert pool.connector is not None
-        async with connected(gateway.host, gateway.port) as (_, writer):
-            writer.write(request(body=body))
-            await arrived.wait()
-            await asyncio.sleep(0.05)  # the kernel's buffers fill up
-            (connection,) = pool.connector._acquired
-            writer.close()
-            await settled(gateway, None, 1 << 10)
-            left = time.monotonic()
-            while not connection._connection_lost_called and time.monotonic() - left < WITHIN_S:  # noqa: ASYNC110 - inside aiohttp
-                await asyncio.sleep(0.001)
-            closed.set()
-            assert connection._connection_lost_called
+    async with (
+        running(config_for(url)) as gateway,
+        connected(gateway.host, gateway.port) as (_, writer),
+    ):
+        writer.write(request(body=body))
+        await arrived.wait()
+        await asyncio.sleep(0.05)  # the kernel's buffers fill up
+        (connection,) = upstream_protocols()
+        writer.close()
+        await settled(gateway, None, 1 << 10)
+        left = time.monotonic()
+        while not connection._connection_lost_called and time.monotonic() - left < WITHIN_S:  # noqa: ASYNC110 - inside aiohttp
+            await asyncio.sleep(0.001)
+        closed.set()
+        assert connection._connection_lost_called
     server.close()
     await server.wait_closed()
 

@@ -9,7 +9,7 @@ import pytest
 
 from proxy import Timeouts
 from proxy.server.connection import Connection
-from tests.relay.settled import settled
+from tests.relay.settled import settled, upstream_protocols
 from tests.support.client import ask, connected, parse, received, request
 from tests.support.gateways import STREAM_BODY, config_for, running
 from tests.support.raw import EVENTS, SSE_HEAD, UpstreamSide, chunk, raw_upstream
@@ -178,11 +178,8 @@ async def test_a_slow_reader_holds_the_upstream_back_and_loses_nothing() -> None
         before = len(asyncio.all_tasks())
         writer.write(request(body=STREAM_BODY))
         await seen_until(reader, b"message_start")
-        pool = gateway.gateway.connections._pooled
-        assert pool is not None
-        assert pool.connector is not None
         for protocol in (
-            *pool.connector._acquired,
+            *upstream_protocols(),
             *(each for each in gc.get_objects() if type(each) is Connection and each.transport),
         ):
             narrow(protocol.transport)

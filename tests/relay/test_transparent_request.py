@@ -161,6 +161,15 @@ async def test_credentials_cookies_and_hop_by_hop_headers_stay_here() -> None:
         "Upgrade": "h2c",
         "HTTP2-Settings": "AAMAAABkAAQAAP__",
         "Proxy-Connection": "keep-alive",
+        "Origin": "https://page.test",
+        "Referer": "https://page.test/",
+        "Sec-Fetch-Mode": "cors",
+        "X-Forwarded-For": "192.0.2.1",
+        "X-Original-URL": "/v1/files",
+        "X-HTTP-Method-Override": "DELETE",
+        "x_api_key": "sk-twin",
+        "api-key": KEY,
+        "x-note": f"Bearer {KEY}",
         "Accept-Encoding": "gzip, br",
     }
     exchange = await arrived(request(headers=sent))
@@ -181,6 +190,11 @@ async def test_listing_our_headers_in_connection_removes_none_of_them(listed: st
     assert len(header(exchange, "host")) == len(header(exchange, "content-length")) == 1
 
 
+async def test_the_version_that_was_checked_arrives_also_when_connection_lists_it() -> None:
+    exchange = await arrived(request(headers={"connection": "anthropic-version, close"}))
+    assert header(exchange, "anthropic-version") == ["2023-06-01"]
+
+
 async def test_headers_listed_in_connection_stay_here() -> None:
     listed = {"connection": "anthropic-beta, x-foo,,", "anthropic-beta": "b", "X-Foo": "1"}
     exchange = await arrived(request(headers={**listed, "x-bar": "2"}))
@@ -196,6 +210,13 @@ async def test_headers_of_the_upstreams_configuration_replace_the_clients() -> N
     assert header(exchange, "x-tenant") == ["ours"]
     assert header(exchange, "anthropic-workspace-id") == ["w"]
     assert header(exchange, "anthropic-beta") == ["client"]
+
+
+async def test_a_header_that_the_upstreams_configuration_makes_null_stays_here() -> None:
+    sent = {"Anthropic-Beta": "client", "x-tenant": "mine"}
+    exchange = await arrived(request(headers=sent), headers=(("anthropic-beta", None),))
+    assert header(exchange, "anthropic-beta") == []
+    assert header(exchange, "x-tenant") == ["mine"]
 
 
 async def test_the_bearer_scheme_sends_one_authorization() -> None:

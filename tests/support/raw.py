@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -133,11 +134,14 @@ class RawUpstream:
 
 
 @contextlib.asynccontextmanager
-async def raw_upstream(script: Script) -> AsyncIterator[RawUpstream]:
-    """Listen on a loopback port."""
+async def raw_upstream(
+    script: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[RawUpstream]:
+    """Listen on a loopback port, by TLS when there is a context; `host` is the name in its URL."""
     upstream = RawUpstream(script)
-    server = await asyncio.start_server(upstream.handle, "127.0.0.1", 0, limit=1 << 26)
-    upstream.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(upstream.handle, "127.0.0.1", 0, limit=1 << 26, ssl=tls)
+    scheme = "http" if tls is None else "https"
+    upstream.url = f"{scheme}://{host}:{server.sockets[0].getsockname()[1]}"
     try:
         yield upstream
     finally:

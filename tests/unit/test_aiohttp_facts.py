@@ -19,9 +19,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.aiohttp_fast import client as upstream_http
-from proxy.config import Timeouts
 from proxy.server.connection import Connection
-from proxy.upstreams import connections as upstream
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -67,16 +65,15 @@ async def test_connector_factory_makes_the_protocol_of_a_new_connection() -> Non
         assert isinstance(factory, functools.partial)
         assert factory.func is ResponseHandler
         assert factory.keywords == {"loop": asyncio.get_running_loop()}
-    async with (
-        listening(Answering) as port,
-        upstream._session(Timeouts(), force_close=False) as session,
-    ):
-        target = upstream_http.RequestTemplate(URL(f"http://127.0.0.1:{port}/"))
-        answer = await upstream_http.post(session, target, b"", [b""])
+    async with listening(Answering) as port:
+        client = upstream_http.Client(5)
+        target = upstream_http.RequestTemplate(URL(f"http://127.0.0.1:{port}/"), "")
+        answer = await client.post(target, b"", [b""])
         connection = answer.connection
         assert connection is not None
         assert (connection._requests, connection._heard) == (1, True)
         answer.close()
+        await client.close()
 
 
 def test_the_protocol_of_the_pool_is_made_as_aiohttps_own() -> None:

@@ -17,6 +17,7 @@ PURE_MODULES = (
     "proxy.server.framing",
     "proxy.server.registry",
     "proxy.standstill",
+    "proxy.upstreams.proxies",
 )
 # What waits, listens, connects, writes or starts something.
 IO_LIBRARIES = {

@@ -150,7 +150,27 @@ def test_a_key_may_have_no_other_name(name: str) -> None:
         check_key_name(name)
 
 
-def test_a_base_url_that_ends_in_v1_is_refused() -> None:
-    text = "upstreams: {a: {base_url: 'https://x.test/v1'}}\nmodels: [{id: 'anthropic/*', upstream: a}]"
-    with pytest.raises(ConfigError, match=r"^upstreams.a.base_url: leave out /v1"):
-        parse_config(text, {})
+@pytest.mark.parametrize("slash", ["", "/", "//"])
+@pytest.mark.parametrize("end", ["/v1", "/v1/messages", "/v1/messages/count_tokens"])
+def test_a_base_url_that_holds_what_the_gateway_adds_is_refused(end: str, slash: str) -> None:
+    given = changed("upstreams.a.base_url", f"https://x.test/prefix{end}{slash}")
+    with pytest.raises(ConfigError, match=rf"^upstreams.a.base_url: leave out {end}, the gateway"):
+        config_from(given, {})
+
+
+@pytest.mark.parametrize("end", ["/v10", "/messages/v1x", "/v1/messages2"])
+def test_a_base_url_that_only_looks_like_it_is_taken(end: str) -> None:
+    config_from(changed("upstreams.a.base_url", f"https://x.test{end}"), {})
+
+
+def test_a_header_of_an_upstream_is_a_text_a_reference_or_null() -> None:
+    given = {"x-a": "1", "x-b": "${VALUE}", "anthropic-beta": None}
+    config = config_from(changed("upstreams.a.headers", given), {"VALUE": "2"})
+    due = (("x-a", "1"), ("x-b", "2"), ("anthropic-beta", None))
+    assert config.upstreams[0].headers == due
+
+
+@pytest.mark.parametrize("value", [1, True, ["a"], "\u00e9", "a\n"])
+def test_a_header_of_an_upstream_is_nothing_else(value: object) -> None:
+    with pytest.raises(ConfigError, match=r"^upstreams.a.headers.x-a: "):
+        config_from(changed("upstreams.a.headers.x-a", value), {})

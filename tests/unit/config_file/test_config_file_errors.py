@@ -103,7 +103,7 @@ WRONG_VALUES: list[tuple[str, Any, str]] = [
         {"x": f"{CANARY}\n"},
         r"upstreams.a.headers.x: must satisfy pattern ^[\x20-\x7e]*$",
     ),
-    ("upstreams.a.headers", {"x": 1}, "upstreams.a.headers.x: must satisfy type string"),
+    ("upstreams.a.headers", {"x": 1}, "upstreams.a.headers.x: must satisfy type string or null"),
     *(
         (f"upstreams.a.headers.{name}", "x", f"upstreams.a.headers.{name}: {OURS}")
         for name in ("Host", "HOST", "content-length", "TRANSFER-encoding", "cOnnection")

@@ -1,0 +1,44 @@
+"""A response's head with the header bytes that an upstream sent, also those that are not UTF-8.
+
+aiohttp reads such bytes as lone surrogates, and leaves them out when it writes.
+"""
+
+from aiohttp import web
+from aiohttp.http_writer import _serialize_headers
+from multidict import CIMultiDict
+
+# A tab may stand in a value; ends of lines are counted.
+_CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\r\n"))
+
+
+def serialize(status_line: str, fields: CIMultiDict[str]) -> bytes:
+    """Return a head.
+
+    Raises:
+        ValueError: a control character.
+    """
+    if "".join((status_line, *fields.values())).isascii():
+        return _serialize_headers(status_line, fields)
+    lines = [f"{status_line}\r\n", *(f"{name}: {value}\r\n" for name, value in fields.items())]
+    head = "".join(lines).encode("utf-8", "surrogateescape")
+    ends = head.count(b"\r") == head.count(b"\n") == len(lines)
+    if not ends or len(head.translate(None, _CONTROLS)) < len(head):
+        raise ValueError("a control character in a header")
+    return head + b"\r\n"
+
+
+class TransparentResponse(web.StreamResponse):
+    """A `StreamResponse` whose head is written so. Its plain twin is `StreamResponse`, which leaves bytes out."""
+
+    async def _write_headers(self) -> None:
+        at_once, self._send_headers_immediately = self._send_headers_immediately, False
+        await super()._write_headers()
+        self._send_headers_immediately = at_once
+        request, writer = self._req, self._payload_writer
+        if request is None or writer is None:
+            raise RuntimeError("written before it was prepared")
+        version = request.version
+        status_line = f"HTTP/{version.major}.{version.minor} {self.status} {self.reason}"
+        writer._headers_buf = serialize(status_line, self.headers)  # type: ignore[attr-defined] # noqa: SLF001 - of StreamWriter
+        if at_once:
+            writer.send_headers()

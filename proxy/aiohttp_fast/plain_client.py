@@ -1,0 +1,172 @@
+"""The way to an upstream by aiohttp's public API alone: what the fast twin, `client.py`, does, for every aiohttp.
+
+What it cannot do:
+- use a connection twice: no public API tells whether a pooled one was dead before it was asked, so that asking again is
+  safe, or whether it holds bytes that nobody asked for. So nothing is stale here, and nothing late;
+- send or take header bytes that are not UTF-8: aiohttp leaves them out;
+- bound interim (1xx) heads, or tell a reset from the end of a body that only the end of the connection frames.
+"""
+
+import inspect
+import io
+from collections.abc import Sequence
+
+import aiohttp
+from aiohttp import hdrs
+from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+# A body, to be sent as one.
+Pieces = Sequence[bytes | memoryview]
+
+# Of a response's head. aiohttp's own, 8190 bytes and 128 headers, turn served and billed answers into errors.
+MAX_LINE_BYTES = 1 << 16
+MAX_HEADERS = 1000
+# A handful is sent in practice (103 Early Hints, 102 Processing); without a bound they could come for ever.
+MAX_INTERIM_HEADS = 16
+READ_BUFFER_BYTES = 1 << 16
+
+# A tab may stand in a value, and a line's end has been told from one.
+_CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\r\n"))
+_SET_BY_AIOHTTP = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+
+class TooManyInterimHeadsError(HttpProcessingError):
+    """The upstream sends 1xx heads, and no final one."""
+
+
+class StaleConnectionError(Exception):
+    """A pooled connection died without a byte of an answer."""
+
+
+def refuse_controls(head: bytes) -> None:
+    """Refuse a head that another reader may read otherwise.
+
+    Raises:
+        ValueError: a control character.
+    """
+    if len(head.translate(None, _CONTROLS)) < len(head):
+        raise ValueError("a control character in a header")
+
+
+class RequestTemplate:
+    """What the requests to one URL have in common.
+
+    Args:
+        url: of the upstream.
+        client: whose requests they are: no connection serves two clients.
+        proxy: on the way; None: there is none.
+        proxy_authorization: the value of `Proxy-Authorization`; None: the proxy wants none.
+    """
+
+    def __init__(
+        self,
+        url: URL,
+        client: str,
+        proxy: URL | None = None,
+        proxy_authorization: str | None = None,
+    ) -> None:
+        self.url = url
+        self.client = client
+        self.proxy = proxy
+        self.to_proxy: CIMultiDict[str] = CIMultiDict()
+        if proxy_authorization is not None:
+            self.to_proxy[hdrs.PROXY_AUTHORIZATION] = proxy_authorization
+
+    def with_proxys(self, fields: CIMultiDict[str]) -> CIMultiDict[str]:
+        """Return the fields of a request, with the proxy's where it is asked for the whole URL."""
+        if self.url.scheme == "http":
+            fields.extend(self.to_proxy)
+        return fields
+
+
+class UpstreamResponse:
+    """The head of an upstream's response, and its body as it comes.
+
+    Attributes:
+        status, reason, headers: of the head.
+        content: the body, not decoded.
+    """
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.status: int = response.status
+        self.reason: str | None = response.reason
+        self.headers: CIMultiDictProxy[str] = response.headers
+        self.content: aiohttp.StreamReader = response.content
+        self._response = response
+
+    @property
+    def is_success(self) -> bool:
+        """Whether its status is one of the 200s."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - as the line above says
+
+    def close(self) -> None:
+        """Break the response off, unless all of it has come."""
+        self._response.close()
+
+
+class Client:
+    """Sends requests. Make it in the loop that serves.
+
+    Args:
+        connect_s: to connect, the name's look-up, the proxy and the TLS handshake included.
+    """
+
+    def __init__(self, connect_s: float) -> None:
+        options = {"max_line_size": MAX_LINE_BYTES, "max_field_size": MAX_LINE_BYTES}
+        if "max_headers" in inspect.signature(aiohttp.ClientSession).parameters:
+            options["max_headers"] = MAX_HEADERS
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, force_close=True),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            read_bufsize=READ_BUFFER_BYTES,
+            skip_auto_headers=_SET_BY_AIOHTTP,
+            timeout=aiohttp.ClientTimeout(total=None, connect=connect_s),
+            **options,  # type: ignore[arg-type] # all are numbers
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+    async def post(
+        self, template: RequestTemplate, fields: bytes, body: Pieces, *, pooled: bool = True
+    ) -> UpstreamResponse:
+        """Send a request and wait for the head of the response.
+
+        Args:
+            template: where to.
+            fields: header lines, each with its end.
+            body: sent with its length.
+            pooled: whether a connection may be used that was used before.
+
+        Raises:
+            StaleConnectionError: the pooled connection had closed before it could be asked.
+            aiohttp.ClientError, HttpProcessingError, OSError: there is no response.
+            ValueError: a control character in a header.
+        """
+        del pooled
+        refuse_controls(fields)
+        lines = fields.decode("utf-8", "surrogateescape").split("\r\n")[:-1]
+        try:
+            response = await self._session.post(
+                template.url,
+                headers=template.with_proxys(CIMultiDict(_parted(line) for line in lines)),
+                # Bytes would be sent in one piece, with a warning when they are many.
+                data=io.BytesIO(b"".join(body)),
+                allow_redirects=False,
+                proxy=template.proxy,
+                proxy_headers=template.to_proxy,
+            )
+        except aiohttp.ClientResponseError as error:
+            if isinstance(error.__cause__, HttpProcessingError):
+                raise error.__cause__ from error.__cause__.__cause__
+            raise
+        return UpstreamResponse(response)
+
+
+def _parted(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(": ")
+    return name, value
