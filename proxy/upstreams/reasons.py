@@ -72,7 +72,7 @@ def describe(error: BaseException) -> str:
             words = f"{_place(error)}: {_describe_socket(error.__cause__ or error)}"
         case aiohttp.ConnectionTimeoutError():
             words = "no connection within timeouts.connect_s"
-        case aiohttp.ServerDisconnectedError():
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientConnectionResetError():
             words = _CLOSED
         case HttpProcessingError():
             words = _describe_head(error)
