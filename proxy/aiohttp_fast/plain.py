@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiohttp import StreamReader, web
 from multidict import CIMultiDict
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 class RequestHandler(web.RequestHandler):
     """`web.RequestHandler` itself. As `request_handler.RequestHandler`, but for what its public API does not tell.
 
-    Nothing is known of the requests that wait for their turn: they are not bounded in bytes, the head of one behind
-    another has no deadline of its own, what cannot be served is closed without a response, and a version above HTTP/1.1
-    is answered as aiohttp does.
+    Nothing is known of the requests that wait for their turn: neither they nor heads are bounded in bytes but by
+    aiohttp, the head of one behind another has no deadline of its own, clients that close their sending side are taken
+    for gone, and what follows an upgrade, or a version above HTTP/1.1, is answered as aiohttp does.
     """
 
     __slots__ = ("clock", "queue")
+
+    sees_queue: ClassVar[bool] = False
 
     def __init__(self, server: web.Server, **options: Any) -> None:
         """Take the options of `web.RequestHandler`."""

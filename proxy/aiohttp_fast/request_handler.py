@@ -7,7 +7,7 @@ more turn of the event loop per request, and 30 of 250 µs of CPU.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from aiohttp import HttpVersion11, StreamReader, web
 from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine, HttpProcessingError
@@ -28,11 +28,14 @@ class RequestHandler(web.RequestHandler):
     It leaves the time a connection may be idle to its subclass.
 
     Attributes:
+        sees_queue: whether `queue` tells anything.
         queue: the requests that wait for their turn, each a head, or an error in its place, and a body.
         clock: the event loop's time.
     """
 
     __slots__ = ("_queued_bytes", "clock", "queue")
+
+    sees_queue: ClassVar[bool] = True
 
     def __init__(self, server: web.Server, **options: Any) -> None:
         """Take the options of `web.RequestHandler`."""

@@ -32,6 +32,12 @@ class Intake(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Bound the head that arrives, and note when it begins to."""
+        if not self.sees_queue:
+            # Then only the time of a head is bounded: until the request is taken from the queue.
+            if not self._busy:
+                self.head_arrives(whole=False)
+            super().data_received(data)
+            return
         queue, body = self.queue, self._last_body()
         count, before = len(queue), None if body.is_eof() else body.total_bytes
         super().data_received(data)
