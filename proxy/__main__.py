@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from proxy.commands import check, claude, demo, doctor, keys, sandbox, serve
+from proxy.commands import check, claude, demo, doctor, keys, sandbox, serve, standard_files
 from proxy.config_file.document import ConfigError
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
@@ -33,18 +33,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add_parser(subparsers)
-    args = parser.parse_args(claude.separated(sys.argv[1:] if argv is None else argv))
+    standard_files.fill_in()
     try:
+        args = parser.parse_args(claude.separated(sys.argv[1:] if argv is None else argv))
         status: int = args.run(args)
     except ConfigError as error:
-        print(f"anyrouter: {error}", file=sys.stderr)
+        standard_files.say_on_errors(f"anyrouter: {error}")
         return WRONG_USE
     # UnicodeError: a configured host that cannot be looked up is no OSError.
     except (OSError, RuntimeError, UnicodeError) as error:
-        print(f"anyrouter: {error}", file=sys.stderr)
+        standard_files.say_on_errors(f"anyrouter: {error}")
         return FAILED
     except KeyboardInterrupt:
         return FAILED
+    finally:
+        standard_files.give_up_unwritten()
     return status
 
 

@@ -12,12 +12,17 @@ from typing import Any, Literal
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Listen:
-    """Where the gateway listens."""
+    """Where the gateway listens. `host`: an address or a name, or several; `::` is every address, IPv4 and IPv6."""
 
-    host: str = "127.0.0.1"
+    host: str | tuple[str, ...] = "127.0.0.1"
     port: int = 8080
     base_path: str = "/api"
     workers: int = 1
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Return what `host` says as a tuple."""
+        return (self.host,) if isinstance(self.host, str) else self.host
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import argparse
 
 from proxy.commands import options
+from proxy.commands.standard_files import say
 from proxy.config_file.load import load_config
 
 
@@ -16,7 +17,7 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
 def run(args: argparse.Namespace) -> int:
     """Read the configuration; a `ConfigError` says what is wrong with it."""
     config = load_config(args.config)
-    print(
+    say(
         f"{args.config}: good: {len(config.upstreams)} upstreams, {len(config.models)} models, "
         f"{len(config.keys)} keys"
     )

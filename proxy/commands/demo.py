@@ -7,11 +7,12 @@ import uvloop
 
 from proxy.access import keys
 from proxy.app import create_app
-from proxy.commands import options
-from proxy.commands.serve import log_to_stderr
+from proxy.commands import options, standard_files
 from proxy.config import Auth, Config, Key, Listen, Log, Model, Upstream
 from proxy.sandbox import Knobs, serve_sandbox
 from proxy.server.serve import serve
+from proxy.server.signals import ignore_user_signals
+from proxy.telemetry.log import logging_to
 from proxy.telemetry.sink import BufferedSink
 
 MODEL = "anthropic/claude-sonnet-4.6"
@@ -51,12 +52,13 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
 
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
-    log_to_stderr("info")
-    sink = BufferedSink(options.stdout())
-    try:
-        uvloop.run(_demo(args.port, sink))
-    finally:
-        sink.close()
+    ignore_user_signals()
+    with logging_to(standard_files.errors(), "info"):
+        sink = BufferedSink(standard_files.output())
+        try:
+            uvloop.run(_demo(args.port, sink))
+        finally:
+            sink.close()
     return 0
 
 
@@ -82,7 +84,7 @@ async def _demo(port: int, sink: BufferedSink) -> None:
 
         def ready(addresses: Sequence[tuple[str, int]]) -> None:
             url = f"http://127.0.0.1:{addresses[0][1]}{config.listen.base_path}"
-            print(_GUIDE.format(key=key, url=url, model=MODEL), flush=True)
+            standard_files.say(_GUIDE.format(key=key, url=url, model=MODEL))
 
         await serve(create_app(config, access_log=sink), config, ready)
     finally:

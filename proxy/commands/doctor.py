@@ -10,6 +10,7 @@ import aiohttp
 import msgspec
 
 from proxy.commands import options
+from proxy.commands.standard_files import say
 
 _VERSION = "2023-06-01"
 _TIMEOUT_S = 30.0
@@ -162,11 +163,11 @@ async def _examine(url: str, key: str, model: str | None) -> int:
                 found = await check()
             except (_FindingError, aiohttp.ClientError, TimeoutError) as error:
                 bad += 1
-                print(f"  BAD  {name}: {str(error) or 'no answer in time'}")
+                say(f"  BAD  {name}: {str(error) or 'no answer in time'}")
             except (LookupError, AttributeError, TypeError, msgspec.DecodeError) as error:
                 bad += 1
-                print(f"  BAD  {name}: an answer of another shape ({error!r})")
+                say(f"  BAD  {name}: an answer of another shape ({error!r})")
             else:
-                print(f"  good {name}: {found}")
-    print(f"{url}: {'all good' if not bad else f'{bad} of {len(checks)} checks failed'}")
+                say(f"  good {name}: {found}")
+    say(f"{url}: {'all good' if not bad else f'{bad} of {len(checks)} checks failed'}")
     return 1 if bad else 0

@@ -26,8 +26,13 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"NAME: {error}") from None
     key = keys.new_key()
     entry = json.dumps({"name": args.name, "sha256": keys.digest(key)})
-    print(
-        f"{key}\n\nThe key is shown this once. In the configuration goes, in place of `keys: []`:"
-    )
-    print(f"keys:\n  - {entry}")
+    try:
+        print(
+            f"{key}\n\nThe key is shown this once. In the configuration goes, in place of `keys: []`:\n"
+            f"keys:\n  - {entry}",
+            flush=True,
+        )
+    except OSError as error:
+        # The key is known to nobody: that is no success.
+        raise RuntimeError(f"the key could not be printed: {error.strerror}") from None
     return 0

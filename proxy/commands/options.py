@@ -1,9 +1,7 @@
 """Arguments that several commands take."""
 
 import argparse
-import io
 import os
-import sys
 
 from proxy.config_file.document import ConfigError
 
@@ -40,11 +38,6 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", default="config.yaml", metavar="FILE", help="default: %(default)s"
     )
-
-
-def stdout() -> io.FileIO:
-    """Open standard output for bytes, unbuffered: what cannot be written must not be tried again at the exit."""
-    return open(sys.stdout.fileno(), "wb", buffering=0, closefd=False)
 
 
 def add_gateway(parser: argparse.ArgumentParser) -> None:

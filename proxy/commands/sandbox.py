@@ -7,6 +7,7 @@ import signal
 import uvloop
 
 from proxy.commands import options
+from proxy.commands.standard_files import say
 from proxy.sandbox import Knobs, add_arguments, knobs_from, serve_sandbox
 
 
@@ -33,7 +34,7 @@ async def _serve(host: str, port: int, knobs: Knobs) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     runner = await serve_sandbox(host, port, knobs)
     try:
-        print(f"sandbox on http://{host}:{runner.addresses[0][1]}", flush=True)
+        say(f"sandbox on http://{host}:{runner.addresses[0][1]}")
         await stop.wait()
     finally:
         await runner.cleanup()

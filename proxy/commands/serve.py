@@ -5,20 +5,22 @@ import dataclasses
 import ipaddress
 import logging
 import resource
-import sys
 from collections.abc import Callable, Sequence
 
 import uvloop
 
 from proxy.access import keys
 from proxy.app import create_app
-from proxy.commands import options
+from proxy.commands import options, standard_files
 from proxy.config import Config, Key, with_listen
 from proxy.config_file.document import ConfigError
 from proxy.config_file.load import load_config
 from proxy.gateway import Snapshot
+from proxy.server.heartbeat import ParentLink
 from proxy.server.serve import serve
+from proxy.server.signals import ignore_user_signals
 from proxy.server.workers import supervise
+from proxy.telemetry.log import logging_to
 from proxy.telemetry.sink import BufferedSink
 
 _log = logging.getLogger("anyrouter")
@@ -45,59 +47,52 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
 
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
+    ignore_user_signals()
     config = with_listen(
         load_config(args.config), host=args.host, port=args.port, workers=args.workers
     )
-    log_to_stderr(config.log.level)
-    allow_connections(config.limits.max_connections)
-    config = with_some_key(config)
-    if config.listen.workers > 1:
-        # A proxy in the environment that cannot be used is told once, and not by each worker as it starts again.
-        Snapshot.of(config)
-        return supervise(config, serve_worker, announce)
-    serve_one(config, announce)
+    config = with_ephemeral_key(config)
+    with logging_to(standard_files.errors(), config.log.level):
+        raise_open_file_limit(config.limits.max_connections)
+        if config.listen.workers > 1:
+            # A proxy in the environment that cannot be used is told once, and not by each worker as it starts again.
+            Snapshot.of(config)
+            return supervise(config, serve_worker, announce)
+        serve_one(config, announce)
     return 0
 
 
-def serve_worker(config: Config, note_listening: Callable[[], None]) -> None:
+def serve_worker(config: Config, parent: ParentLink) -> None:
     """Be one of several processes on the port."""
-    serve_one(config, lambda _addresses: note_listening(), is_worker=True)
+    with logging_to(standard_files.errors(), config.log.level):
+        serve_one(config, lambda _addresses: None, parent)
 
 
 def serve_one(
     config: Config,
     ready: Callable[[Sequence[tuple[str, int]]], None],
-    *,
-    is_worker: bool = False,
+    parent: ParentLink | None = None,
 ) -> None:
     """Serve in this process, access lines on stdout."""
     wanted = logging.getLogger("anyrouter").isEnabledFor(logging.INFO)
-    sink = BufferedSink(options.stdout()) if wanted else None
+    sink = BufferedSink(standard_files.output()) if wanted else None
     try:
-        uvloop.run(serve(create_app(config, access_log=sink), config, ready, is_worker=is_worker))
+        uvloop.run(serve(create_app(config, access_log=sink), config, ready, parent=parent))
     finally:
         if sink is not None:
             sink.close()
 
 
 def announce(addresses: Sequence[tuple[str, int]]) -> None:
-    """Say where the gateway listens."""
-    for host, port in addresses:
-        shown = f"[{host}]" if ":" in host else host
-        _log.info("listening on http://%s:%d", shown, port)
+    """Log where the gateway listens."""
+    urls = [
+        f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        for host, port in addresses
+    ]
+    _log.info("listening on %s", ", ".join(urls))
 
 
-def log_to_stderr(level: str) -> None:
-    """Send the log, access lines apart, to stderr."""
-    logging.basicConfig(
-        level=level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
-    logging.getLogger("anyrouter").setLevel(level.upper())
-
-
-def allow_connections(count: int) -> None:
+def raise_open_file_limit(count: int) -> None:
     """Raise the limit of open files to what so many connections need, each with one upstream."""
     wanted = 2 * count + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -113,7 +108,7 @@ def allow_connections(count: int) -> None:
         )
 
 
-def with_some_key(config: Config) -> Config:
+def with_ephemeral_key(config: Config) -> Config:
     """Make a key for this run when none is configured: a gateway nobody can use helps nobody.
 
     Raises:
@@ -121,16 +116,14 @@ def with_some_key(config: Config) -> Config:
     """
     if config.keys:
         return config
-    if not _is_loopback(config.listen.host):
+    if not all(map(_is_loopback, config.listen.hosts)):
         raise ConfigError(
             "keys: at least one is needed to serve other machines; make one with anyrouter keys new NAME"
         )
     key = keys.new_key()
-    print(
+    standard_files.say_on_errors(
         f"no keys are configured; for this run only, use: {key}\n"
-        "make a lasting one with `anyrouter keys new NAME`",
-        file=sys.stderr,
-        flush=True,
+        "make a lasting one with `anyrouter keys new NAME`"
     )
     return dataclasses.replace(config, keys=(Key(name="this-run", sha256=keys.digest(key)),))
 

@@ -1,5 +1,6 @@
 """Read `config.yaml` into a `Config`, or say in one line what is wrong with it."""
 
+import dataclasses
 import datetime
 import os
 from collections.abc import Mapping
@@ -67,7 +68,7 @@ def _build(document: Mapping[str, Any]) -> Config:
         keys=tuple(
             _build_key(entry, index) for index, entry in enumerate(document.get("keys", ()))
         ),
-        listen=Listen(**document.get("listen", {})),
+        listen=_build_listen(document.get("listen", {})),
         anthropic_versions=None if versions == "any" else frozenset(versions),
         limits=Limits(**document.get("limits", {})),
         timeouts=Timeouts(**document.get("timeouts", {})),
@@ -75,6 +76,13 @@ def _build(document: Mapping[str, Any]) -> Config:
         cors=Cors(origins=tuple(document.get("cors", {}).get("origins", ()))),
         log=Log(**document.get("log", {})),
     )
+
+
+def _build_listen(entry: Mapping[str, Any]) -> Listen:
+    listen = Listen(**entry)
+    if isinstance(listen.host, list):
+        return dataclasses.replace(listen, host=tuple(listen.host))
+    return listen
 
 
 def _build_upstream(name: str, entry: Mapping[str, Any]) -> Upstream:

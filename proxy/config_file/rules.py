@@ -51,7 +51,7 @@ def _doubled_version(document: Any) -> str | None:
 
 
 def kind_at(path: Sequence[str | int]) -> str | None:
-    """Give the type the schema asks for at a path; None when it asks for none, or for one of several."""
+    """Return the type the schema asks for at a path; None when it asks for none there, or for one of several."""
     rule: Any = schema_files.load("config")
     for step in path:
         named = rule.get("properties", {}).get(step, rule.get("additionalProperties"))

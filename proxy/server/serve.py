@@ -13,14 +13,15 @@ from proxy.aiohttp_fast.static_routes import StaticRoutes
 from proxy.app import RUNNER_OPTIONS
 from proxy.config import Config
 from proxy.gateway import GATEWAY
+from proxy.server.addresses import bound
+from proxy.server.heartbeat import ParentLink
 from proxy.server.listener import Listener
+from proxy.server.signals import Hangup
 
 _log = logging.getLogger(__name__)
 
-HURRY = signal.SIGUSR1
-
 _BACKLOG = 2048
-_LAST_WORDS_S = 2.0
+_FORCED_DRAIN_S = 2.0
 
 
 @contextlib.asynccontextmanager
@@ -32,7 +33,7 @@ async def listening(
     Raises:
         OSError: the address cannot be bound.
     """
-    runner = web.AppRunner(app, shutdown_timeout=_LAST_WORDS_S, **RUNNER_OPTIONS)
+    runner = web.AppRunner(app, shutdown_timeout=_FORCED_DRAIN_S, **RUNNER_OPTIONS)
     await runner.setup()
     try:
         if runner.server is None:
@@ -42,35 +43,34 @@ async def listening(
         handle = StaticRoutes(app, runner.server.request_handler)
         runner.server.request_handler = handle  # type: ignore[assignment] # AppRunner always builds web.Request
         listener = Listener(runner.server, config, gateway.ended)
-        server = await asyncio.get_running_loop().create_server(
-            listener,
-            config.listen.host,
-            config.listen.port,
-            backlog=_BACKLOG,
-            reuse_port=reuse_port,
-        )
-        try:
-            yield [sock.getsockname()[:2] for sock in server.sockets]
-        finally:
-            server.close()
-            listener.close()
+        loop = asyncio.get_running_loop()
+        with bound(config.listen.hosts, config.listen.port, reuse_port=reuse_port) as sockets:
+            servers = [
+                await loop.create_server(listener, sock=one, backlog=_BACKLOG) for one in sockets
+            ]
+            try:
+                yield [one.getsockname()[:2] for one in sockets]
+            finally:
+                for server in servers:
+                    server.close()
+                listener.close()
     finally:
         await runner.cleanup()
 
 
-async def drain(app: web.Application, drain_s: float, hurry: asyncio.Event) -> None:
-    """Take no new request, let those in flight finish, end what is left after `drain_s` or on `hurry`."""
+async def drain(app: web.Application, drain_s: float, force_exit: asyncio.Event) -> None:
+    """Take no new request, let those in flight finish, end what is left after `drain_s` or on `force_exit`."""
     gateway = app[GATEWAY]
     gateway.draining = True
     _log.info("draining: %d requests in flight", len(gateway.deadlines.in_flight))
     idle = asyncio.create_task(gateway.deadlines.idle())
-    hurried = asyncio.create_task(hurry.wait())
-    await asyncio.wait((idle, hurried), timeout=drain_s, return_when=asyncio.FIRST_COMPLETED)
-    hurried.cancel()
+    forced = asyncio.create_task(force_exit.wait())
+    await asyncio.wait((idle, forced), timeout=drain_s, return_when=asyncio.FIRST_COMPLETED)
+    forced.cancel()
     if not idle.done():
         _log.warning("ending %d requests unfinished", len(gateway.deadlines.in_flight))
         gateway.deadlines.interrupt_all()
-        await asyncio.wait((idle,), timeout=_LAST_WORDS_S)
+        await asyncio.wait((idle,), timeout=_FORCED_DRAIN_S)
     idle.cancel()
 
 
@@ -79,34 +79,36 @@ async def serve(
     config: Config,
     ready: Callable[[Sequence[tuple[str, int]]], None],
     *,
-    is_worker: bool = False,
+    parent: ParentLink | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then drain; a second signal ends the drain.
+    """Serve until SIGTERM, SIGINT or the end of the terminal, then drain; a second signal ends the drain.
 
     Args:
         app: returned by `create_app(config)`.
         config: says where to listen and how long to drain.
         ready: called with the bound addresses.
-        is_worker: whether this is one of several processes on the port. Its parent alone acts on Ctrl-C, and a
-            service manager may signal all of them at once: so a worker ends its drain on `HURRY` only.
+        parent: of one of several processes on the port. It alone acts on Ctrl-C and on a closed terminal, and a
+            service manager may signal all of them at once: so a worker's drain ends when its parent says so.
     """
-    stop, hurry = asyncio.Event(), asyncio.Event()
+    stop, force_exit = asyncio.Event(), asyncio.Event()
 
-    def signalled() -> None:
-        if stop.is_set() and not is_worker:
-            hurry.set()
+    def receive_stop() -> None:
+        if stop.is_set() and parent is None:
+            force_exit.set()
         stop.set()
 
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, signalled)
-    if is_worker:
-        loop.add_signal_handler(HURRY, hurry.set)
-    else:
-        loop.add_signal_handler(signal.SIGINT, signalled)
+    loop.add_signal_handler(signal.SIGTERM, receive_stop)
+    if parent is None:
+        hangup = Hangup()
+        loop.add_signal_handler(signal.SIGINT, receive_stop)
+        loop.add_signal_handler(signal.SIGHUP, lambda: stop.set() if hangup.ends() else None)
     # What lives as long as the process is never garbage: to look through it all held every request for 31 ms.
     gc.freeze()
-    async with listening(app, config, reuse_port=is_worker) as addresses:
+    async with listening(app, config, reuse_port=parent is not None) as addresses:
         ready(addresses)
+        if parent is not None:
+            parent.follow(stop.set, force_exit.set)
         await stop.wait()
-        await drain(app, config.timeouts.drain_s, hurry)
+        await drain(app, config.timeouts.drain_s, force_exit)
     _log.info("stopped")

@@ -1,228 +1,244 @@
-"""Several processes on one port: forked, restarted when one dies, drained together."""
+"""Several processes on one port: forked, replaced when one dies or is stuck, drained together."""
 
 import contextlib
+import dataclasses
 import logging
 import os
-import select
 import signal
 import socket
 import sys
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from proxy.config import Config, with_listen
-from proxy.server.serve import HURRY
+from proxy.server.addresses import bound
+from proxy.server.heartbeat import FORCE_EXIT, ParentLink
+from proxy.server.signals import STOP, Hangup, Signals
 
-Work = Callable[[Config, Callable[[], None]], None]
+Work = Callable[[Config, ParentLink], None]
 
 _log = logging.getLogger("anyrouter")
 
-_RESTART_AFTER_S = 1.0
+SILENT_S = 10.0
+
+_START_WITHIN_S = 60.0
+_RESPAWN_AFTER_S = 1.0
 _KILL_AFTER_S = 5.0
-_STOP = (signal.SIGTERM, signal.SIGINT)
-_LISTENING = 0  # the number of no signal
+_LOOK_EVERY_S = 1.0
 # A worker told to stop before it could listen to signals ends by them.
-_ENDED_AS_TOLD = (0, -signal.SIGTERM, -HURRY)
+_ENDED_AS_TOLD = (0, -signal.SIGTERM)
 
 
 def supervise(
     config: Config,
     work: Work,
     ready: Callable[[Sequence[tuple[str, int]]], None],
+    *,
+    silent_s: float = SILENT_S,
 ) -> int:
     """Run `config.listen.workers` processes until told to stop.
 
-    A worker that dies is replaced, at most one a second for each place. SIGTERM and SIGINT drain all, a second
-    one ends the drain; workers that outlive `drain_s` by five seconds are killed. When this process itself is
-    killed, its workers drain.
+    A worker that dies is replaced, at most one a second for each place; one whose event loop has not turned for
+    `silent_s` is killed first, since it takes its share of new connections with it. SIGTERM and SIGINT drain all, a
+    second one ends the drain; workers that outlive `drain_s` by five seconds are killed. When this process itself
+    is killed, its workers drain.
 
     Args:
         config: where to listen; port 0 is settled here, once for all.
-        work: what a worker does in its process: it listens with `SO_REUSEPORT`, calls its second argument when it
-            does, drains on SIGTERM, and ends its drain on `HURRY`.
-        ready: called with the address once all workers listen.
+        work: what a worker does in its process: it listens with `SO_REUSEPORT`, follows its parent when it does,
+            and drains on SIGTERM.
+        ready: called with the addresses once all workers listen.
+        silent_s: for how long a worker may be stuck.
 
     Returns:
         The exit status: 0 when every worker ended as told.
 
     Raises:
-        OSError: the address cannot be bound.
+        OSError: an address cannot be bound.
     """
-    # Bound, but never listening: it keeps the port ours while workers come and go.
-    family, _, _, _, address = socket.getaddrinfo(
-        config.listen.host, config.listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    with socket.socket(family, socket.SOCK_STREAM) as alone:
+    hangup = Hangup()
+    with bound(config.listen.hosts, config.listen.port) as sockets:
         # Another gateway's workers would share the port with ours; without SO_REUSEPORT this fails.
-        alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        alone.bind(address)
-    with socket.socket(family, socket.SOCK_STREAM) as reserved:
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        reserved.bind(address)
-        bound: tuple[str, int] = reserved.getsockname()[:2]
-        with _Arrivals.received() as arrivals:
-            crew = _Crew(with_listen(config, port=bound[1]), work, arrivals.note_listening)
-            for _ in range(config.listen.workers):
-                crew.start_one()
-            _keep_up(crew, arrivals, config.listen.workers, lambda: ready([bound]))
-            return _drain(crew, arrivals, config.timeouts.drain_s + _KILL_AFTER_S)
+        port = sockets[0].getsockname()[1]
+    # Bound, but never listening: they keep the port ours while workers come and go.
+    with (
+        bound(config.listen.hosts, port, reuse_port=True) as sockets,
+        Signals.received(*STOP, signal.SIGHUP, signal.SIGCHLD) as signals,
+    ):
+        workers = _Workers(with_listen(config, port=port), work, silent_s)
+        for _ in range(config.listen.workers):
+            workers.spawn()
+        addresses = [one.getsockname()[:2] for one in sockets]
+        _keep_up(workers, signals, hangup, lambda: ready(addresses))
+        return _drain(workers, signals, config.timeouts.drain_s + _KILL_AFTER_S)
 
 
 def _keep_up(
-    crew: "_Crew", arrivals: "_Arrivals", missing: int, all_listen: Callable[[], None]
+    workers: "_Workers", signals: Signals, hangup: Hangup, all_listen: Callable[[], None]
 ) -> None:
-    """Replace workers that end, until told to stop."""
+    """Replace workers that end or are stuck, until told to stop."""
+    told = False
     while True:
-        arrived = arrivals.wait(crew.next_start_in_s())
-        if any(number in _STOP for number in arrived):
+        numbers = signals.wait(workers.next_spawn_in_s(), workers.links())
+        if any(number in STOP for number in numbers):
             return
-        listening = arrived.count(_LISTENING)
-        if 0 < missing <= listening:
+        if signal.SIGHUP in numbers and hangup.ends():
+            return
+        workers.hear()
+        if not told and workers.all_listen():
+            told = True
             all_listen()
-        missing -= listening
-        crew.keep_up()
+        workers.kill_stuck()
+        workers.respawn()
 
 
-def _drain(crew: "_Crew", arrivals: "_Arrivals", within_s: float) -> int:
+def _drain(workers: "_Workers", signals: Signals, within_s: float) -> int:
     """End every worker; kill those that take too long."""
-    crew.tell(signal.SIGTERM)
+    workers.signal(signal.SIGTERM)
     deadline = time.monotonic() + within_s
     failed = False
-    while crew.started:
-        arrived = arrivals.wait(max(deadline - time.monotonic(), 0))
-        if any(number in _STOP for number in arrived):
-            crew.tell(HURRY)
+    while workers.running:
+        numbers = signals.wait(max(deadline - time.monotonic(), 0))
+        if any(number in STOP for number in numbers):
+            workers.force_exit()
         elif time.monotonic() >= deadline:
-            _log.error("%d workers did not end in time; killing them", len(crew.started))
-            crew.tell(signal.SIGKILL)
+            _log.error("%d workers did not end in time; killing them", len(workers.running))
+            workers.signal(signal.SIGKILL)
             deadline += _KILL_AFTER_S
-        ended = crew.reap()
-        failed = failed or any(status not in _ENDED_AS_TOLD for _, status, _ in ended)
+        ended = workers.reap()
+        failed = failed or any(status not in _ENDED_AS_TOLD for _, status in ended)
     return 1 if failed else 0
 
 
-class _Arrivals:
-    """Signals, and the word of workers that listen, as something to wait for.
+@dataclasses.dataclass
+class _Worker:
+    """A process. `heard_at` is when its event loop last turned; before it listens, when it has to at the latest."""
 
-    No signal is lost, and none breaks into what is being done.
-    """
-
-    def __init__(self, receiving: socket.socket, sending: socket.socket) -> None:
-        self._receiving = receiving
-        self._sending = sending
-
-    @classmethod
-    @contextlib.contextmanager
-    def received(cls) -> Iterator["_Arrivals"]:
-        """Receive the signals to stop, and those of children that ended, inside the context."""
-        receiving, sending = socket.socketpair()
-        with receiving, sending:
-            receiving.setblocking(False)
-            sending.setblocking(False)
-            before = signal.set_wakeup_fd(sending.fileno(), warn_on_full_buffer=False)
-            handlers = {
-                number: signal.signal(number, lambda _number, _frame: None)
-                for number in (*_STOP, signal.SIGCHLD)
-            }
-            try:
-                yield cls(receiving, sending)
-            finally:
-                for number, handler in handlers.items():
-                    signal.signal(number, handler)
-                signal.set_wakeup_fd(before)
-
-    def wait(self, timeout_s: float | None) -> bytes:
-        """Wait for something to arrive; give the numbers of the signals, and `_LISTENING` for each worker's word."""
-        if not select.select([self._receiving], [], [], timeout_s)[0]:
-            return b""
-        return self._receiving.recv(4096)
-
-    def note_listening(self) -> None:
-        """Say, in a worker, that it listens."""
-        self._sending.send(bytes([_LISTENING]))
+    pid: int
+    link: socket.socket
+    started: float
+    heard_at: float
+    listens: bool = False
 
 
-class _Crew:
-    """The workers.
+class _Workers:
+    """The processes that run."""
 
-    Attributes:
-        started: by process id, when; those that run.
-    """
-
-    def __init__(self, config: Config, work: Work, note_listening: Callable[[], None]) -> None:
+    def __init__(self, config: Config, work: Work, silent_s: float) -> None:
         self._config = config
         self._work = work
-        self._note_listening = note_listening
+        self._silent_s = silent_s
         self._due: list[float] = []
-        # Nothing is ever written: the kernel closes our end when we die, however we do.
-        self._end_seen, self._alive = os.pipe()
-        self.started: dict[int, float] = {}
+        self._looked_at = time.monotonic()
+        self.running: list[_Worker] = []
 
-    def start_one(self) -> None:
+    def spawn(self) -> None:
+        link, parent = socket.socketpair()
         # Held until the child has its own handlers: what is meant for it must not run the parent's.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
         try:
             pid = os.fork()
             if not pid:
-                os.close(self._alive)
-                _be_worker(lambda: self._work(self._config, self._note_listening), self._end_seen)
-            self.started[pid] = time.monotonic()
+                # A worker sees its parent's end by the end of this socket: nobody else may hold the other side.
+                for each in (link, *(worker.link for worker in self.running)):
+                    each.close()
+                _run_worker(lambda: self._work(self._config, ParentLink(parent)))
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
+        parent.close()
+        link.setblocking(False)
+        now = time.monotonic()
+        self.running.append(_Worker(pid, link, now, now + _START_WITHIN_S - self._silent_s))
 
-    def reap(self) -> list[tuple[int, int, float]]:
-        """Forget the workers that have ended; give their ids, exit statuses and when they began."""
+    def links(self) -> list[socket.socket]:
+        """Return where the workers are heard."""
+        return [worker.link for worker in self.running]
+
+    def hear(self) -> None:
+        """Take the workers' beats."""
+        now = time.monotonic()
+        # Who did not look for a while, being stopped itself or short of CPU, knows nothing of that time.
+        missed = max(now - self._looked_at - _LOOK_EVERY_S, 0)
+        self._looked_at = now
+        for worker in self.running:
+            worker.heard_at += missed
+            with contextlib.suppress(BlockingIOError, ConnectionError):
+                if worker.link.recv(4096):
+                    worker.listens = True
+                    worker.heard_at = now
+
+    def all_listen(self) -> bool:
+        return len(self.running) == self._config.listen.workers and all(
+            worker.listens for worker in self.running
+        )
+
+    def kill_stuck(self) -> None:
+        """Kill the workers that have not been heard for too long."""
+        now = time.monotonic()
+        for worker in self.running:
+            if now - worker.heard_at >= self._silent_s:
+                worker.heard_at = now  # it is dead before that is over
+                _log.error(
+                    "worker %d has been stuck for %g s; killing it", worker.pid, self._silent_s
+                )
+                os.kill(worker.pid, signal.SIGKILL)
+
+    def reap(self) -> list[tuple[_Worker, int]]:
+        """Forget the workers that have ended; return them with their exit statuses."""
         ended = []
-        for pid, since in list(self.started.items()):
-            gone, status = os.waitpid(pid, os.WNOHANG)
+        for worker in list(self.running):
+            gone, status = os.waitpid(worker.pid, os.WNOHANG)
             if gone:
-                del self.started[pid]
-                ended.append((pid, os.waitstatus_to_exitcode(status), since))
+                self.running.remove(worker)
+                worker.link.close()
+                ended.append((worker, os.waitstatus_to_exitcode(status)))
         return ended
 
-    def keep_up(self) -> None:
+    def respawn(self) -> None:
         """Replace the workers that have ended, those that lived a short time after a while."""
-        for pid, status, since in self.reap():
-            _log.error("worker %d ended with status %d; starting another", pid, status)
-            self._due.append(max(since + _RESTART_AFTER_S, time.monotonic()))
+        for worker, status in self.reap():
+            _log.error("worker %d ended with status %d; starting another", worker.pid, status)
+            self._due.append(max(worker.started + _RESPAWN_AFTER_S, time.monotonic()))
         now = time.monotonic()
         due, self._due = [at for at in self._due if at <= now], [at for at in self._due if at > now]
         for _ in due:
-            self.start_one()
+            self.spawn()
 
-    def next_start_in_s(self) -> float | None:
-        return max(min(self._due) - time.monotonic(), 0) if self._due else None
+    def next_spawn_in_s(self) -> float:
+        """Return how long nothing is to be done, a second at most."""
+        return min([max(at - time.monotonic(), 0) for at in self._due], default=_LOOK_EVERY_S)
 
-    def tell(self, number: signal.Signals) -> None:
-        for pid in self.started:
-            os.kill(pid, number)
+    def signal(self, number: signal.Signals) -> None:
+        for worker in self.running:
+            os.kill(worker.pid, number)
+
+    def force_exit(self) -> None:
+        """End the workers' drains."""
+        for worker in self.running:
+            with contextlib.suppress(
+                OSError
+            ):  # it has just ended, or is stuck: it is killed in the end
+                worker.link.send(FORCE_EXIT)
 
 
-def _end_with_parent(end_seen: int) -> None:
-    """Drain once the parent is gone: nobody else would end us, and a new one could not have the port."""
-    os.read(end_seen, 1)
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _be_worker(work: Callable[[], None], end_seen: int) -> None:
+def _run_worker(work: Callable[[], None]) -> None:
     """Work, and end the process."""
     status = 1
     try:
         signal.set_wakeup_fd(-1)
-        # Ctrl-C reaches the whole group: the parent alone acts on it, and sends SIGTERM.
+        # Ctrl-C and a closed terminal reach the whole group: the parent alone acts on them, and sends SIGTERM.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)
-        threading.Thread(target=_end_with_parent, args=(end_seen,), daemon=True).start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
         work()
         status = 0
     except Exception:  # noqa: BLE001 - the process ends here, and must say why
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(status)

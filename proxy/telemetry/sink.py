@@ -1,13 +1,15 @@
-"""A thread between log lines and what they are written to, so that a slow disk or pipe never holds the event loop."""
+"""A thread between lines and what they are written to, so that a slow disk or pipe never holds the event loop."""
 
 import logging
 import select
 import threading
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
-_FLUSH_AFTER_S = 0.05
+_GATHER_S = 0.05
 _CLOSE_WITHIN_S = 2.0
 _MAX_QUEUED_LINES = 10_000
+_MORE_EVERY_S = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -15,32 +17,48 @@ class RawStream(Protocol):
     """What lines are written to: an unbuffered file, which keeps nothing back when it fails."""
 
     def fileno(self) -> int:
-        """Give the descriptor."""
+        """Return the descriptor."""
 
     def write(self, data: memoryview, /) -> int | None:
-        """Write some; give how many bytes, or None when a non-blocking file takes none now."""
+        """Write some; return how many bytes, or None when a non-blocking file takes none now."""
 
     def flush(self) -> None:
         """Write what is held back."""
 
 
 class BufferedSink:
-    """Writes lines to a stream from a thread of its own, so that a slow disk or pipe never holds the event loop.
+    """Writes lines to a stream from a thread of its own.
 
-    Lines are gathered for 50 ms. While the stream takes nothing, 10,000 wait; what comes then, and what cannot be
-    written, is lost, and the log says how many lines that were.
+    While the stream takes nothing, 10,000 lines wait; what comes then, and what cannot be written, is lost, and the
+    log says how many lines that were.
+
+    Args:
+        stream: what to write to.
+        kind: what the lines are, in the log's words: `access` or `log`.
+        gather_s: how long lines are gathered before they are written together.
+        more: asked once a second for further lines.
     """
 
-    def __init__(self, stream: RawStream) -> None:
+    def __init__(
+        self,
+        stream: RawStream,
+        kind: str = "access",
+        *,
+        gather_s: float = _GATHER_S,
+        more: Callable[[], list[bytes]] | None = None,
+    ) -> None:
         self._stream = stream
+        self._kind = kind
+        self._gather_s = gather_s
+        self._more = more
         self._lock = threading.Lock()
         self._lines: list[bytes] = []
-        self._in_hand = 0
+        self._writing = 0
         self._lost = 0
         self._failing = False
-        self._some, self._closing = threading.Event(), threading.Event()
+        self._has_lines, self._closing = threading.Event(), threading.Event()
         # Not an executor's: the interpreter would join that at its exit, and hang with a pipe that nobody reads.
-        self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"{kind}-sink", daemon=True)
         self._thread.start()
 
     def __call__(self, line: bytes) -> None:
@@ -52,44 +70,49 @@ class BufferedSink:
             self._lines.append(line)
             is_first = len(self._lines) == 1
         if is_first:
-            self._some.set()
+            self._has_lines.set()
 
     def close(self) -> None:
         """Write what is left, for two seconds at most, and end the thread."""
+        if self._closing.is_set():
+            return
         self._closing.set()
-        self._some.set()
+        self._has_lines.set()
         self._thread.join(_CLOSE_WITHIN_S)
         with self._lock:
-            # Nothing is in hand unless the thread still waits for the stream.
-            self._lost += len(self._lines) + self._in_hand
-            self._lines, self._in_hand = [], 0
+            # Nothing is being written unless the thread still waits for the stream.
+            self._lost += len(self._lines) + self._writing
+            self._lines, self._writing = [], 0
         self._tell_lost()
 
     def _run(self) -> None:
         closing = False
         while not closing:
-            self._some.wait()
-            self._some.clear()  # before the look at `_closing`: the other way round, the word of `close` could be lost
-            closing = self._closing.wait(_FLUSH_AFTER_S)
+            self._has_lines.wait(_MORE_EVERY_S if self._more else None)
+            self._has_lines.clear()  # before the look at `_closing`: the other way round, `close` could go unheard
+            closing = self._closing.wait(self._gather_s)
+            more = self._more() if self._more else []
             with self._lock:
-                lines, self._lines = self._lines, []
-                self._in_hand = len(lines)
+                lines, self._lines = self._lines + more, []
+                self._writing = len(lines)
             if lines:
                 self._try_write(lines)
 
     def _try_write(self, lines: list[bytes]) -> None:
         try:
-            self._write(b"\n".join([*lines, b""]))
+            for piece in _pieces(lines):
+                self._write(b"\n".join([*piece, b""]))
+                with self._lock:
+                    self._writing -= len(piece)
+            self._stream.flush()
         except OSError as error:
             with self._lock:
-                self._lost += self._in_hand
-                self._in_hand = 0
+                self._lost += self._writing
+                self._writing = 0
             if not self._failing:
-                _log.error("access lines cannot be written: %s", error)
+                _log.error("%s lines cannot be written: %s", self._kind, error)
             self._failing = True
         else:
-            with self._lock:
-                self._in_hand = 0
             self._failing = False
             self._tell_lost()
 
@@ -101,10 +124,24 @@ class BufferedSink:
                 select.select([], [self._stream], [])
             else:
                 rest = rest[written:]
-        self._stream.flush()
 
     def _tell_lost(self) -> None:
         with self._lock:
             lost, self._lost = self._lost, 0
         if lost:
-            _log.warning("%d access lines were lost: they could not be written in time", lost)
+            _log.warning(
+                "%d %s lines were lost: they could not be written in time", lost, self._kind
+            )
+
+
+def _pieces(lines: list[bytes]) -> Iterator[list[bytes]]:
+    """Divide lines into pieces that a pipe takes as one, so that no other process writes into the middle of a line."""
+    piece: list[bytes] = []
+    size = 0
+    for line in lines:
+        if piece and size + len(line) >= select.PIPE_BUF:
+            yield piece
+            piece, size = [], 0
+        piece.append(line)
+        size += len(line) + 1
+    yield piece

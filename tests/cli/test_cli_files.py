@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.commands.serve import allow_connections
+from proxy.commands.serve import raise_open_file_limit
 
 
 @pytest.fixture
@@ -19,14 +19,14 @@ def limits() -> Iterator[tuple[int, int]]:
 def test_the_soft_limit_is_raised_as_far_as_needed() -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-    allow_connections(200)
+    raise_open_file_limit(200)
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= 400
 
 
 @pytest.mark.usefixtures("limits")
 def test_a_hard_limit_that_is_too_low_is_told(caplog: pytest.LogCaptureFixture) -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    allow_connections(1 << 40)
+    raise_open_file_limit(1 << 40)
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == hard
     assert "raise the hard limit" in caplog.text
 
@@ -34,5 +34,5 @@ def test_a_hard_limit_that_is_too_low_is_told(caplog: pytest.LogCaptureFixture) 
 @pytest.mark.usefixtures("limits")
 def test_a_limit_that_is_high_enough_stays() -> None:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    allow_connections(10)
+    raise_open_file_limit(10)
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == before

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from proxy.__main__ import main
-from proxy.commands.serve import with_some_key
+from proxy.commands.serve import with_ephemeral_key
 from proxy.config import with_listen
 from proxy.sandbox import Knobs, serve_sandbox
 from tests.support.client import connected, request
@@ -154,7 +154,7 @@ def test_without_keys_it_serves_no_other_machine(
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_without_keys_it_makes_one_for_this_machine(host: str) -> None:
     config = with_listen(config_for("http://127.0.0.1:1", keys=()), host=host)
-    assert [key.name for key in with_some_key(config).keys] == ["this-run"]
+    assert [key.name for key in with_ephemeral_key(config).keys] == ["this-run"]
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

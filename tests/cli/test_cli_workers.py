@@ -112,6 +112,55 @@ async def test_workers_drain_and_end_when_their_parent_is_killed(tmp_path: Path)
     assert command.err.count(b"stopped") == 2
 
 
+# `anyrouter`, whose workers may be stuck for three seconds instead of ten.
+IMPATIENT = (
+    "import functools, proxy.commands.serve as serve;"
+    "serve.supervise = functools.partial(serve.supervise, silent_s=3.0);"
+    "from proxy.__main__ import main; raise SystemExit(main())"
+)
+
+
+async def test_a_worker_that_is_stopped_is_replaced(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    args = ("serve", "--config", config, "--workers", "2")
+    async with started(*args, program=("-c", IMPATIENT)) as command:
+        port = int(await command.says(LISTENING))
+        stopped = min(await all_listen(command, port, 2))
+        os.kill(stopped, signal.SIGSTOP)
+        await command.says(b"worker %d has been stuck for 3 s" % stopped)
+        after = await all_listen(command, port, 2)
+        assert stopped not in after
+        assert await answers(port, 20) == [200] * 20
+        command.tell()
+        assert await command.ended() == 0
+
+
+async def test_workers_that_were_stopped_with_their_parent_are_not_stuck(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    args = ("serve", "--config", config, "--workers", "2")
+    async with started(*args, program=("-c", IMPATIENT)) as command:
+        port = int(await command.says(LISTENING))
+        before = await all_listen(command, port, 2)
+        command.tell_group(signal.SIGSTOP)
+        await asyncio.sleep(5)  # longer than they may be stuck
+        command.tell_group(signal.SIGCONT)
+        assert await answers(port, 20) == [200] * 20
+        assert await all_listen(command, port, 2) == before
+        command.tell()
+        assert await command.ended() == 0
+    assert b"stuck" not in command.err
+
+
+async def test_a_stopped_worker_does_not_hold_the_end(tmp_path: Path) -> None:
+    config = write_config(tmp_path, more="timeouts: {drain_s: 1}\n")
+    async with started("serve", "--config", config, "--workers", "2") as command:
+        port = int(await command.says(LISTENING))
+        os.kill(min(await all_listen(command, port, 2)), signal.SIGSTOP)
+        command.tell()
+        assert await command.ended() == 1  # it was killed: its requests were cut
+    assert b"1 workers did not end in time; killing them" in command.err
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_a_port_that_others_share_is_in_use(tmp_path: Path, workers: str) -> None:
     config = write_config(tmp_path, more="limits: {max_connections: 100}\n")

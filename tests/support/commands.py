@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -99,13 +99,15 @@ class Command:
 
 @contextlib.asynccontextmanager
 async def started(
-    *args: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    *args: str | Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    program: Sequence[str] = ("-m", "proxy"),
 ) -> AsyncIterator[Command]:
     """Run `anyrouter` in a session of its own; what is left of it is killed at the end."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-m",
-        "proxy",
+        *program,
         *args,
         cwd=cwd,
         env=environment() if env is None else env,

@@ -42,7 +42,7 @@ async def test_lines_are_gathered_and_written_in_order_by_another_thread() -> No
     sink.close()
     assert stream.getvalue().splitlines() == lines
     assert stream.flushed == 1
-    assert all(name.startswith("access-log") for name in stream.threads)
+    assert all(name == "access-sink" for name in stream.threads)
 
 
 async def test_lines_that_come_while_others_are_written_follow_them() -> None:
@@ -193,3 +193,34 @@ def test_a_stream_made_non_blocking_is_waited_for() -> None:
         while left:
             left -= len(reader.read(left))
         sink.close()
+
+
+def test_no_line_is_broken_by_what_another_process_writes() -> None:
+    reading, writing = os.pipe()
+    with io.FileIO(reading) as reader, io.FileIO(writing, "w") as stream:
+        sinks = [BufferedSink(stream), BufferedSink(stream)]
+        expected = [bytes([letter]) * 300 for letter in b"ab" for _ in range(2000)]
+        for line in expected:
+            sinks[line[:1] == b"b"](line)
+        text = b""
+        while text.count(b"\n") < len(expected):
+            text += reader.read(1 << 16)
+        for sink in sinks:
+            sink.close()
+    assert sorted(text.splitlines()) == expected
+
+
+async def test_what_was_written_before_a_failure_is_not_lost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Filling(Stream):
+        def write(self, data: Any, /) -> int:
+            if len(self.getvalue()) > 5000:
+                raise OSError("full")
+            return super().write(data)
+
+    sink = BufferedSink(Filling(0))
+    for _ in range(30):
+        sink(bytes(1000))
+    sink.close()
+    assert "22 access lines were lost" in caplog.text

@@ -1,0 +1,51 @@
+"""A worker's word to its parent that its event loop turns, and the parent's that it is to hurry."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+
+BEAT_EVERY_S = 1.0
+FORCE_EXIT = b"!"
+
+_BEAT = b"."
+
+
+class ParentLink:
+    """A worker's socket to its parent.
+
+    Up goes a byte a second, the first one when the worker listens. Down comes `FORCE_EXIT`; and the socket's end,
+    when the parent has died, however it did.
+    """
+
+    def __init__(self, parent: socket.socket) -> None:
+        self._parent = parent
+
+    def follow(self, stop: Callable[[], None], force_exit: Callable[[], None]) -> None:
+        """Beat from now on, in the running event loop, and obey.
+
+        Args:
+            stop: called when the parent is gone: nobody else would end us, and a new one could not have the port.
+            force_exit: called when the parent is in a hurry.
+        """
+        self._parent.setblocking(False)
+        loop = asyncio.get_running_loop()
+
+        def receive() -> None:
+            word = b""
+            with contextlib.suppress(OSError):
+                word = self._parent.recv(1)
+            if word:
+                force_exit()
+            else:
+                loop.remove_reader(self._parent)
+                stop()
+
+        def beat() -> None:
+            # The parent may be stopped, or gone.
+            with contextlib.suppress(OSError):
+                self._parent.send(_BEAT)
+            loop.call_later(BEAT_EVERY_S, beat)
+
+        loop.add_reader(self._parent, receive)
+        beat()

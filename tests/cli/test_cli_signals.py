@@ -1,0 +1,143 @@
+"""The signals of everyday life: a closed terminal drains, SIGHUP otherwise and SIGUSR1 and 2 change nothing."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+import termios
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.client import connected, request
+from tests.support.commands import Command, environment, started, write_config
+from tests.support.gateways import STREAM_BODY
+from tests.support.raw import EVENTS, SSE_HEAD, Exchange, chunk, raw_upstream
+
+BEGUN = b"}}}\n\n\r\n"
+REST = b"".join(map(chunk, EVENTS[1:])) + chunk(b"")
+LISTENING = b"listening on http://127.0.0.1:"
+
+
+class Terminal:
+    """A terminal whose foreground process is a command."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = os.openpty()
+
+    def take(self) -> None:
+        """Make it the controlling terminal of the new session that calls this."""
+        fcntl.ioctl(self.theirs, termios.TIOCSCTTY, 0)
+
+    def close(self) -> None:
+        for fd in (self.ours, self.theirs):
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+
+@contextlib.asynccontextmanager
+async def in_a_terminal(
+    terminal: Terminal, *args: str | Path, before: tuple[str, ...] = ()
+) -> AsyncIterator[Command]:
+    """Run `anyrouter` in a terminal; its output comes through pipes."""
+    process = await asyncio.create_subprocess_exec(
+        *(*before, sys.executable, "-m", "proxy", *args),
+        env=environment(),
+        stdin=terminal.theirs,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=terminal.take,
+    )
+    command = Command(process, time.monotonic())
+    assert process.stdout is not None
+    assert process.stderr is not None
+    reading = [
+        asyncio.create_task(command.collect(process.stdout, command.out)),
+        asyncio.create_task(command.collect(process.stderr, command.err)),
+    ]
+    try:
+        yield command
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        await asyncio.gather(*reading)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_closed_terminal_lets_the_running_stream_finish(
+    tmp_path: Path, workers: str
+) -> None:
+    go_on = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
+        await go_on.wait()
+        await exchange.send(REST)
+
+    terminal = Terminal()
+    async with raw_upstream(script) as upstream:
+        config = write_config(tmp_path, upstream.url)
+        async with in_a_terminal(
+            terminal, "serve", "--config", config, "--workers", workers
+        ) as command:
+            port = int(await command.says(LISTENING))
+            async with connected("127.0.0.1", port) as client:
+                await client.send(request(body=STREAM_BODY))
+                await client.until(BEGUN)
+                terminal.close()
+                await command.says(b"draining: 1")
+                go_on.set()
+                assert b"message_stop" in await client.until(b"0\r\n\r\n")
+            assert await command.ended() == 0
+    assert b"the terminal has gone" in command.err
+
+
+async def test_with_nohup_a_closed_terminal_changes_nothing(tmp_path: Path) -> None:
+    terminal = Terminal()
+    async with in_a_terminal(
+        terminal, "serve", "--config", write_config(tmp_path), before=("nohup",)
+    ) as command:
+        await command.says(LISTENING)
+        terminal.close()
+        await command.says(b"SIGHUP is ignored")
+        command.tell()
+        assert await command.ended() == 0
+    assert b"the terminal has gone" not in command.err
+
+
+@pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "no terminal"])
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("to", ["the process", "the group"])
+async def test_signals_that_ask_for_no_end_cut_no_stream(
+    tmp_path: Path, workers: str, to: str, *, terminal: bool
+) -> None:
+    go_on = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
+        await go_on.wait()
+        await exchange.send(REST)
+
+    pty = Terminal()
+    async with raw_upstream(script) as upstream:
+        config = write_config(tmp_path, upstream.url)
+        args = ("serve", "--config", config, "--workers", workers)
+        async with in_a_terminal(pty, *args) if terminal else started(*args) as command:
+            port = int(await command.says(LISTENING))
+            async with connected("127.0.0.1", port) as client:
+                await client.send(request(body=STREAM_BODY))
+                await client.until(BEGUN)
+                for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
+                    (command.tell if to == "the process" else command.tell_group)(number)
+                await command.says(b"SIGHUP is ignored: restart the gateway")
+                go_on.set()
+                assert b"message_stop" in await client.until(b"0\r\n\r\n")
+            command.tell()
+            assert await command.ended() == 0
+    pty.close()
