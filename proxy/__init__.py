@@ -2,7 +2,7 @@
 
 from proxy.app import RUNNER_OPTIONS, create_app, setup
 from proxy.config import Auth, Config, Cors, Key, Limits, Listen, Log, Model, Timeouts, Upstream
-from proxy.config_file.document import ConfigError
+from proxy.config_file.faults import ConfigError
 from proxy.config_file.load import load_config
 from proxy.gateway import Gateway
 

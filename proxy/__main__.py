@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from proxy.commands import check, claude, demo, doctor, keys, sandbox, serve, standard_files
-from proxy.config_file.document import ConfigError
+from proxy.config_file.faults import ConfigError
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
 
@@ -38,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser.parse_args(claude.separated(sys.argv[1:] if argv is None else argv))
         status: int = args.run(args)
     except ConfigError as error:
-        standard_files.say_on_errors(f"anyrouter: {error}")
+        for fault in error.faults:
+            standard_files.say_on_errors(f"anyrouter: {fault}")
         return WRONG_USE
     # UnicodeError: a configured host that cannot be looked up is no OSError.
     except (OSError, RuntimeError, UnicodeError) as error:

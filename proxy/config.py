@@ -105,7 +105,7 @@ class Timeouts:
     connect_s: float = 5
     first_byte_s: float = 600
     idle_s: float = 300
-    ping_after_s: float = 20
+    ping_after_s: float = 10
     request_head_s: float = 10
     request_body_idle_s: float = 30
     client_idle_s: float = 75

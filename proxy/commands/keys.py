@@ -5,7 +5,7 @@ import json
 
 from proxy.access import keys
 from proxy.commands import options
-from proxy.config_file.document import ConfigError
+from proxy.config_file.faults import ConfigError
 from proxy.config_file.load import check_key_name
 
 

@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from proxy.config_file.document import ConfigError
+from proxy.config_file.faults import ConfigError
 
 Subparsers = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for what it returns
 

@@ -13,7 +13,7 @@ from proxy.access import keys
 from proxy.app import create_app
 from proxy.commands import options, standard_files
 from proxy.config import Config, Key, with_listen
-from proxy.config_file.document import ConfigError
+from proxy.config_file.faults import ConfigError
 from proxy.config_file.load import load_config
 from proxy.gateway import Snapshot
 from proxy.server.heartbeat import ParentLink

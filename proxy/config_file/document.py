@@ -1,4 +1,4 @@
-"""The YAML document: doubled keys refused, `${VARIABLE}` and `${file:…}` filled in."""
+"""The YAML document: doubled keys noted, `${VARIABLE}` and `${file:…}` filled in."""
 
 import json
 import math
@@ -10,29 +10,27 @@ from typing import Any
 
 import yaml
 
-from proxy.config_file import rules
-from proxy.config_file.rules import dotted
+from proxy.config_file import faults, rules
+from proxy.config_file.faults import ConfigError, Fault, shown, suggest
 
 _MERGE = "tag:yaml.org,2002:merge"
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _REFERENCE = re.compile(r"\$\{(file:)?([^}]*)\}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SCALARS = {"integer", "number", "boolean"}
 
 
-class ConfigError(Exception):
-    """The configuration cannot be used; the text is `path.of.the.field: what is wrong`, on one line."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(" ".join(text.split()))
-
-
 class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key written twice, of which one would silently be lost, and leaves dates as they are."""
+    """YAML that notes a key written twice, of which one would silently be lost, and leaves dates as they are."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's name and type
         first: [(tag, regexp) for tag, regexp in resolvers if tag != _TIMESTAMP]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.doubled: list[str] = []
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -42,7 +40,8 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
             continue
         key = loader.construct_object(key_node)
         if isinstance(key, str | int) and key in seen:
-            raise ConfigError(f"{key}: written twice (line {key_node.start_mark.line + 1})")
+            line = key_node.start_mark.line + 1
+            loader.doubled.append(f"{shown(key)}: written twice; the second time in line {line}")
         seen.add(key if isinstance(key, str | int) else None)
     return loader.construct_mapping(node, deep=True)
 
@@ -54,18 +53,23 @@ def parse(text: str) -> Any:
     """Decode YAML text.
 
     Raises:
-        ConfigError: it is not YAML, or a key is written twice.
+        ConfigError: it is not YAML, or keys are written twice.
     """
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader subclass
+        loader = _Loader(text)
+        document = loader.get_single_data()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}" if mark else "file"
         raise ConfigError(f"{place}: not YAML: {getattr(error, 'problem', error)}") from None
-    except ValueError as error:
-        raise ConfigError(f"file: not YAML: {error}") from None
+    except ValueError:
+        # Its text quotes the value.
+        raise ConfigError("file: not YAML: a value is not what its tag says") from None
     except RecursionError:
         raise ConfigError("file: nested too deep") from None
+    if loader.doubled:
+        raise ConfigError(*loader.doubled)
+    return document
 
 
 def read_text(path: str | os.PathLike[str], place: str) -> str:
@@ -80,39 +84,64 @@ def read_text(path: str | os.PathLike[str], place: str) -> str:
         raise ConfigError(f"{place}: not a file name") from None
 
 
-def expand(value: Any, path: tuple[str | int, ...], environ: Mapping[str, str]) -> Any:
-    """Fill in the references of a document.
+class References:
+    """What `${VARIABLE}` and `${file:NAME}` stand for, and which of them cannot be filled in.
 
-    Raises:
-        ConfigError: one that cannot be, or a value that no configuration can hold.
+    Args:
+        environ: where variables are looked up.
+        folder: what the names of files are relative to.
     """
-    if isinstance(value, dict):
-        if (odd := next((key for key in value if not isinstance(key, str)), "")) != "":
-            raise ConfigError(f"{dotted((*path, str(odd)))}: a key must be text; put it in quotes")
-        return {key: expand(item, (*path, key), environ) for key, item in value.items()}
-    if isinstance(value, list):
-        return [expand(item, (*path, index), environ) for index, item in enumerate(value)]
-    if isinstance(value, str):
-        value = _expand_text(value, path, environ)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"{dotted(path)}: must be a finite number")
-    return value
 
+    def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
+        self._environ = environ
+        self._folder = folder
+        self.faults: list[Fault] = []
 
-def _expand_text(value: str, path: tuple[str | int, ...], environ: Mapping[str, str]) -> Any:
-    def referred(match: re.Match[str]) -> str:
+    def fill_in(self, value: Any, path: faults.Path = ()) -> Any:
+        """Return a document with its references filled in; `faults` has what could not be, or be written so."""
+        if isinstance(value, dict):
+            for key in value:
+                if not isinstance(key, str):
+                    self._fail((*path, str(key)), "a name must be text; put it in quotes")
+            return {
+                key: self.fill_in(item, (*path, key))
+                for key, item in value.items()
+                if isinstance(key, str)
+            }
+        if isinstance(value, list):
+            return [self.fill_in(item, (*path, index)) for index, item in enumerate(value)]
+        if isinstance(value, str):
+            value = self._text(value, path)
+        if isinstance(value, float) and not math.isfinite(value):
+            self._fail(path, "must be a finite number")
+        return value
+
+    def _fail(self, path: faults.Path, text: str) -> None:
+        self.faults.append(Fault(path, text))
+
+    def _text(self, value: str, path: faults.Path) -> Any:
+        text = _REFERENCE.sub(lambda match: self._look_up(match, path), value)
+        if _REFERENCE.fullmatch(value) is None or rules.kind_at(path) not in _SCALARS:
+            return text
+        try:
+            scalar = json.loads(text)
+        except (ValueError, RecursionError):
+            return text
+        return scalar if isinstance(scalar, int | float) else text
+
+    def _look_up(self, match: re.Match[str], path: faults.Path) -> str:
+        """Return what stands for a reference, without the line end with which files and secrets often end."""
         is_file, name = match.groups()
-        if not is_file:
-            if name not in environ:
-                raise ConfigError(f"{dotted(path)}: environment variable {name} is not set")
-            return environ[name]
-        return read_text(name, f"{dotted(path)}: {name}").rstrip("\r\n")
-
-    text = _REFERENCE.sub(referred, value)
-    if _REFERENCE.fullmatch(value) is None or rules.kind_at(path) not in _SCALARS:
-        return text
-    try:
-        scalar = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    return scalar if isinstance(scalar, int | float) else text
+        if is_file:
+            try:
+                return read_text(self._folder / name, name).rstrip("\r\n")
+            except ConfigError as error:
+                self._fail(path, str(error))
+        elif name in self._environ:
+            return self._environ[name].rstrip("\r\n")
+        elif _VARIABLE.fullmatch(name) is None:
+            self._fail(path, "${...} takes the name of an environment variable, or file:NAME")
+        else:
+            known = suggest(name, self._environ)
+            self._fail(path, f"environment variable {shown(name)} is not set{known}")
+        return ""

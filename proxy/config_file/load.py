@@ -1,48 +1,60 @@
-"""Read `config.yaml` into a `Config`, or say in one line what is wrong with it."""
+"""Read `config.yaml` into a `Config`, or say what is wrong with it, one line a fault."""
 
 import dataclasses
 import datetime
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from proxy.access.keys import digest
 from proxy.config import Auth, Config, Cors, Key, Limits, Listen, Log, Model, Timeouts, Upstream
-from proxy.config_file import rules
-from proxy.config_file.document import ConfigError, expand, parse, read_text
-from proxy.config_file.references import check
+from proxy.config_file import references, rules
+from proxy.config_file.document import References, parse, read_text
+from proxy.config_file.faults import ConfigError
+
+_HERE = Path()
 
 
 def load_config(path: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) -> Config:
     """Read a configuration file.
 
     Args:
-        path: of the YAML file.
+        path: of the YAML file. The names of `${file:NAME}` are relative to its folder.
         environ: what `${VARIABLE}` is looked up in.
 
     Raises:
         ConfigError: it cannot be read, or something in it is wrong.
     """
-    return parse_config(read_text(path, os.fspath(path)), environ)
+    return parse_config(read_text(path, os.fspath(path)), environ, Path(path).parent)
 
 
-def parse_config(text: str, environ: Mapping[str, str] = os.environ) -> Config:
+def parse_config(
+    text: str, environ: Mapping[str, str] = os.environ, folder: Path = _HERE
+) -> Config:
     """Read a configuration from YAML text; as `load_config`."""
-    return config_from(parse(text), environ)
+    return config_from(parse(text), environ, folder)
 
 
-def config_from(document: Any, environ: Mapping[str, str] = os.environ) -> Config:
+def config_from(
+    document: Any, environ: Mapping[str, str] = os.environ, folder: Path = _HERE
+) -> Config:
     """Check a decoded configuration document, fill in references and defaults.
 
     Raises:
-        ConfigError: with the path of the first field that is wrong.
+        ConfigError: with everything that is wrong.
     """
-    document = expand(document, (), environ)
-    if (wrong := rules.first_fault(document)) is not None:
-        raise ConfigError(wrong)
-    config = _build(document)
-    check(config)
-    return config
+    filled = References(environ, folder)
+    document = filled.fill_in(document)
+    unfilled = {fault.path for fault in filled.faults}
+    faults = [
+        *filled.faults,
+        *(fault for fault in rules.faults(document) if fault.path not in unfilled),
+    ]
+    faults += references.faults(document, {fault.path for fault in faults})
+    if faults:
+        raise ConfigError(*map(str, faults))
+    return _build(document)
 
 
 def check_key_name(name: str) -> None:
@@ -65,9 +77,7 @@ def _build(document: Mapping[str, Any]) -> Config:
             Model(**{**entry, "aliases": tuple(entry.get("aliases", ()))})
             for entry in document["models"]
         ),
-        keys=tuple(
-            _build_key(entry, index) for index, entry in enumerate(document.get("keys", ()))
-        ),
+        keys=tuple(map(_build_key, document.get("keys", ()))),
         listen=_build_listen(document.get("listen", {})),
         anthropic_versions=None if versions == "any" else frozenset(versions),
         limits=Limits(**document.get("limits", {})),
@@ -94,16 +104,11 @@ def _build_upstream(name: str, entry: Mapping[str, Any]) -> Upstream:
     )
 
 
-def _build_key(entry: Mapping[str, Any], index: int) -> Key:
-    expires_at = None
-    if (text := entry.get("expires_at")) is not None:
-        try:
-            expires_at = datetime.datetime.fromisoformat(text)
-        except ValueError:
-            raise ConfigError(f"keys.{index}.expires_at: no such time") from None
+def _build_key(entry: Mapping[str, Any]) -> Key:
+    expires_at = entry.get("expires_at")
     return Key(
         name=entry["name"],
         sha256=entry.get("sha256") or digest(entry["key"]),
         models=tuple(entry.get("models", ("*",))),
-        expires_at=expires_at,
+        expires_at=datetime.datetime.fromisoformat(expires_at) if expires_at else None,
     )

@@ -1,64 +1,146 @@
-"""What a schema cannot check: names that refer to something, ids that must be alone."""
+"""What a schema cannot check: names that refer to something, ids that must be alone, times that exist."""
 
-from collections.abc import Callable, Sequence
+import datetime
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
-from proxy.config import Config
-from proxy.config_file.document import ConfigError
+from proxy.access.keys import digest
+from proxy.config import Model
+from proxy.config_file.faults import Fault, Path, dotted, listed, suggest
 from proxy.routing.model_ids import canonical_pattern
 from proxy.routing.router import Router
 
+_OURS = ("/v1", "/v1/messages", "/v1/messages/count_tokens")
+_TIMES = ("created_at", "deprecated_at", "retires_at", "expires_at")
 
-def check(config: Config) -> None:
-    """Check a configuration.
 
-    Raises:
-        ConfigError: with the path of the first field that is wrong.
+def faults(document: Any, broken: Collection[Path]) -> Iterator[Fault]:
+    """Find what is wrong between the fields of a document.
+
+    Args:
+        document: as written, references filled in.
+        broken: the paths that are known to be wrong; nothing at or below them is looked at.
     """
-    upstreams = {upstream.name for upstream in config.upstreams}
-    for upstream in config.upstreams:
-        try:
-            usable = urlsplit(upstream.base_url).port != 0
-        except ValueError:
-            usable = False
-        if not usable:
-            raise ConfigError(f"upstreams.{upstream.name}.base_url: no valid host and port")
-        if upstream.auth.scheme == "none" and upstream.auth.key is not None:
-            raise ConfigError(f"upstreams.{upstream.name}.auth.key: not used with scheme none")
-    for index, model in enumerate(config.models):
-        if model.upstream not in upstreams:
-            raise ConfigError(
-                f"models.{index}.upstream: no upstream named {model.upstream}; "
-                f"known: {', '.join(sorted(upstreams))}"
-            )
-        if model.aliases and model.id.endswith("*"):
-            raise ConfigError(f"models.{index}.aliases: a wildcard entry can have none")
-    ids = [(f"models.{i}.id", model.id) for i, model in enumerate(config.models)] + [
-        (f"models.{i}.aliases.{j}", alias)
-        for i, model in enumerate(config.models)
-        for j, alias in enumerate(model.aliases)
-    ]
-    _refuse_doubles(ids, canonical_pattern)
-    _refuse_doubles([(f"keys.{i}.name", key.name) for i, key in enumerate(config.keys)], str)
-    digests = [(f"keys.{i}", key.sha256) for i, key in enumerate(config.keys)]
-    _refuse_doubles(digests, str, shown="the same key")
-    _check_key_models(config)
+    return _Checks(document, broken).run()
 
 
-def _check_key_models(config: Config) -> None:
-    """Refuse what a key's models name in vain: the key would be refused, and nobody would know why."""
-    router = Router(config.models)
-    for i, key in enumerate(config.keys):
-        for j, pattern in enumerate(key.models):
+class _Checks:
+    """The checks, over whatever of the document is sound."""
+
+    def __init__(self, document: Any, broken: Collection[Path]) -> None:
+        self._document = document
+        self._broken = broken
+
+    def run(self) -> Iterator[Fault]:
+        yield from self._upstreams()
+        yield from self._models()
+        yield from self._keys()
+
+    def _at(self, *path: str | int) -> Any:
+        """Return what stands at a path; None when nothing does, or it is broken."""
+        if any(path[: len(each)] == each for each in self._broken):
+            return None
+        value = self._document
+        for step in path:
+            try:
+                value = value[step]
+            except (LookupError, TypeError):
+                return None
+        return value
+
+    def _entries(self, name: str) -> range:
+        return range(len(self._at(name) or ()))
+
+    def _texts(self, *path: str | int) -> list[tuple[Path, str]]:
+        """Return the texts of a list, with their paths."""
+        items = ((*path, i) for i in range(len(self._at(*path) or ())))
+        return [(item, text) for item in items if (text := self._at(*item)) is not None]
+
+    def _upstreams(self) -> Iterator[Fault]:
+        for name in self._at("upstreams") or ():
+            path: Path = ("upstreams", name)
+            url = self._at(*path, "base_url")
+            if url is not None and (wrong := _wrong_with_url(url)) is not None:
+                yield Fault((*path, "base_url"), wrong)
+            if self._at(*path, "auth", "scheme") == "none" and self._at(*path, "auth", "key"):
+                yield Fault((*path, "auth", "key"), "not used with scheme none; leave it out")
+
+    def _models(self) -> Iterator[Fault]:
+        upstreams = list(self._at("upstreams") or ())
+        ids: list[tuple[Path, str]] = []
+        for i in self._entries("models"):
+            path: Path = ("models", i)
+            yield from self._times(path)
+            upstream = self._at(*path, "upstream")
+            if upstream is not None and upstreams and upstream not in upstreams:
+                known = suggest(upstream, upstreams) or f"; known: {listed(upstreams)}"
+                yield Fault((*path, "upstream"), f"no upstream has this name{known}")
+            model_id = self._at(*path, "id")
+            if model_id is not None:
+                ids.append(((*path, "id"), model_id))
+                if model_id.endswith("*") and self._at(*path, "aliases"):
+                    yield Fault((*path, "aliases"), "a wildcard entry can have none; leave it out")
+            ids += self._texts(*path, "aliases")
+        yield from _doubles(ids, canonical_pattern, "this id")
+
+    def _keys(self) -> Iterator[Fault]:
+        names: list[tuple[Path, str]] = []
+        digests: list[tuple[Path, str]] = []
+        for i in self._entries("keys"):
+            path: Path = ("keys", i)
+            yield from self._times(path)
+            yield from self._key_models(path)
+            if (name := self._at(*path, "name")) is not None:
+                names.append(((*path, "name"), name))
+            if (sha256 := self._at(*path, "sha256")) is not None:
+                digests.append((path, sha256))
+            elif (key := self._at(*path, "key")) is not None:
+                digests.append((path, digest(key)))
+        yield from _doubles(names, str, "this name")
+        yield from _doubles(digests, str, "the same key")
+
+    def _key_models(self, path: Path) -> Iterator[Fault]:
+        """Find what a key's models name in vain: the key would be refused, and nobody would know why."""
+        if any(each[:1] == ("models",) for each in self._broken):
+            return
+        models = [
+            Model(entry["id"], "", aliases=tuple(entry.get("aliases", ())))
+            for entry in self._at("models") or ()
+        ]
+        router = Router(models)
+        ids = [each for model in models for each in (model.id, *model.aliases)]
+        for item, pattern in self._texts(*path, "models"):
             if not router.can_match(pattern):
-                raise ConfigError(f"keys.{i}.models.{j}: nothing in models matches {pattern}")
+                yield Fault(item, f"nothing in models matches{suggest(pattern, ids)}")
+
+    def _times(self, path: Path) -> Iterator[Fault]:
+        for name in _TIMES:
+            if (text := self._at(*path, name)) is None:
+                continue
+            try:
+                datetime.datetime.fromisoformat(text)
+            except ValueError:
+                yield Fault((*path, name), "there is no such day or time")
 
 
-def _refuse_doubles(
-    named: Sequence[tuple[str, str]], same: Callable[[str], str], shown: str | None = None
-) -> None:
-    first: dict[str, str] = {}
-    for place, name in named:
-        earlier = first.setdefault(same(name), place)
-        if earlier != place:
-            raise ConfigError(f"{place}: {shown or name} is already at {earlier}")
+def _wrong_with_url(url: str) -> str | None:
+    try:
+        usable = urlsplit(url).port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        return "needs a valid host, and a port from 1 to 65535 if it has one"
+    # The slip that would make every request a 404.
+    doubled = next((each for each in _OURS if url.rstrip("/").endswith(each)), None)
+    return f"leave out {doubled}, the gateway adds it" if doubled else None
+
+
+def _doubles(
+    named: list[tuple[Path, str]], same: Callable[[str], str], what: str
+) -> Iterator[Fault]:
+    first: dict[str, Path] = {}
+    for path, name in named:
+        earlier = first.setdefault(same(name), path)
+        if earlier != path:
+            yield Fault(path, f"{what} is already at {dotted(earlier)}")

@@ -1,6 +1,6 @@
-"""A configuration document against `schemas/config.schema.json`, and the first fault in words. Pure.
+"""A configuration document against `schemas/config.schema.json`, and every fault in words. Pure.
 
-The text of a fault is `path.of.the.field: what is wrong`; values are shown only where no secret can stand.
+What a field is to hold is said by the schema: by its type and bounds, or by `x-expected`, in a person's words.
 """
 
 import re
@@ -11,9 +11,17 @@ import jsonschema
 from jsonschema import ValidationError
 
 from proxy import schema_files
+from proxy.config_file.faults import Fault, kind_of, suggest
 
 _DOLLAR = re.compile(r"\$$")
-_HOLD_SECRETS = {"keys", "upstreams"}
+_KINDS = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+}
 
 
 def _is_integer(_checker: jsonschema.TypeChecker, value: Any) -> bool:
@@ -22,7 +30,7 @@ def _is_integer(_checker: jsonschema.TypeChecker, value: Any) -> bool:
 
 def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Iterator[ValidationError]:
     if isinstance(value, str) and not re.search(_DOLLAR.sub(r"\\Z", pattern), value):
-        yield ValidationError(f"{value!r} does not match {pattern!r}")
+        yield ValidationError("does not match")
 
 
 # Stricter than jsonschema's own: 8080.0 is no integer, since a port must be one, and a pattern's `$` matches at the
@@ -34,20 +42,13 @@ _Validator = jsonschema.validators.extend(  # type: ignore[no-untyped-call] # un
 )
 
 
-def first_fault(document: Any) -> str | None:
-    """Word what is most wrong with a document; None when it is what the schema describes."""
-    errors = _Validator(schema_files.load("config")).iter_errors(document)
-    error = jsonschema.exceptions.best_match(errors)
-    return _doubled_version(document) if error is None else _worded(error)
-
-
-def _doubled_version(document: Any) -> str | None:
-    """Find the slip that would make every request a 404."""
-    for name, upstream in document["upstreams"].items():
-        for doubled in ("/v1", "/v1/messages", "/v1/messages/count_tokens"):
-            if upstream["base_url"].rstrip("/").endswith(doubled):
-                return f"upstreams.{name}.base_url: leave out {doubled}, the gateway adds it"
-    return None
+def faults(document: Any) -> list[Fault]:
+    """Return everything in which a document is not what the schema describes, one fault for each field."""
+    found: dict[tuple[str | int, ...], Fault] = {}
+    for error in _Validator(schema_files.load("config")).iter_errors(document):
+        for fault in _describe(error):
+            found.setdefault(fault.path, fault)
+    return list(found.values())
 
 
 def kind_at(path: Sequence[str | int]) -> str | None:
@@ -63,40 +64,72 @@ def kind_at(path: Sequence[str | int]) -> str | None:
 
 
 def key_name_fault(name: str) -> str | None:
-    """Word what is wrong with the name of a key; None when it can stand in a configuration."""
+    """Describe what is wrong with the name of a key; None when it can stand in a configuration."""
     rule = schema_files.load("config")["properties"]["keys"]["items"]["properties"]["name"]
-    return None if _Validator(rule).is_valid(name) else f"must satisfy pattern {rule['pattern']}"
+    return None if _Validator(rule).is_valid(name) else f"must be {rule['x-expected']}"
 
 
-def dotted(path: Sequence[str | int]) -> str:
-    """Write the path of a field."""
-    return ".".join(map(str, path)) or "file"
-
-
-def _worded(error: ValidationError) -> str:
-    """Word a schema error; without the value where that may be a secret."""
-    place = dotted(error.absolute_path)
-    rule, expected = str(error.validator), error.validator_value
-    if rule == "type" and isinstance(expected, list):
-        expected = " or ".join(expected)
-    if rule == "additionalProperties":
-        rules: Any = error.schema
-        instance: Any = error.instance
+def _describe(error: ValidationError) -> Iterator[Fault]:
+    """Describe an error of jsonschema's, whose own message quotes values and patterns."""
+    path = tuple(error.absolute_path)
+    rules: Any = error.schema
+    value: Any = error.instance
+    if error.validator == "additionalProperties":
         known = rules.get("properties", {})
-        unknown = next(str(name) for name in instance if name not in known)
-        path = dotted([*error.absolute_path, unknown])
-        return f"{path}: unknown key; known here: {', '.join(known)}"
-    if rule == "oneOf":
-        return f"{place}: needs either sha256 or key"
-    if "propertyNames" in error.absolute_schema_path:
-        place = dotted([*error.absolute_path, str(error.instance)])
-    if rule == "not":
-        return f"{place}: the gateway sets this header itself"
-    if rule != "required" and _may_hold_secret(error):
-        return f"{place}: must satisfy {rule} {expected}"
-    return f"{place}: {error.message}"
+        for name in value:
+            if name not in known:
+                yield Fault((*path, name), _unknown(name, list(known)))
+    elif error.validator == "required":
+        # jsonschema makes an error of each name that is missing.
+        for name in rules["required"]:
+            if name not in value:
+                yield Fault((*path, name), "missing, and required")
+    elif error.validator == "not":
+        yield Fault((*path, value), "the gateway sets this header itself; leave it out")
+    elif "propertyNames" in error.absolute_schema_path:
+        yield Fault((*path, value), f"the name must be {rules['x-expected']}")
+    else:
+        yield Fault(path, _expected(error))
 
 
-def _may_hold_secret(error: ValidationError) -> bool:
-    path = error.absolute_path
-    return not path or path[0] in _HOLD_SECRETS or isinstance(error.instance, dict | list)
+def _unknown(name: str, known: Sequence[str]) -> str:
+    sections = schema_files.load("config")["properties"]
+    homes = [
+        f"{section}.{name}"
+        for section, rules in sections.items()
+        if name in rules.get("properties", ())
+    ]
+    if near := suggest(name, known):
+        return f"unknown field{near}"
+    if len(homes) == 1:
+        return f"unknown field; did you mean {homes[0]}?"
+    return f"unknown field; known here: {', '.join(known)}"
+
+
+def _expected(error: ValidationError) -> str:
+    """Say what a field must hold, and, when it is of another kind, what it holds."""
+    rules: Any = error.schema
+    value: Any = error.instance
+    if error.validator == "oneOf":
+        return "needs one of sha256 and key, and not both"
+    if error.validator == "enum":
+        return f"must be one of {', '.join(rules['enum'])}{suggest(value, rules['enum'])}"
+    if error.validator in ("minItems", "minProperties"):
+        return "at least one is needed"
+    kinds = rules.get("type", ())
+    expected = rules.get("x-expected") or " or ".join(
+        _KINDS[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds)
+    )
+    said = f"must be {expected}{_bounds(rules)}"
+    if error.validator in ("type", "const"):
+        return f"{said}; it is {kind_of(value)}"
+    return f"{said}; it is empty" if value == "" else said
+
+
+def _bounds(rules: dict[str, Any]) -> str:
+    match rules:
+        case {"minimum": least, "maximum": most}:
+            return f" from {least} to {most}"
+        case {"minimum": least}:
+            return f", {least} or more"
+    return ""

@@ -60,7 +60,7 @@ async def test_it_serves_what_config_and_flags_say(tmp_path: Path) -> None:
 
 
 BAD_CONFIGS = {
-    "an unknown key": ("colour: blue\n", "colour: unknown key"),
+    "an unknown key": ("colour: blue\n", "colour: unknown field"),
     "an unset variable": (
         "echo_model: ${NO_SUCH}\n",
         "echo_model: environment variable NO_SUCH is not set",

@@ -202,3 +202,17 @@ async def test_a_key_that_no_header_can_hold_is_wrong_use(
 async def test_doctor_of_a_host_that_cannot_be_looked_up_is_no_traceback() -> None:
     status, _, err = await ran("doctor", "--url", f"http://{'a' * 70}/", "--key", "ar-x")
     assert (status, "Traceback" in err) == (1, False)
+
+
+def test_check_says_everything_that_is_wrong_a_line_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLIENT_KEY", KEY)
+    monkeypatch.setenv("UPSTREAM_KEY", "sk-canary x")
+    config = write_config(tmp_path, more="timeouts: {idle_s: 0}\nlog: {formt: text}\n")
+    assert main(["check", "--config", str(config)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "anyrouter: upstreams.first.auth.key: must be printable ASCII without spaces",
+        "anyrouter: timeouts.idle_s: must be a number from 1 to 86400",
+        "anyrouter: log.formt: unknown field; did you mean format?",
+    ]

@@ -18,6 +18,8 @@ PURE_MODULES = (
     "proxy.server.registry",
     "proxy.standstill",
     "proxy.upstreams.proxies",
+    "proxy.config_file.faults",
+    "proxy.telemetry.floods",
 )
 # What waits, listens, connects, writes or starts something.
 IO_LIBRARIES = {

@@ -8,7 +8,7 @@ import yaml
 
 from proxy.access.keys import digest
 from proxy.config import Auth, Key, Limits, Listen, Log, Model, Timeouts, Upstream
-from proxy.config_file.document import ConfigError
+from proxy.config_file.faults import ConfigError
 from proxy.config_file.load import check_key_name, config_from, load_config, parse_config
 from tests.unit.config_file.configurations import CANARY, ENVIRON, changed, document
 
@@ -31,7 +31,7 @@ keys:
   - {name: laptop, key: "${SECRET}"}
 anthropic_versions: [2023-06-01, "2026-10-21"]
 limits: {max_body_bytes: 1, max_connections: 2, max_connections_per_client: 3}
-timeouts: {connect_s: 0.5, first_byte_s: 1, idle_s: 2, ping_after_s: 3, request_head_s: 4,
+timeouts: {connect_s: 0.5, first_byte_s: 1.5, idle_s: 2, ping_after_s: 3, request_head_s: 4,
            request_body_idle_s: 5, client_idle_s: 7, drain_s: 6}
 echo_model: false
 log: {level: debug, format: text}
@@ -61,7 +61,7 @@ def test_every_key_arrives_where_it_belongs() -> None:
     )
     assert config.anthropic_versions == frozenset({"2023-06-01", "2026-10-21"})
     assert config.limits == Limits(1, 2, 3)
-    assert config.timeouts == Timeouts(0.5, 1, 2, 3, 4, 5, 7, 6)
+    assert config.timeouts == Timeouts(0.5, 1.5, 2, 3, 4, 5, 7, 6)
     assert config.echo_model is False
     assert config.log == Log("debug", "text")
 
@@ -89,13 +89,13 @@ def test_variables_are_expanded_inside_strings(written: str, read: str) -> None:
 
 def test_a_number_or_boolean_may_be_a_variable_and_a_key_of_digits_stays_text() -> None:
     given = changed("listen.port", "${PORT}")
-    given["timeouts"] = {"idle_s": "${SECONDS}", "drain_s": "${PORT}"}
+    given["timeouts"] = {"connect_s": "${SECONDS}", "drain_s": "${PORT}"}
     given["echo_model"] = "${YES}"
     given["upstreams"]["a"]["auth"] = {"scheme": "bearer", "key": "${PORT}"}
     given["upstreams"]["a"]["headers"] = {"x": "${PORT}"}
     config = config_from(given, ENVIRON)
     assert config.listen.port == 8080
-    assert (config.timeouts.idle_s, config.timeouts.drain_s) == (0.5, 8080)
+    assert (config.timeouts.connect_s, config.timeouts.drain_s) == (0.5, 8080)
     assert config.echo_model is True
     assert config.upstreams[0].auth.key == "8080"
     assert config.upstreams[0].headers == (("x", "8080"),)
@@ -116,6 +116,29 @@ def test_a_file_gives_its_text_without_the_line_end(tmp_path: Path) -> None:
     (tmp_path / "key").write_text(f"{CANARY}\r\n")
     config = config_from(changed("keys.0.key", "${file:%s}" % (tmp_path / "key")), {})
     assert config.keys[0].sha256 == digest(CANARY)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+def test_a_variable_gives_its_text_without_the_line_end(end: str) -> None:
+    given = changed("keys.0.key", "${KEY}")
+    given["listen"] = {"port": "${PORT}"}
+    config = config_from(given, {"KEY": CANARY + end, "PORT": f"9090{end}"})
+    assert config.keys[0].sha256 == digest(CANARY)
+    assert config.listen.port == 9090
+
+
+def test_a_files_name_is_relative_to_the_configuration_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "etc" / "secrets").mkdir(parents=True)
+    (tmp_path / "etc" / "secrets" / "key").write_text(f"{CANARY}\n")
+    path = tmp_path / "etc" / "config.yaml"
+    path.write_text(yaml.safe_dump(changed("keys.0.key", "${file:secrets/key}")), "utf-8")
+    monkeypatch.chdir(tmp_path)
+    for name in (path, "etc/config.yaml"):
+        assert load_config(name, {}).keys[0].sha256 == digest(CANARY)
+    monkeypatch.chdir(path.parent)
+    assert load_config("config.yaml", {}).keys[0].sha256 == digest(CANARY)
 
 
 def test_a_configuration_is_read_from_its_file(tmp_path: Path) -> None:
