@@ -11,6 +11,7 @@ from proxy.api import cors, routes
 from proxy.api.guard import guard
 from proxy.config import Config
 from proxy.gateway import GATEWAY, Gateway
+from proxy.protocol.call import prepare
 from proxy.telemetry.access_log import AccessLog, LineSink
 
 # Options for the `AppRunner` of an application that holds a gateway: a client that leaves cancels its request,
@@ -77,6 +78,7 @@ def _gateway_app(config: Config, access_log: LineSink | None) -> web.Application
         raise RuntimeError(
             "aiohttp's compiled HTTP parser is missing; reinstall aiohttp from a wheel"
         )
+    prepare()
     app = web.Application(middlewares=[guard])
     if config.cors.origins:
         app.middlewares.append(cors.allow_origins(app, config.cors.origins))

@@ -16,6 +16,7 @@ class Cause(enum.StrEnum):
     MODEL_FORBIDDEN = "model_forbidden"
     NOT_FOUND = "not_found"
     ORIGIN_FORBIDDEN = "origin_forbidden"
+    OUT_OF_FILES = "out_of_files"
     REQUEST_BODY_TIMEOUT = "request_body_timeout"
     REQUEST_TOO_LARGE = "request_too_large"
     TOO_MANY_CONNECTIONS = "too_many_connections"

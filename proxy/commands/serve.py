@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 import ipaddress
 import logging
-import resource
 from collections.abc import Callable, Sequence
 
 import uvloop
@@ -17,6 +16,7 @@ from proxy.config_file.faults import ConfigError
 from proxy.config_file.load import load_config
 from proxy.gateway import Snapshot
 from proxy.server.heartbeat import ParentLink
+from proxy.server.open_files import raise_open_file_limit
 from proxy.server.serve import serve
 from proxy.server.signals import ignore_user_signals
 from proxy.server.workers import supervise
@@ -24,8 +24,6 @@ from proxy.telemetry.log import logging_to
 from proxy.telemetry.sink import BufferedSink
 
 _log = logging.getLogger("anyrouter")
-
-_OTHER_FILES = 64
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
@@ -90,22 +88,6 @@ def announce(addresses: Sequence[tuple[str, int]]) -> None:
         for host, port in addresses
     ]
     _log.info("listening on %s", ", ".join(urls))
-
-
-def raise_open_file_limit(count: int) -> None:
-    """Raise the limit of open files to what so many connections need, each with one upstream."""
-    wanted = 2 * count + _OTHER_FILES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= wanted or soft == resource.RLIM_INFINITY:
-        return
-    granted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
-    if granted < count + _OTHER_FILES:
-        _log.warning(
-            "%d open files are allowed, limits.max_connections needs %d: raise the hard limit",
-            granted,
-            wanted,
-        )
 
 
 def with_ephemeral_key(config: Config) -> Config:

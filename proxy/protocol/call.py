@@ -30,6 +30,13 @@ _FEWEST_BYTES_A_VALUE = 2
 _SLICE_BYTES = 1 << 16
 
 
+def prepare() -> None:
+    """Read and compile the schemas now: a process without files left could not, and no first request waits."""
+    for name in (MESSAGES, COUNT_TOKENS):
+        _decoder(name)
+        compiled(name)
+
+
 class Call(msgspec.Struct, frozen=True):
     """A checked request.
 

@@ -19,6 +19,7 @@ from proxy.server.connection import Connection
 from proxy.server.lingering import LINGER_S, close_behind
 from proxy.server.registry import Registry, client_of
 from proxy.standstill import Standstill
+from proxy.server.open_files import FileReserve
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Listener:
         self._limits = config.limits
         self._timeouts = timeouts = config.timeouts
         self._ended = ended
+        self._files = FileReserve()
         self._timer: asyncio.TimerHandle | None = None
         shortest_s = min(timeouts.request_head_s, timeouts.idle_s, timeouts.client_idle_s)
         self._period_s = min(shortest_s / _LOOKS_PER_TIMEOUT, _LONGEST_PERIOD_S)
@@ -70,12 +72,12 @@ class Listener:
                     limits.max_connections_per_client,
                 )
                 return self._refusal(address)
-        if len(self.registry.open) >= limits.max_connections:
+        if len(self.registry.open) >= limits.max_connections or self._files.is_reached():
             idle = self.registry.longest_idle()
             if idle is None:
                 _log.warning(
-                    "refused connections: %d are open (limits.max_connections), none of them idle",
-                    limits.max_connections,
+                    "refused connections: %d are open (limits.max_connections, or that of files), none of them idle",
+                    len(self.registry.open),
                 )
                 return self._refusal(address)
             idle.give_way()
@@ -98,7 +100,8 @@ class Listener:
         return head, body
 
     def _refusal(self, address: str | None) -> "_Refusal":
-        return _Refusal(self, address, mute=len(self.refusals) >= _REFUSALS_AT_ONCE)
+        most = min(_REFUSALS_AT_ONCE, self._files.refusals)
+        return _Refusal(self, address, mute=len(self.refusals) >= most)
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()

@@ -1,5 +1,6 @@
 """Every way an exchange with an upstream can fail, from its fault to a status; and what must not reach a client."""
 
+import errno
 import logging
 import ssl
 
@@ -8,7 +9,13 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from proxy.aiohttp_fast import UpstreamResponse
 from proxy.causes import Cause
-from proxy.errors import ProxyError, UpstreamFailed, UpstreamRefusedCredential, UpstreamTimeout
+from proxy.errors import (
+    Overloaded,
+    ProxyError,
+    UpstreamFailed,
+    UpstreamRefusedCredential,
+    UpstreamTimeout,
+)
 from proxy.exchange import Exchange
 from proxy.upstreams.reasons import describe
 
@@ -28,6 +35,12 @@ def to_proxy_error(error: Exception, exchange: Exchange, where: str = "") -> Pro
     """
     if isinstance(error, ProxyError):
         return error
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        _log.error(
+            "%s: no file is left to reach an upstream with: raise the limit of open files",
+            exchange.request_id,
+        )
+        return Overloaded("the gateway has no connection left; try again", Cause.OUT_OF_FILES)
     match error:
         case aiohttp.ConnectionTimeoutError():
             cause, message = Cause.UPSTREAM_UNREACHABLE, "the upstream could not be reached in time"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.commands.serve import raise_open_file_limit
+from proxy.server.open_files import raise_open_file_limit
 
 
 @pytest.fixture
