@@ -88,14 +88,16 @@ class Key:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Limits:
-    """What clients can ask of the server: bytes of a body, open connections of one process, of all and of one client.
+    """What clients can ask of the server: bytes of a body, open connections of one process, of all and of one client;
+    how slow a body may be.
 
-    `max_connections_per_client` 0: as many as there may be.
+    `max_connections_per_client` 0: as many as there may be. `min_body_bytes_per_s` 0: as slow as it likes.
     """
 
     max_body_bytes: int = 33_554_432
     max_connections: int = 10_000
     max_connections_per_client: int = 0
+    min_body_bytes_per_s: int = 1024
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -135,6 +137,7 @@ class Config:
     models: tuple[Model, ...]
     keys: tuple[Key, ...] = ()
     listen: Listen = Listen()
+    trusted_proxies: tuple[str, ...] = ()
     anthropic_versions: frozenset[str] | None = None
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()

@@ -24,8 +24,14 @@ class Deadlines:
         in_flight: the exchanges looked at.
     """
 
-    def __init__(self, timeouts: Timeouts, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        timeouts: Timeouts,
+        min_body_bytes_per_s: float = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._timeouts = timeouts
+        self._min_body_rate = min_body_bytes_per_s
         self._clock = clock
         shortest = min(
             timeouts.first_byte_s,
@@ -94,6 +100,10 @@ class Deadlines:
                 return errors.RequestBodyTimeout(
                     f"no byte of the request body came for {limits.request_body_idle_s:g} s"
                 )
+            case Phase.REQUEST_BODY if self._is_too_slow(exchange, now):
+                return errors.RequestBodyTimeout(
+                    f"the request body came at less than {self._min_body_rate:g} bytes a second"
+                )
             case Phase.RESPONSE_HEAD if waited >= limits.first_byte_s:
                 return errors.UpstreamTimeout(
                     f"the upstream did not answer within {limits.first_byte_s:g} s"
@@ -105,3 +115,10 @@ class Deadlines:
             case Phase.CLIENT if waited >= limits.idle_s:
                 return errors.ClientStalled(f"the client read nothing for {limits.idle_s:g} s")
         return None
+
+    def _is_too_slow(self, exchange: Exchange, now: float) -> bool:
+        """Return whether a body comes too slowly: a byte now and then would hold it, and its memory, for ever."""
+        if not self._min_body_rate:
+            return False
+        granted_s = self._timeouts.request_body_idle_s + exchange.bytes_in / self._min_body_rate
+        return now - exchange.body_since_s >= granted_s

@@ -71,6 +71,7 @@ class Exchange(msgspec.Struct, eq=False):
         status: of the response; None until there is one, or when the client left before.
         first_byte_s: `time.monotonic()` of the response's first byte.
         bytes_in: of the request's body, as received. `bytes_out`: of the response's body, as sent.
+        body_since_s: `time.monotonic()` when the body was first waited for.
         usage: as the upstream reported it, in the API's field names.
         cause: why it failed; None when it did not.
         phase, since_s: what it waits for, and from when, as `time.monotonic()`.
@@ -91,6 +92,7 @@ class Exchange(msgspec.Struct, eq=False):
     status: int | None = None
     first_byte_s: float | None = None
     bytes_in: int = 0
+    body_since_s: float = 0.0
     bytes_out: int = 0
     usage: dict[str, Any] | None = None
     cause: Cause | None = None

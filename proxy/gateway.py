@@ -8,6 +8,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from proxy.access.client_address import TrustedProxies
 from proxy.access.keys import KeyRing
 from proxy.config import Config, Upstream
 from proxy.deadlines import Deadlines
@@ -33,6 +34,7 @@ class Snapshot:
     config: Config
     router: Router
     key_ring: KeyRing
+    trusted_proxies: TrustedProxies
     upstreams: Mapping[str, UpstreamTemplate]
 
     @classmethod
@@ -40,12 +42,13 @@ class Snapshot:
         """Make a snapshot.
 
         Raises:
-            ValueError: a header of an upstream cannot be sent.
+            ValueError: a header of an upstream cannot be sent, or a trusted proxy is no network.
         """
         return cls(
             config=config,
             router=Router(config.models),
             key_ring=KeyRing(config.keys),
+            trusted_proxies=TrustedProxies(config.trusted_proxies),
             upstreams={each.name: UpstreamTemplate(each) for each in config.upstreams},
         )
 
@@ -66,7 +69,7 @@ class Gateway:
     def __init__(self, config: Config, observers: tuple[Observer, ...]) -> None:
         self.snapshot = Snapshot.of(config)
         self.connections = UpstreamConnections(config.timeouts)
-        self.deadlines = Deadlines(config.timeouts)
+        self.deadlines = Deadlines(config.timeouts, config.limits.min_body_bytes_per_s)
         self.model_lists = ModelLists(_of_wildcards(config))
         self.draining = False
         self.host_may_decode = True

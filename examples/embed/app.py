@@ -72,7 +72,7 @@ async def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        await web.TCPSite(runner, config.listen.host, config.listen.port).start()
+        await web.TCPSite(runner, config.listen.hosts[0], config.listen.port).start()
         print(f"listening on {runner.addresses[0][1]}", flush=True)
         await stop.wait()
     finally:

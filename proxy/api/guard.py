@@ -12,7 +12,7 @@ from proxy.api.context import EXCHANGE, SNAPSHOT
 from proxy.causes import Cause
 from proxy.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, ProxyError
 from proxy.exchange import Exchange, Received
-from proxy.gateway import GATEWAY
+from proxy.gateway import GATEWAY, Gateway
 
 _log = logging.getLogger(__name__)
 _MAX_PATH_CHARS = 200
@@ -26,7 +26,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Begin an exchange, answer whatever fails in it, and tell the observers when it has ended."""
     gateway = request.app[GATEWAY]
     path = request.rel_url.raw_path[:_MAX_PATH_CHARS]
-    exchange = Exchange(Received(request.method, path, request.remote))
+    exchange = Exchange(Received(request.method, path, _client(request, gateway)))
     request[EXCHANGE] = exchange
     request[SNAPSHOT] = gateway.snapshot
     gateway.deadlines.begin(exchange)
@@ -56,6 +56,18 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     finally:
         gateway.deadlines.end(exchange)
         gateway.ended(exchange)
+
+
+def _client(request: web.Request, gateway: Gateway) -> str | None:
+    proxies = gateway.snapshot.trusted_proxies
+    if not proxies:
+        return request.remote
+    fields = request.headers
+    return proxies.client_of(
+        request.remote,
+        fields.getall(hdrs.FORWARDED, ()),
+        fields.getall(hdrs.X_FORWARDED_FOR, ()),
+    )
 
 
 def error_response(exchange: Exchange, error: ProxyError) -> web.Response:

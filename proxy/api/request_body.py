@@ -1,6 +1,7 @@
 """Read a request's body: bounded while it arrives and while it is decoded, never waited for without end."""
 
 import asyncio
+import time
 
 from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -38,7 +39,7 @@ async def read_body(
         UnsupportedMedia: not `application/json`, or an encoding other than gzip and deflate.
         RequestTooLarge: over the bound: as declared, before a byte is read; as counted; or after decoding.
         InvalidRequest: the encoding or the framing is broken.
-        RequestBodyTimeout: the client fell silent.
+        RequestBodyTimeout: the client fell silent, or sends too slowly.
     """
     if request.headers.get(headers.CONTENT_TYPE) != _JSON and request.content_type != _JSON:
         raise UnsupportedMedia("content-type: must be application/json")
@@ -71,6 +72,7 @@ async def read_body(
 async def _received(request: web.Request, exchange: Exchange, max_bytes: int) -> bytes:
     content = request.content
     parts: list[bytes] = []
+    exchange.body_since_s = time.monotonic()
     while not content.at_eof():
         try:
             if content.is_eof():

@@ -79,6 +79,7 @@ def _build(document: Mapping[str, Any]) -> Config:
         ),
         keys=tuple(map(_build_key, document.get("keys", ()))),
         listen=_build_listen(document.get("listen", {})),
+        trusted_proxies=tuple(document.get("trusted_proxies", ())),
         anthropic_versions=None if versions == "any" else frozenset(versions),
         limits=Limits(**document.get("limits", {})),
         timeouts=Timeouts(**document.get("timeouts", {})),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from proxy.access.client_address import TrustedProxies
 from proxy.access.keys import digest
 from proxy.config import Model
 from proxy.config_file.faults import Fault, Path, dotted, listed, suggest
@@ -33,6 +34,7 @@ class _Checks:
         self._broken = broken
 
     def run(self) -> Iterator[Fault]:
+        yield from self._trusted_proxies()
         yield from self._upstreams()
         yield from self._models()
         yield from self._keys()
@@ -56,6 +58,13 @@ class _Checks:
         """Return the texts of a list, with their paths."""
         items = ((*path, i) for i in range(len(self._at(*path) or ())))
         return [(item, text) for item in items if (text := self._at(*item)) is not None]
+
+    def _trusted_proxies(self) -> Iterator[Fault]:
+        for path, text in self._texts("trusted_proxies"):
+            try:
+                TrustedProxies([text])
+            except ValueError:
+                yield Fault(path, "must be an address or a network such as 10.0.0.0/8")
 
     def _upstreams(self) -> Iterator[Fault]:
         for name in self._at("upstreams") or ():

@@ -11,15 +11,16 @@ from typing import Any, cast
 from aiohttp import web
 
 from proxy import errors
+from proxy.access.client_address import TrustedProxies
 from proxy.causes import Cause
 from proxy.config import Config
 from proxy.errors import Overloaded, ProxyError
 from proxy.exchange import Exchange, Received
 from proxy.server.connection import Connection
 from proxy.server.lingering import LINGER_S, close_behind
+from proxy.server.open_files import FileReserve
 from proxy.server.registry import Registry, client_of
 from proxy.standstill import Standstill
-from proxy.server.open_files import FileReserve
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class Listener:
         self._timeouts = timeouts = config.timeouts
         self._ended = ended
         self._files = FileReserve()
+        self._trusted = TrustedProxies(config.trusted_proxies)
         self._timer: asyncio.TimerHandle | None = None
         shortest_s = min(timeouts.request_head_s, timeouts.idle_s, timeouts.client_idle_s)
         self._period_s = min(shortest_s / _LOOKS_PER_TIMEOUT, _LONGEST_PERIOD_S)
@@ -64,7 +66,7 @@ class Listener:
     def admit(self, connection: Connection, address: str | None) -> asyncio.Protocol | None:
         """Count a connection, or return what refuses it: its client has too many, or all together are too many."""
         limits, client = self._limits, None
-        if limits.max_connections_per_client and address is not None:
+        if limits.max_connections_per_client and address and not self._trusted.trusts(address):
             client = client_of(address)
             if self.registry.of(client) >= limits.max_connections_per_client:
                 _log.warning(

@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 # What reading an answer can raise.
 READ_ERRORS = (aiohttp.ClientError, OSError)
 
+_NO_FILE_LEFT = (errno.EMFILE, errno.ENFILE)
+
 
 def to_proxy_error(error: Exception, exchange: Exchange, where: str = "") -> ProxyError:
     """Return the failure that stands for what broke an exchange. The client learns what happened, not where.
@@ -35,12 +37,8 @@ def to_proxy_error(error: Exception, exchange: Exchange, where: str = "") -> Pro
     """
     if isinstance(error, ProxyError):
         return error
-    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-        _log.error(
-            "%s: no file is left to reach an upstream with: raise the limit of open files",
-            exchange.request_id,
-        )
-        return Overloaded("the gateway has no connection left; try again", Cause.OUT_OF_FILES)
+    if isinstance(error, OSError) and error.errno in _NO_FILE_LEFT:
+        return _out_of_files(exchange)
     match error:
         case aiohttp.ConnectionTimeoutError():
             cause, message = Cause.UPSTREAM_UNREACHABLE, "the upstream could not be reached in time"
@@ -67,6 +65,14 @@ def to_proxy_error(error: Exception, exchange: Exchange, where: str = "") -> Pro
     name = f"{exchange.upstream} ({where})" if where else exchange.upstream
     _log.warning("%s: upstream %s: %s: %s", exchange.request_id, name, cause, describe(error))
     return UpstreamFailed(message, cause)
+
+
+def _out_of_files(exchange: Exchange) -> ProxyError:
+    _log.error(
+        "%s: no file is left to reach an upstream with: raise the limit of open files",
+        exchange.request_id,
+    )
+    return Overloaded("the gateway has no connection left; try again", Cause.OUT_OF_FILES)
 
 
 def refuse_unfit(response: UpstreamResponse, exchange: Exchange) -> None:

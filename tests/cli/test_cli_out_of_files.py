@@ -111,7 +111,7 @@ async def test_no_file_is_opened_and_no_module_imported_once_it_listens(tmp_path
         whole = SSE_HEAD + b"".join(map(chunk, EVENTS)) + chunk(b"")
         await exchange.send(whole if is_stream else answer())
 
-    good = ("/v1/messages", BODY, {})
+    good: tuple[str, bytes, dict[str, str]] = ("/v1/messages", BODY, {})
     asked = [
         good,
         ("/v1/messages", STREAM_BODY, {}),

@@ -160,7 +160,11 @@ async def test_a_body_that_stops_coming_is_408_and_closed(
 
 
 async def test_a_slow_body_that_keeps_coming_is_taken(upstream: RawUpstream) -> None:
-    config = config_for(upstream.url, timeouts=Timeouts(request_body_idle_s=0.2))
+    config = config_for(
+        upstream.url,
+        timeouts=Timeouts(request_body_idle_s=0.2),
+        limits=Limits(min_body_bytes_per_s=0),
+    )
     async with running(config) as gateway, connected(gateway.host, gateway.port) as client:
         await client.send(request(b"content-length: %d" % len(BODY), length=False, body=b""))
         for start in range(0, len(BODY), 16):

@@ -14,7 +14,7 @@ from proxy.config_file.faults import ConfigError
 from proxy.config_file.load import config_from, load_config, parse_config
 from tests.unit.config_file.configurations import CANARY, ENVIRON, changed, document
 
-TOP = "listen, upstreams, models, keys, anthropic_versions, limits, timeouts, echo_model, cors, log"
+TOP = "listen, trusted_proxies, upstreams, models, keys, anthropic_versions, limits, timeouts, echo_model, cors, log"
 
 
 def patterned(rule: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -62,7 +62,7 @@ UNKNOWN_KEYS = [
         "limits.x",
         (
             "limits.x: unknown field; known here: max_body_bytes, max_connections, "
-            "max_connections_per_client"
+            "max_connections_per_client, min_body_bytes_per_s"
         ),
     ),
     (
@@ -256,6 +256,11 @@ WRONG_VALUES: list[tuple[str, Any, str]] = [
         "timeouts.idle_s: must be a number from 1 to 86400; it is a list",
     ),
     ("echo_model", 1, "echo_model: must be true or false; it is a number"),
+    (
+        "trusted_proxies",
+        ["10.0.0.0/8", "x"],
+        "trusted_proxies.1: must be an address or a network such as 10.0.0.0/8",
+    ),
     ("log.level", "loud", "log.level: must be one of debug, info, warning, error"),
     ("listen.host", "${UNSET}", "listen.host: environment variable UNSET is not set"),
     ("keys.0.key", "${file:/no/such}", "keys.0.key: /no/such: No such file or directory"),

@@ -1,0 +1,28 @@
+"""Behind a proxy that is trusted, the log names the client; behind any other, who has connected."""
+
+import pytest
+
+from tests.support.gateways import config_for, running
+
+
+@pytest.mark.parametrize(
+    ("networks", "headers", "client"),
+    [
+        (("127.0.0.0/8",), {"x-forwarded-for": "1.1.1.1, 198.51.100.7"}, "198.51.100.7"),
+        (("127.0.0.1",), {"forwarded": 'for="[2001:db8::7]:1"'}, "2001:db8::7"),
+        (("127.0.0.1",), {}, "127.0.0.1"),
+        (("10.0.0.0/8",), {"x-forwarded-for": "198.51.100.7"}, "127.0.0.1"),
+        ((), {"x-forwarded-for": "198.51.100.7", "forwarded": "for=198.51.100.7"}, "127.0.0.1"),
+    ],
+    ids=str,
+)
+async def test_the_log_names_the_client(
+    networks: tuple[str, ...], headers: dict[str, str], client: str
+) -> None:
+    config = config_for("http://127.0.0.1:1", trusted_proxies=networks)
+    async with (
+        running(config) as gateway,
+        gateway.session.get(gateway.url + "/v1/models", headers=headers) as response,
+    ):
+        assert response.status == 401
+    assert gateway.log[0]["client"] == client
