@@ -35,10 +35,8 @@ def to_proxy_error(error: Exception, exchange: Exchange, where: str = "") -> Pro
         exchange: what the log line names.
         where: the upstream's host and port, and the way there, for the log line; empty once it has answered.
     """
-    if isinstance(error, ProxyError):
-        return error
-    if isinstance(error, OSError) and error.errno in _NO_FILE_LEFT:
-        return _out_of_files(exchange)
+    if (ours := _fault_of_ours(error, exchange)) is not None:
+        return ours
     match error:
         case aiohttp.ConnectionTimeoutError():
             cause, message = Cause.UPSTREAM_UNREACHABLE, "the upstream could not be reached in time"
@@ -62,17 +60,23 @@ def to_proxy_error(error: Exception, exchange: Exchange, where: str = "") -> Pro
             cause, message = Cause.UNSENDABLE_HEADER, "a header of the request cannot be sent on"
         case _:
             cause, message = Cause.UPSTREAM_FAILED, "the exchange with the upstream failed"
+    kind = {"upstream": exchange.upstream}  # of each upstream, the first line of a flood is shown
     name = f"{exchange.upstream} ({where})" if where else exchange.upstream
-    _log.warning("%s: upstream %s: %s: %s", exchange.request_id, name, cause, describe(error))
+    _log.warning(
+        "%s: upstream %s: %s: %s", exchange.request_id, name, cause, describe(error), extra=kind
+    )
     return UpstreamFailed(message, cause)
 
 
-def _out_of_files(exchange: Exchange) -> ProxyError:
-    _log.error(
-        "%s: no file is left to reach an upstream with: raise the limit of open files",
-        exchange.request_id,
-    )
-    return Overloaded("the gateway has no connection left; try again", Cause.OUT_OF_FILES)
+def _fault_of_ours(error: Exception, exchange: Exchange) -> ProxyError | None:
+    """Return what is no fault of the upstream's: a failure in words already, or that no file can be opened."""
+    if isinstance(error, OSError) and error.errno in _NO_FILE_LEFT:
+        _log.error(
+            "%s: no file is left to reach an upstream with: raise the limit of open files",
+            exchange.request_id,
+        )
+        return Overloaded("the gateway has no connection left; try again", Cause.OUT_OF_FILES)
+    return error if isinstance(error, ProxyError) else None
 
 
 def refuse_unfit(response: UpstreamResponse, exchange: Exchange) -> None:
@@ -82,6 +86,7 @@ def refuse_unfit(response: UpstreamResponse, exchange: Exchange) -> None:
         UpstreamFailed, UpstreamRefusedCredential: it is one of them.
     """
     request_id, upstream, status = exchange.request_id, exchange.upstream, response.status
+    kind = {"upstream": upstream}
     error: ProxyError
     match status:
         case 401:
@@ -91,6 +96,7 @@ def refuse_unfit(response: UpstreamResponse, exchange: Exchange) -> None:
                 request_id,
                 upstream,
                 upstream,
+                extra=kind,
             )
             error = UpstreamRefusedCredential()
         case 407:
@@ -99,6 +105,7 @@ def refuse_unfit(response: UpstreamResponse, exchange: Exchange) -> None:
                 "write them into the proxy's URL, http://USER:PASSWORD@HOST:PORT",
                 request_id,
                 upstream,
+                extra=kind,
             )
             error = UpstreamFailed("the upstream could not be reached", Cause.UPSTREAM_UNREACHABLE)
         case status if 300 <= status < 400:  # noqa: PLR2004 - redirects
@@ -108,6 +115,7 @@ def refuse_unfit(response: UpstreamResponse, exchange: Exchange) -> None:
                 upstream,
                 status,
                 upstream,
+                extra=kind,
             )
             error = UpstreamFailed("the upstream answered with a redirect", Cause.UPSTREAM_REDIRECT)
         # A change of protocol, no content, a part of one: nobody asked for these.
@@ -119,6 +127,7 @@ def refuse_unfit(response: UpstreamResponse, exchange: Exchange) -> None:
                 upstream,
                 status,
                 upstream,
+                extra=kind,
             )
             error = UpstreamFailed("the upstream's answer is not one", Cause.UPSTREAM_GARBAGE)
         case _:

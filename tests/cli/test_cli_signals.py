@@ -30,7 +30,8 @@ class Terminal:
         self.ours, self.theirs = os.openpty()
 
     def take(self) -> None:
-        """Make it the controlling terminal of the new session that calls this."""
+        """Make it the controlling terminal of a new session, which is the caller's."""
+        os.setsid()
         fcntl.ioctl(self.theirs, termios.TIOCSCTTY, 0)
 
     def close(self) -> None:
@@ -50,7 +51,6 @@ async def in_a_terminal(
         stdin=terminal.theirs,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
         preexec_fn=terminal.take,
     )
     command = Command(process, time.monotonic())

@@ -149,6 +149,21 @@ async def test_a_demo_serves_and_ends_with_0(redirected: str) -> None:
         assert await ended(process) == 0
 
 
+async def test_a_flood_of_failing_calls_is_one_line_at_once_and_one_with_their_number(
+    tmp_path: Path,
+) -> None:
+    args = ("serve", "--config", write_config(tmp_path))
+    async with running(">/dev/null", *args, stderr=asyncio.subprocess.PIPE) as process:
+        await used(process)
+        process.terminate()
+        assert process.stderr is not None
+        said = (await process.stderr.read()).decode()
+        assert await ended(process) == 0
+    lines = [line for line in said.splitlines() if " WARNING proxy.upstreams" in line]
+    assert len(lines) == 2
+    assert lines[1].endswith("(repeated 19 times in 10 s)")
+
+
 @pytest.mark.parametrize(
     ("redirected", "unbuffered"),
     [
