@@ -88,8 +88,7 @@ class Key:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Limits:
-    """What clients can ask of the server: bytes of a body, open connections of one process, of all and of one client;
-    how slow a body may be.
+    """What clients can ask of the server: bytes and least rate of a body, connections of all and of one client.
 
     `max_connections_per_client` 0: as many as there may be. `min_body_bytes_per_s` 0: as slow as it likes.
     """

@@ -2,6 +2,8 @@
 
 import pytest
 
+from proxy import Limits
+from tests.support.client import connected
 from tests.support.gateways import config_for, running
 
 
@@ -26,3 +28,19 @@ async def test_the_log_names_the_client(
     ):
         assert response.status == 401
     assert gateway.log[0]["client"] == client
+
+
+@pytest.mark.parametrize(("networks", "status"), [(("127.0.0.1",), 200), ((), 529)])
+async def test_the_bound_of_one_clients_connections_is_none_of_a_trusted_proxy(
+    networks: tuple[str, ...], status: int
+) -> None:
+    limits = Limits(max_connections_per_client=1)
+    config = config_for("http://127.0.0.1:1", trusted_proxies=networks, limits=limits)
+    async with (
+        running(config) as gateway,
+        connected(gateway.host, gateway.port) as one,
+        connected(gateway.host, gateway.port) as other,
+    ):
+        for client, expected in ((one, 200), (other, status)):
+            await client.send(b"GET /healthz HTTP/1.1\r\nHost: g\r\n\r\n")
+            assert (await client.answer()).status == expected
