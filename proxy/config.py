@@ -141,6 +141,7 @@ class Config:
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     echo_model: bool = True
+    early_head: bool = False
     cors: Cors = Cors()
     log: Log = Log()
 

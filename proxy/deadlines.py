@@ -12,6 +12,7 @@ from proxy.standstill import Standstill
 
 _LONGEST_TICK_S = 1.0
 _TICKS_PER_TIMEOUT = 20
+_UPSTREAMS_TURN = (Phase.RESPONSE_HEAD, Phase.RESPONSE_BODY)
 
 
 class Deadlines:
@@ -86,7 +87,7 @@ class Deadlines:
         for exchange in self.in_flight:
             if (reason := self._overdue(exchange, now)) is not None:
                 exchange.interrupt(reason)
-            elif exchange.on_quiet is not None and exchange.phase is Phase.RESPONSE_BODY:
+            elif exchange.on_quiet is not None and exchange.phase in _UPSTREAMS_TURN:
                 quiet_since = max(exchange.since_s, exchange.pinged_s)
                 if now - quiet_since >= self._timeouts.ping_after_s:
                     exchange.pinged_s = now

@@ -62,6 +62,7 @@ class Exchange(msgspec.Struct, eq=False):
     Attributes:
         received: the request's head.
         request_id: `request-id` of the response: the upstream's, once it has given one.
+        upstream_request_id: the upstream's, when it came too late for the response's head.
         key: whose request it is; None until authenticated.
         session_id, agent_id: what Claude Code says of itself, cut.
         model: the id the client asked for, cut.
@@ -75,13 +76,14 @@ class Exchange(msgspec.Struct, eq=False):
         usage: as the upstream reported it, in the API's field names.
         cause: why it failed; None when it did not.
         phase, since_s: what it waits for, and from when, as `time.monotonic()`.
-        on_quiet: called when the response has been silent for `timeouts.ping_after_s`, and after each further such
-            silence; None when nobody wants to know.
+        on_quiet: called when the upstream, asked or inside its response, has been silent for `timeouts.ping_after_s`,
+            and after each further such silence; None when nobody wants to know.
         pinged_s: when it was called last.
     """
 
     received: Received
     request_id: str = ""
+    upstream_request_id: str | None = None
     key: Key | None = None
     session_id: str | None = None
     agent_id: str | None = None

@@ -1,12 +1,14 @@
 """`/v1/messages` and its count: a checked and routed call to its upstream, the upstream's response to the client."""
 
+import functools
+
 from aiohttp import web
 
 from proxy.api.context import EXCHANGE, SNAPSHOT
 from proxy.gateway import GATEWAY
 from proxy.protocol.message import Echo
-from proxy.relay import buffered, streaming
-from proxy.relay.head import adopt_request_id
+from proxy.relay import buffered, early, streaming
+from proxy.relay.head import adopt_request_id, given_request_id
 from proxy.upstreams.failures import refuse_unfit
 
 MESSAGES_PATH = "/v1/messages"
@@ -15,16 +17,29 @@ COUNT_TOKENS_PATH = "/v1/messages/count_tokens"
 
 async def relay_messages(request: web.Request) -> web.StreamResponse:
     """Serve `POST /v1/messages`."""
-    return await _relay(request, MESSAGES_PATH, may_echo=request[SNAPSHOT].config.echo_model)
+    config, exchange = request[SNAPSHOT].config, request[EXCHANGE]
+    if config.early_head and exchange.stream:
+        respond = functools.partial(_relay, request, MESSAGES_PATH, may_echo=config.echo_model)
+        return await early.relay(request, exchange, respond)
+    return await _relay(request, MESSAGES_PATH, None, may_echo=config.echo_model)
 
 
 async def relay_count_tokens(request: web.Request) -> web.StreamResponse:
     """Serve `POST /v1/messages/count_tokens`."""
-    return await _relay(request, COUNT_TOKENS_PATH, may_echo=False)
+    return await _relay(request, COUNT_TOKENS_PATH, None, may_echo=False)
 
 
-async def _relay(request: web.Request, path: str, *, may_echo: bool) -> web.StreamResponse:
-    """Send the call to its upstream, and the upstream's response to the client."""
+async def _relay(
+    request: web.Request, path: str, head: early.EarlyHead | None, *, may_echo: bool
+) -> web.StreamResponse:
+    """Send the call to its upstream, and the upstream's response to the client.
+
+    Args:
+        request: with its call and its route.
+        path: of the upstream's API.
+        head: goes out when the upstream is quiet; None: none goes out before the upstream's.
+        may_echo: whether the response is to name the model that was asked for.
+    """
     exchange = request[EXCHANGE]
     call, route = exchange.call, exchange.route
     if call is None or route is None:
@@ -42,6 +57,10 @@ async def _relay(request: web.Request, path: str, *, may_echo: bool) -> web.Stre
     exchange.call = call = None
     try:
         refuse_unfit(response, exchange)
+        begun = None if head is None else await head.settled()
+        if begun is not None:
+            exchange.upstream_request_id = given_request_id(response)
+            return await early.go_on(request, exchange, response, echo, begun)
         adopt_request_id(exchange, response)
         relay = streaming.relay if streaming.is_stream(response) else buffered.relay
         return await relay(request, exchange, response, echo)

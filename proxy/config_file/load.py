@@ -84,6 +84,7 @@ def _build(document: Mapping[str, Any]) -> Config:
         limits=Limits(**document.get("limits", {})),
         timeouts=Timeouts(**document.get("timeouts", {})),
         echo_model=document.get("echo_model", True),
+        early_head=document.get("early_head", False),
         cors=Cors(origins=tuple(document.get("cors", {}).get("origins", ()))),
         log=Log(**document.get("log", {})),
     )

@@ -31,7 +31,12 @@ from proxy.errors.client import (
     VersionNotSupported,
 )
 from proxy.errors.gateway import Draining, InternalError, Overloaded
-from proxy.errors.upstream import UpstreamFailed, UpstreamRefusedCredential, UpstreamTimeout
+from proxy.errors.upstream import (
+    UpstreamFailed,
+    UpstreamRefusedCredential,
+    UpstreamStatus,
+    UpstreamTimeout,
+)
 
 __all__ = [
     "CONTENT_TYPE",
@@ -62,6 +67,7 @@ __all__ = [
     "UpstreamFailed",
     "UpstreamFault",
     "UpstreamRefusedCredential",
+    "UpstreamStatus",
     "UpstreamTimeout",
     "VersionNotSupported",
     "encodable",

@@ -24,6 +24,25 @@ class UpstreamRefusedCredential(UpstreamFault):
         )
 
 
+class UpstreamStatus(UpstreamFault):
+    """The upstream's own error, told to a client whose status has gone out.
+
+    Args:
+        status: of the upstream's response.
+        own: its body, when that is an error of the API.
+    """
+
+    cause = Cause.UPSTREAM_ERROR
+
+    def __init__(self, status: int, own: bytes | None) -> None:
+        super().__init__(f"the upstream answered with HTTP {status}")
+        self._own = own
+
+    def body(self, request_id: str) -> bytes:
+        """Return the upstream's own, when there is one."""
+        return super().body(request_id) if self._own is None else self._own
+
+
 class UpstreamTimeout(UpstreamFault):
     """The upstream was silent for too long."""
 

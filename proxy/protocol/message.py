@@ -14,6 +14,7 @@ from proxy.causes import Cause
 from proxy.errors import UpstreamFailed
 from proxy.protocol import json_members
 
+_MAX_ERROR_BYTES = 1 << 20
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
@@ -80,6 +81,23 @@ def read(body: bytes, echo: Echo | None) -> Message:
 def _is_error(members: Container[str], has_error: bool) -> bool:  # noqa: FBT001 - of a private function
     """Return whether a response with an error has nothing of a message and nothing of a count."""
     return has_error and "content" not in members and "input_tokens" not in members
+
+
+def is_api_error(body: bytes) -> bool:
+    """Return whether a body is an error of the API: of its shape, and of a size that an event can have."""
+    if len(body) > _MAX_ERROR_BYTES:
+        return False
+    try:
+        decoded = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        return False
+    error = decoded.get("error") if isinstance(decoded, dict) else None
+    return (
+        isinstance(error, dict)
+        and decoded.get("type") == "error"
+        and isinstance(error.get("type"), str)
+        and isinstance(error.get("message"), str)
+    )
 
 
 def _changed(text: bytes, name: str, change: Callable[[bytes], bytes]) -> bytes:

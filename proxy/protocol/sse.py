@@ -24,8 +24,8 @@ _MAX_HELD_BYTES = 1 << 16
 
 
 def error_event(body: bytes) -> bytes:
-    """Frame an error body as the stream's last event."""
-    return b"event: error\ndata: %s\n\n" % body
+    """Frame an error body, of however many lines, as the stream's last event."""
+    return b"event: error\n%b\n" % b"".join(b"data: %b\n" % line for line in body.splitlines())
 
 
 class Tap(Protocol):

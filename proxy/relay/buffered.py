@@ -31,7 +31,7 @@ async def relay(
         UpstreamFailed: it broke off, is over `MAX_BYTES`, or is a success and not JSON.
         UpstreamTimeout: it fell silent.
     """
-    body = await _read(exchange, upstream)
+    body = await read(exchange, upstream)
     status, reason = upstream.status, upstream.reason
     is_error = not upstream.is_success
     if upstream.is_success and headers.CONTENT_ENCODING not in upstream.headers:
@@ -88,7 +88,13 @@ async def _send(
         await response.write_eof()
 
 
-async def _read(exchange: Exchange, upstream: UpstreamResponse) -> bytes:
+async def read(exchange: Exchange, upstream: UpstreamResponse) -> bytes:
+    """Read an upstream's response to its end.
+
+    Raises:
+        UpstreamFailed: it broke off, or is over `MAX_BYTES`.
+        UpstreamTimeout: it fell silent.
+    """
     content = upstream.content
     parts: list[bytes] = []
     size = 0

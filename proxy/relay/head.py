@@ -17,9 +17,13 @@ _ADOPTABLE_ID = re.compile(r"[!-~]{1,100}")
 
 def adopt_request_id(exchange: Exchange, response: UpstreamResponse) -> None:
     """Take the upstream's id, by which its operators find the request; ours stays where it gives no good one."""
+    exchange.request_id = given_request_id(response) or exchange.request_id
+
+
+def given_request_id(response: UpstreamResponse) -> str | None:
+    """Return the upstream's id; None when it gives no good one."""
     given = response.headers.get(REQUEST_ID, "")
-    if _ADOPTABLE_ID.fullmatch(given):
-        exchange.request_id = given
+    return given if _ADOPTABLE_ID.fullmatch(given) else None
 
 
 def response_headers(exchange: Exchange, response: UpstreamResponse) -> CIMultiDict[str]:

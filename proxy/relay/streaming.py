@@ -38,21 +38,32 @@ async def relay(
     exchange: Exchange,
     upstream: UpstreamResponse,
     echo: Echo | None,
+    response: web.StreamResponse | None = None,
 ) -> web.StreamResponse:
     """Copy a stream to the client as it comes.
 
     A cancellation, which is the client leaving, ends it at once; the caller closes `upstream`.
+
+    Args:
+        request: whose client it goes to.
+        exchange: notes what comes of it.
+        upstream: the upstream's response, which `is_stream`.
+        echo: which model to name.
+        response: of which head and pings have gone out already; None: its head is made of the upstream's.
     """
-    fields = response_headers(exchange, upstream)
-    refuse_unsendable(upstream.reason, fields)
-    # nginx, as it is installed, would hold a stream back until it is whole.
-    fields.setdefault("X-Accel-Buffering", "no")
-    response = TransparentResponse(status=upstream.status, reason=upstream.reason, headers=fields)
     tap = _tap_for(upstream, echo)
     exchange.stream = True
     exchange.usage = tap.usage
-    exchange.response_started(upstream.status)
-    await response.prepare(request)
+    if response is None:
+        fields = response_headers(exchange, upstream)
+        refuse_unsendable(upstream.reason, fields)
+        # nginx, as it is installed, would hold a stream back until it is whole.
+        fields.setdefault("X-Accel-Buffering", "no")
+        response = TransparentResponse(
+            status=upstream.status, reason=upstream.reason, headers=fields
+        )
+        exchange.response_started(upstream.status)
+        await response.prepare(request)
     try:
         await Pump(request, exchange, upstream, response, tap).run()
         if not tap.finished:
@@ -68,7 +79,7 @@ async def relay(
         raise ConnectionResetError from lost
     except (*READ_ERRORS, ProxyError) as error:
         failure = to_proxy_error(error, exchange)
-        await _end_broken(request, exchange, response, tap, failure)
+        await end_broken(request, exchange, response, tap, failure)
     return response
 
 
@@ -79,7 +90,7 @@ def _tap_for(upstream: UpstreamResponse, echo: Echo | None) -> sse.Tap:
     return sse.BlindTap(framed=framed)
 
 
-async def _end_broken(
+async def end_broken(
     request: web.Request,
     exchange: Exchange,
     response: web.StreamResponse,
@@ -94,7 +105,7 @@ async def _end_broken(
     if not complete:
         exchange.fail(error)
     if isinstance(error, ClientStalled):
-        _reset(transport, request)
+        reset(request)
         return
     if not tap.at_boundary:
         _abort(transport, request)
@@ -108,21 +119,24 @@ async def _end_broken(
             await response.write_eof()
     except ProxyError as interruption:
         exchange.fail(interruption)
-        _reset(transport, request)
+        reset(request)
 
 
 def _abort(transport: asyncio.Transport, request: web.Request) -> None:
     """Close without the end that the framing promises."""
     if request.version < aiohttp.HttpVersion11:
-        _reset(transport, request)
+        reset(request)
         return
     transport.close()
     # What the client has not read yet may still reach it, but must not keep the connection for ever.
     asyncio.get_running_loop().call_later(_LINGER_S, transport.abort)
 
 
-def _reset(transport: asyncio.Transport, request: web.Request) -> None:
+def reset(request: web.Request) -> None:
     """Close at once, whatever is still to be sent."""
+    transport = request.transport
+    if transport is None:
+        return
     if request.version < aiohttp.HttpVersion11:
         # There the end of the connection is the end of the body: only a reset tells them apart.
         sock: socket.socket | None = transport.get_extra_info("socket")

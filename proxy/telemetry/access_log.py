@@ -37,6 +37,7 @@ class AccessRecord(msgspec.Struct, omit_defaults=True):
     model: str | None = None
     upstream: str | None = None
     upstream_model: str | None = None
+    upstream_request_id: str | None = None
     stream: bool = False
     first_byte_ms: float | None = None
     usage: dict[str, Any] | None = None
@@ -79,6 +80,7 @@ class AccessLog:
             model=exchange.model,
             upstream=None if route is None else route.upstream,
             upstream_model=None if route is None else route.upstream_model[:_MAX_ID_CHARS],
+            upstream_request_id=exchange.upstream_request_id,
             stream=exchange.stream,
             first_byte_ms=None
             if first_byte_s is None

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import re
-import socket
 
 import pytest
 
@@ -14,6 +13,7 @@ from tests.support.client import ask, connected, parse, received, request
 from tests.support.gateways import STREAM_BODY, config_for, running
 from tests.support.raw import EVENTS, SSE_HEAD, UpstreamSide, chunk, raw_upstream
 from tests.support.scripts import gateway_before, then_waits
+from tests.support.sockets import narrow
 
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 DELTA = EVENTS[3].replace(b"Hi", b"x" * 4000)
@@ -157,14 +157,6 @@ async def endless(exchange: UpstreamSide, go: asyncio.Event | None = None) -> No
         await exchange.send(chunk(DELTA))
         pushed += len(DELTA)
         exchange.body = b"%d" % pushed
-
-
-def narrow(transport: asyncio.BaseTransport | None) -> None:
-    """Leave the kernel little room on either side of a connection."""
-    assert transport is not None
-    sock = transport.get_extra_info("socket")
-    for direction in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-        sock.setsockopt(socket.SOL_SOCKET, direction, 1 << 15)
 
 
 async def test_a_slow_reader_holds_the_upstream_back_and_loses_nothing() -> None:

@@ -60,6 +60,7 @@ def test_the_defaults_of_an_entry_are_the_schemas(rules: dict[str, Any], value: 
 def test_the_defaults_of_the_whole_are_the_schemas() -> None:
     assert CONFIG.keys == tuple(SCHEMA["keys"]["default"])
     assert CONFIG.echo_model is SCHEMA["echo_model"]["default"]
+    assert CONFIG.early_head is SCHEMA["early_head"]["default"]
     assert SCHEMA["anthropic_versions"]["default"] == "any"
     assert CONFIG.anthropic_versions is None
     for name, section in SECTIONS.items():

@@ -29,6 +29,7 @@ ROWS: list[tuple[ProxyError, int, str, str, bool]] = [
     (errors.InternalError("m"), 500, "api_error", "internal", True),
     (errors.UpstreamFailed("m", Cause.UPSTREAM_CUT), 502, "api_error", "upstream_cut", True),
     (errors.UpstreamRefusedCredential(), 502, "api_error", "upstream_auth", False),
+    (errors.UpstreamStatus(429, None), 502, "api_error", "upstream_error", True),
     (errors.UpstreamTimeout("m"), 504, "timeout_error", "upstream_timeout", True),
     (
         errors.Overloaded("m", Cause.TOO_MANY_CONNECTIONS),

@@ -34,6 +34,7 @@ limits: {max_body_bytes: 1, max_connections: 2, max_connections_per_client: 3}
 timeouts: {connect_s: 0.5, first_byte_s: 1.5, idle_s: 2, ping_after_s: 3, request_head_s: 4,
            request_body_idle_s: 5, client_idle_s: 7, drain_s: 6}
 echo_model: false
+early_head: true
 log: {level: debug, format: text}
 """ % ("a" * 64)
 
@@ -63,13 +64,15 @@ def test_every_key_arrives_where_it_belongs() -> None:
     assert config.limits == Limits(1, 2, 3)
     assert config.timeouts == Timeouts(0.5, 1.5, 2, 3, 4, 5, 7, 6)
     assert config.echo_model is False
+    assert config.early_head is True
     assert config.log == Log("debug", "text")
 
 
 def test_what_is_left_out_has_its_default() -> None:
     config = config_from({key: document()[key] for key in ("upstreams", "models")}, {})
     assert (config.listen, config.limits, config.timeouts) == (Listen(), Limits(), Timeouts())
-    assert (config.keys, config.anthropic_versions, config.echo_model) == ((), None, True)
+    assert (config.keys, config.anthropic_versions) == ((), None)
+    assert (config.echo_model, config.early_head) == (True, False)
     assert config.upstreams[0].auth == Auth("none", None)
 
 

@@ -14,7 +14,10 @@ from proxy.config_file.faults import ConfigError
 from proxy.config_file.load import config_from, load_config, parse_config
 from tests.unit.config_file.configurations import CANARY, ENVIRON, changed, document
 
-TOP = "listen, trusted_proxies, upstreams, models, keys, anthropic_versions, limits, timeouts, echo_model, cors, log"
+TOP = (
+    "listen, trusted_proxies, upstreams, models, keys, anthropic_versions, limits, timeouts, echo_model, "
+    "early_head, cors, log"
+)
 
 
 def patterned(rule: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

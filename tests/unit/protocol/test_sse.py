@@ -147,6 +147,12 @@ def test_an_error_event_is_one_event_with_the_body_as_its_data() -> None:
     assert events(error_event(b'{"type":"error"}')) == [("error", '{"type":"error"}')]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_an_error_event_of_several_lines_is_one_event(end: str) -> None:
+    body = f'{{{end}  "type": "error"{end}}}{end}'
+    assert events(error_event(body.encode())) == [("error", '{\n  "type": "error"\n}')]
+
+
 def test_the_ping_is_one_event() -> None:
     assert events(PING) == [("ping", '{"type": "ping"}')]
 

@@ -16,7 +16,7 @@ from proxy.telemetry.access_log import AccessLog, AccessRecord
 
 FORMATS: list[Literal["json", "text"]] = ["json", "text"]
 TEXTS = ("request_id", "client", "method", "path", "key", "model", "upstream", "upstream_model")
-MORE_TEXTS = ("session_id", "agent_id", "cause")
+MORE_TEXTS = ("upstream_request_id", "session_id", "agent_id", "cause")
 
 
 def _exchange(**values: Any) -> Exchange:
@@ -58,6 +58,7 @@ FULL: dict[str, Any] = {
     "model": "anthropic/m",
     "upstream": "a",
     "upstream_model": "m",
+    "upstream_request_id": "req_2",
     "stream": True,
     "usage": {"input_tokens": 1},
     "session_id": "s",
@@ -88,8 +89,9 @@ def test_a_text_line_begins_with_time_method_path_and_status() -> None:
     text = line("text", **FULL).decode()
     assert text.startswith("2026-11-18T11:06:40.250Z POST /v1/messages 200 request_id=req_1 ")
     assert text.endswith(
-        "bytes_in=7 bytes_out=9 key=laptop model=anthropic/m upstream=a upstream_model=m stream=true "
-        'first_byte_ms=500.0 usage={"input_tokens":1} session_id=s agent_id=g cause=client_closed'
+        "bytes_in=7 bytes_out=9 key=laptop model=anthropic/m upstream=a upstream_model=m "
+        'upstream_request_id=req_2 stream=true first_byte_ms=500.0 usage={"input_tokens":1} '
+        "session_id=s agent_id=g cause=client_closed"
     )
 
 
