@@ -1,4 +1,4 @@
-"""`anyrouter demo`, `sandbox` and `doctor`: the product without any preparation."""
+"""`anyrouter demo` and `sandbox`: the product without any preparation."""
 
 import asyncio
 import contextlib
@@ -10,14 +10,10 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-from aiohttp import test_utils, web
 
-from proxy.sandbox import Knobs, serve_sandbox
 from tests.support.commands import Command, environment, ran, started
-from tests.support.gateways import BODY, KEY, config_for, running
+from tests.support.gateways import BODY
 
-HOP_PASSES = ("x-api-key", "authorization", "anthropic-version", "content-type")
-HOP_KEEPS = {"content-type", "request-id", "x-should-retry"}
 GUIDE_ENDS = b"new Anthropic("
 
 
@@ -55,82 +51,6 @@ async def test_the_printed_curl_works_when_pasted() -> None:
         out, _ = await process.communicate()
     assert b"You said: say hi" in out
     assert url in pasted
-
-
-async def test_doctor_finds_the_demo_good() -> None:
-    async with demo() as (_, url, key):
-        status, out, err = await ran("doctor", "--url", url + "/", "--key", key)
-        assert (status, err) == (0, "")
-        assert out.count("  good ") == 6
-        assert "all good" in out
-        by_environment = environment(ANYROUTER_URL=url, ANYROUTER_KEY=key)
-        status, out, _ = await ran("doctor", "--model", "claude-opus-5-5", env=by_environment)
-        assert (status, "claude-opus-5-5" in out) == (0, True)
-
-
-async def test_doctor_fails_on_a_wrong_key() -> None:
-    async with demo() as (_, url, _):
-        status, out, _ = await ran("doctor", "--url", url, "--key", "ar-wrong")
-    assert status == 1
-    assert "BAD  models, by x-api-key: HTTP 401" in out
-    assert "good a wrong key" in out
-
-
-async def test_doctor_fails_where_nobody_listens(unused_tcp_port: int) -> None:
-    url = f"http://127.0.0.1:{unused_tcp_port}"
-    status, out, err = await ran("doctor", "--url", url, "--key", "ar-x")
-    assert status == 1
-    assert out.count("  BAD  ") == 6
-    assert "Traceback" not in err
-
-
-async def test_doctor_fails_on_what_is_no_gateway() -> None:
-    async with started("sandbox", "--port", "0") as command:
-        url = await command.says(b"sandbox on ")
-        status, out, err = await ran("doctor", "--url", url, "--key", "any")
-    assert status == 1
-    assert "BAD  a wrong key" in out
-    assert "Traceback" not in err
-
-
-@contextlib.asynccontextmanager
-async def buffering_hop(url: str) -> AsyncIterator[str]:
-    """Give the URL of a proxy that passes an answer on once it has all of it."""
-
-    async def pass_on(incoming: web.Request) -> web.Response:
-        passed = {name: incoming.headers[name] for name in HOP_PASSES if name in incoming.headers}
-        async with session.request(
-            incoming.method, url + incoming.path, headers=passed, data=await incoming.read()
-        ) as response:
-            kept = {n: v for n, v in response.headers.items() if n.lower() in HOP_KEEPS}
-            return web.Response(status=response.status, headers=kept, body=await response.read())
-
-    hop = web.Application()
-    hop.router.add_route("*", "/{path:.*}", pass_on)
-    async with aiohttp.ClientSession() as session, test_utils.TestServer(hop) as server:
-        yield str(server.make_url("")).rstrip("/")
-
-
-async def test_doctor_tells_a_stream_from_one_that_is_held_back() -> None:
-    sandbox = await serve_sandbox("127.0.0.1", 0, Knobs(interval=0.1))
-    try:
-        upstream = f"http://127.0.0.1:{sandbox.addresses[0][1]}"
-        async with running(config_for(upstream)) as gateway:
-            status, out, _ = await ran("doctor", "--url", gateway.url, "--key", KEY)
-            assert (status, "good a stream: first byte after" in out) == (0, True)
-            async with buffering_hop(gateway.url) as url:
-                status, out, _ = await ran("doctor", "--url", url, "--key", KEY)
-    finally:
-        await sandbox.cleanup()
-    assert status == 1
-    assert "BAD  a stream: first byte after" in out
-    assert "1 of 6 checks failed" in out
-
-
-async def test_doctor_without_a_key_is_wrong_use() -> None:
-    status, _, err = await ran("doctor")
-    assert status == 2
-    assert err.startswith("anyrouter: --key: ")
 
 
 @pytest.mark.parametrize("command", ["demo", "sandbox"])

@@ -1,0 +1,210 @@
+"""What `anyrouter doctor` looks at: each check is a coroutine that uses a gateway as its clients do."""
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import aiohttp
+import msgspec
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from proxy.commands import diagnosis
+
+# Asked when the gateway lists none: of the catalog that comes with it.
+WELL_KNOWN_MODEL = "anthropic/claude-haiku-4.5"
+
+_VERSION = "2023-06-01"
+_PROMPT = {"messages": [{"role": "user", "content": "say hi"}]}
+_LONG_PROMPT = {"messages": [{"role": "user", "content": "Count to fifty, in words."}]}
+
+# A model takes longer than the second for this answer, and never writes all of it within the first.
+_AT_ONCE_S = 0.01
+_SOON_S = 0.25
+# A piece of a stream that comes as it is written has one event, or a few.
+_GATHERED_EVENTS = 4
+# The sandbox, which answers at once, is asked to take its time; everybody else takes this for an unknown header.
+_SLOWLY = {"x-sandbox": "events=10,interval=0.05"}
+
+
+class FindingError(Exception):
+    """What a check found wrong."""
+
+
+class Note(str):
+    """What a check found that is no fault, and worth a word."""
+
+    __slots__ = ()
+
+
+class _Streamed(NamedTuple):
+    """A stream, as it came; times from the request."""
+
+    first_s: float
+    last_s: float
+    pieces: int
+    events: int
+    has_length: bool
+
+    def __str__(self) -> str:
+        return f"first byte after {self.first_s * 1e3:.0f} ms, the last after {self.last_s * 1e3:.0f} ms"
+
+
+class Examination:
+    """The checks, each a coroutine that returns a remark or raises `FindingError`."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, key: str, model: str | None
+    ) -> None:
+        self._session = session
+        self._given_url = url
+        self._url = url.rstrip("/")
+        self._key = key
+        self._model = model
+        self._front = ""
+        self._is_guess = False
+
+    def _call(
+        self, method: str, path: str, headers: Mapping[str, str], body: Any = None
+    ) -> "aiohttp.client._RequestContextManager":
+        return self._session.request(
+            method,
+            self._url + path,
+            headers={"anthropic-version": _VERSION, **headers},
+            json=body,
+            allow_redirects=False,
+        )
+
+    async def _good(self, method: str, path: str, body: Any = None) -> Any:
+        """Call as a client does; return what the good answer's body holds."""
+        async with self._call(method, path, {"x-api-key": self._key}, body) as response:
+            return _decoded(response.status, response.headers, await response.read())
+
+    async def gateway(self) -> str:
+        """Look whether a gateway is there."""
+        if (wrong := diagnosis.wrong_url(self._given_url)) is not None:
+            raise FindingError(wrong)
+        # Clients may be given a base URL with /v1, and greet without it.
+        url = URL(re.sub(r"(/+v1)*/*$", "", self._url) + "/hello")
+        try:
+            async with self._session.get(url, allow_redirects=False) as response:
+                body, status, headers = await response.read(), response.status, response.headers
+        except (aiohttp.ClientError, OSError) as error:
+            raise FindingError(diagnosis.unreached(error, url)) from error
+        self._front = f"{headers.get('server', '')} {headers.get('via', '')}"
+        if status != 200 or b'"anyrouter"' not in body:  # noqa: PLR2004 - the one good status
+            raise FindingError(diagnosis.not_the_gateway(url, status, headers, body))
+        return "answers"
+
+    async def models_by_x_api_key(self) -> str:
+        """Look whether the key is known; choose the model to ask."""
+        async with self._call("GET", "/v1/models", {"x-api-key": self._key}) as response:
+            body = await response.read()
+        if response.status == 401:  # noqa: PLR2004 - unauthenticated
+            raise FindingError(
+                "the gateway does not know this key, or it has expired: `anyrouter keys new NAME` "
+                "prints another, and the entry for its configuration"
+            )
+        listed = [
+            entry["id"] for entry in _decoded(response.status, response.headers, body)["data"]
+        ]
+        if listed:
+            self._model = self._model or listed[0]
+            return f"{len(listed)} models"
+        self._is_guess = self._model is None
+        self._model = self._model or WELL_KNOWN_MODEL
+        return Note(
+            "none is listed: `models` names none that this key may use, or has wildcards only, and the list of "
+            f"their upstream cannot be had; asking {self._model}"
+        )
+
+    async def models_by_bearer(self) -> str:
+        """Look whether the key is taken from the other header, too."""
+        bearer = {"authorization": f"Bearer {self._key}"}
+        async with self._call("GET", "/v1/models", bearer) as response:
+            _decoded(response.status, response.headers, await response.read())
+        return "accepted"
+
+    async def wrong_key(self) -> str:
+        """Look whether another key is refused, so that clients understand it."""
+        async with self._call("GET", "/v1/models", {"x-api-key": "ar-wrong"}) as response:
+            body = await response.read()
+        if response.status != 401:  # noqa: PLR2004 - unauthenticated
+            raise FindingError(f"HTTP {response.status} instead of 401")
+        if response.headers.get("x-should-retry") != "false":
+            raise FindingError("no `x-should-retry: false`: Claude Code will retry for minutes")
+        error = msgspec.json.decode(body)
+        if error.get("type") != "error" or error["error"]["type"] != "authentication_error":
+            raise FindingError("the body has not the API's error shape")
+        return "refused in the API's shape"
+
+    async def message(self) -> str:
+        """Ask for a message."""
+        body = {"model": self._model, "max_tokens": 16, **_PROMPT}
+        try:
+            answer = await self._good("POST", "/v1/messages", body)
+        except FindingError as error:
+            if not self._is_guess:
+                raise
+            raise FindingError(
+                f"{error}; name a model that this key may use with --model"
+            ) from None
+        return f"{answer['usage']['output_tokens']} tokens from {answer['model']}"
+
+    async def stream(self) -> str:
+        """Ask for a stream, and look whether it comes as it is written."""
+        streamed = await self._streamed({})
+        if streamed.last_s <= _SOON_S:
+            streamed = await self._streamed(_SLOWLY)
+        at_once = streamed.last_s - streamed.first_s <= _AT_ONCE_S
+        if streamed.has_length or (at_once and streamed.last_s > _SOON_S):
+            raise FindingError(diagnosis.held_back(str(streamed), self._front))
+        if streamed.pieces * _GATHERED_EVENTS <= streamed.events and not at_once:
+            came = f"{streamed}, {streamed.events} events in {streamed.pieces} pieces"
+            return Note(diagnosis.gathered(came, self._front))
+        if at_once:
+            return Note(f"{streamed}: too soon to tell whether something holds streams back")
+        return str(streamed)
+
+    async def count_tokens(self) -> str:
+        """Ask for a count, which not every upstream makes."""
+        body = {"model": self._model, **_PROMPT}
+        try:
+            counted = (await self._good("POST", "/v1/messages/count_tokens", body))["input_tokens"]
+        except FindingError as error:
+            return Note(f"clients will estimate, since the upstream does not count: {error}")
+        return f"{counted} tokens"
+
+    async def _streamed(self, headers: Mapping[str, str]) -> _Streamed:
+        body = {"model": self._model, "max_tokens": 64, "stream": True, **_LONG_PROMPT}
+        started, first, received, pieces = time.monotonic(), 0.0, b"", 0
+        credential = {"x-api-key": self._key, **headers}
+        async with self._call("POST", "/v1/messages", credential, body) as response:
+            async for chunk in response.content.iter_any():
+                first = first or time.monotonic()
+                received += chunk
+                pieces += 1
+            last = time.monotonic()
+        if response.content_type != "text/event-stream":
+            raise FindingError(diagnosis.told(response.status, response.headers, received))
+        if b"event: error" in received:
+            error = received.partition(b"event: error\ndata: ")[2]
+            raise FindingError(diagnosis.told(response.status, response.headers, error))
+        if b"event: message_stop" not in received:
+            raise FindingError("the stream ended without message_stop")
+        return _Streamed(
+            first_s=first - started,
+            last_s=last - started,
+            pieces=pieces,
+            events=received.count(b"\n\n"),
+            has_length="content-length" in response.headers,
+        )
+
+
+def _decoded(status: int, headers: CIMultiDictProxy[str], body: bytes) -> Any:
+    if status != 200:  # noqa: PLR2004 - the one good status
+        raise FindingError(diagnosis.told(status, headers, body))
+    if "request-id" not in headers:
+        raise FindingError("no request-id header: something on the way removes it")
+    return msgspec.json.decode(body)

@@ -1,0 +1,355 @@
+"""`anyrouter doctor` stops at the first thing that is wrong, and says what to do about it."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import aiohttp
+import pytest
+import yaml
+from aiohttp import test_utils, web
+from aiohttp.client_reqrep import ConnectionKey
+from yarl import URL
+
+from proxy import Key, Model
+from proxy.__main__ import main
+from proxy.access.keys import digest
+from proxy.commands.diagnosis import unreached
+from proxy.commands.examination import WELL_KNOWN_MODEL
+from proxy.sandbox import Knobs, serve_sandbox
+from tests.support.commands import ROOT, environment, ran
+from tests.support.gateways import KEY, Running, config_for, running
+from tests.support.raw import answer, raw_upstream
+from tests.support.scripts import gateway_before, says
+
+HOP_PASSES = ("x-api-key", "authorization", "anthropic-version", "content-type", "x-sandbox")
+HOP_KEEPS = {"content-type", "request-id", "x-should-retry"}
+CHECKS = (
+    *("the gateway", "models, by x-api-key", "models, by Authorization", "a wrong key"),
+    *("a message", "a stream", "count_tokens"),
+)
+VARIABLES = {
+    *("ENABLE_TOOL_SEARCH", "CLAUDE_CODE_ENABLE_FINE_GRAINED_TOOL_STREAMING"),
+    *("CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY", "CLAUDE_CODE_PROPAGATE_TRACEPARENT"),
+    *("CLAUDE_CODE_SKIP_FAST_MODE_ORG_CHECK", "ENABLE_PROMPT_CACHING_1H"),
+    "CLAUDE_CODE_AUTO_MODE_SERVER",
+}
+
+Doctor = Callable[..., Awaitable[tuple[int, list[str]]]]
+
+
+@pytest.fixture
+def doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Doctor:
+    """Return what runs it in a thread, and returns its exit status and its lines."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+    async def examined(url: str, *more: str, key: str = KEY) -> tuple[int, list[str]]:
+        status = await asyncio.to_thread(main, ["doctor", "--url", url, "--key", key, *more])
+        out, err = capsys.readouterr()
+        assert err == ""
+        return status, out.splitlines()
+
+    return examined
+
+
+@contextlib.asynccontextmanager
+async def gateway_and_sandbox(
+    knobs: Knobs | None = None, **changes: object
+) -> AsyncIterator[Running]:
+    """Serve a gateway in front of a sandbox."""
+    sandbox = await serve_sandbox("127.0.0.1", 0, knobs or Knobs())
+    try:
+        url = f"http://127.0.0.1:{sandbox.addresses[0][1]}"
+        async with running(config_for(url, **changes)) as gateway:
+            yield gateway
+    finally:
+        await sandbox.cleanup()
+
+
+def the_fault(lines: list[str]) -> str:
+    """Return what is bad; nothing was tried after it."""
+    marks = [line[2:6] for line in lines if line.startswith("  ")]
+    bad = marks.index("BAD ")
+    assert set(marks[:bad]) <= {"good", "note"}
+    assert marks[bad + 1 :] == ["skip"] * (len(CHECKS) - bad - 1)
+    name, _, said = lines[bad][7:].partition(": ")
+    assert lines[-1].endswith(f": stopped at: {name}")
+    return f"{name}: {said}"
+
+
+async def test_it_finds_a_good_gateway_good_by_every_spelling_of_its_url(doctor: Doctor) -> None:
+    async with gateway_and_sandbox() as gateway:
+        for url in (gateway.url, f"{gateway.url}/", f"{gateway.url}/v1", f"{gateway.url}//v1/"):
+            status, lines = await doctor(url)
+            assert status == 0, lines
+            assert [line[:7] for line in lines[: len(CHECKS)]] == ["  good "] * len(CHECKS)
+            assert lines[len(CHECKS)].endswith(": all good")
+
+
+async def test_it_runs_as_a_command_with_url_and_key_from_the_environment() -> None:
+    async with gateway_and_sandbox() as gateway:
+        env = environment(ANYROUTER_URL=gateway.url, ANYROUTER_KEY=KEY)
+        status, out, err = await ran("doctor", "--model", "claude-opus-5-5", env=env)
+    assert (status, err) == (0, "")
+    assert "claude-opus-5-5" in out
+
+
+async def test_without_a_key_it_is_wrong_use() -> None:
+    status, _, err = await ran("doctor")
+    assert status == 2
+    assert err.startswith("anyrouter: --key: ")
+
+
+URLS = {
+    "127.0.0.1:8080/api": "the URL needs http:// in front: http://127.0.0.1:8080/api",
+    "localhost:8080": "the URL needs http:// in front: http://localhost:8080",
+    "//h/api": "the URL needs http:// in front: http://h/api",
+    "ftp://h/api": "the URL needs http:// or https:// in front, not ftp://",
+    "http://": "the URL names no host",
+    "http://[::1/": "the URL cannot be read: Invalid IPv6 URL",
+    "http://h/api?x=1": "the URL must end with its path: clients put theirs behind it",
+    "http://no-such-host.invalid/api": (
+        "there is no host no-such-host.invalid: is it spelled right, and known to this machine?"
+    ),
+}
+
+
+@pytest.mark.parametrize(("url", "said"), URLS.items(), ids=URLS)
+async def test_a_url_that_leads_nowhere_is_explained(doctor: Doctor, url: str, said: str) -> None:
+    status, lines = await doctor(url)
+    assert status == 1
+    assert the_fault(lines) == f"the gateway: {said}"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_where_nothing_listens_it_says_how_to_start_it(
+    doctor: Doctor, unused_tcp_port: int, host: str
+) -> None:
+    status, lines = await doctor(f"http://{host}:{unused_tcp_port}/api")
+    assert status == 1
+    assert the_fault(lines) == (
+        f"the gateway: nothing listens on {host}:{unused_tcp_port}: start it with `anyrouter serve`"
+    )
+
+
+async def test_a_gateway_without_tls_is_told_from_one_with_it(doctor: Doctor) -> None:
+    async with gateway_and_sandbox() as gateway:
+        _, lines = await doctor(gateway.url.replace("http:", "https:"))
+    assert the_fault(lines).endswith(
+        "does not speak TLS: the URL needs http:// in front, not https://"
+    )
+
+
+async def test_what_speaks_no_http_is_told_so(doctor: Doctor) -> None:
+    async with raw_upstream(says(b"SSH-2.0-made_up\r\n")) as upstream:
+        _, lines = await doctor(upstream.url)
+    assert the_fault(lines).endswith("does not speak HTTP: does the URL need https:// in front?")
+
+
+CERTIFICATES = {
+    10: "has expired: renew it",
+    62: "is for another name: use that one in the URL",
+    64: "is for another name: use that one in the URL",
+    18: "is not trusted: name the file of its authority in SSL_CERT_FILE",
+}
+
+
+@pytest.mark.parametrize(("code", "said"), CERTIFICATES.items())
+def test_a_certificate_that_is_not_good_is_explained(code: int, said: str) -> None:
+    fault = ssl.SSLCertVerificationError()
+    fault.verify_code = code
+    key = ConnectionKey("h", 443, True, True, None, None, None)
+    error = aiohttp.ClientConnectorCertificateError(key, fault)
+    assert unreached(error, URL("https://h/")).startswith(f"the certificate of h:443 {said}")
+
+
+async def test_a_wrong_path_is_told_which_base_url_is_right(doctor: Doctor) -> None:
+    async with gateway_and_sandbox() as gateway:
+        _, lines = await doctor(f"http://{gateway.host}:{gateway.port}/llm")
+    assert the_fault(lines) == (
+        f"the gateway: no API is there: the base URL of this gateway is {gateway.url}"
+    )
+
+
+STRANGERS = {
+    "another API": (b"404 Not Found", (), "what answers is not this gateway (HTTP 404)"),
+    "another page": (b"200 OK", (), "what answers is not this gateway (HTTP 200)"),
+    "a redirect": (
+        b"301 Moved",
+        (b"location: https://h/api",),
+        "the URL redirects to https://h/api: use where that leads",
+    ),
+    "a proxy alone": (b"502 Bad Gateway", (), "a proxy answers, and does not reach the gateway"),
+}
+
+
+@pytest.mark.parametrize(("status", "head", "said"), STRANGERS.values(), ids=STRANGERS)
+async def test_what_is_no_gateway_is_told_so(
+    doctor: Doctor, status: bytes, head: tuple[bytes, ...], said: str
+) -> None:
+    async with raw_upstream(says(answer(b"<html>", status, *head))) as upstream:
+        exit_status, lines = await doctor(upstream.url)
+    assert exit_status == 1
+    assert the_fault(lines).startswith(f"the gateway: {said}")
+
+
+async def test_a_key_that_is_not_known_is_told_how_to_make_one(doctor: Doctor) -> None:
+    async with gateway_and_sandbox() as gateway:
+        status, lines = await doctor(gateway.url, key="ar-other")
+    assert status == 1
+    fault = the_fault(lines)
+    assert fault.startswith("models, by x-api-key: the gateway does not know this key")
+    assert "`anyrouter keys new NAME`" in fault
+
+
+async def test_where_no_model_is_listed_one_of_the_shipped_catalog_is_asked(doctor: Doctor) -> None:
+    keys = (Key("tester", digest(KEY), ("anthropic/claude-*",)),)
+    models = (Model("anthropic/claude-haiku-*", "first"),)
+    script = says(answer(b"{}", b"404 Not Found"))
+    async with gateway_before(script, models=models, keys=keys) as (_, gateway):
+        _, lines = await doctor(gateway.url)
+    assert lines[1].startswith("  note models, by x-api-key: none is listed: ")
+    assert f"asking {WELL_KNOWN_MODEL}" in lines[1]
+    assert the_fault(lines).startswith("a message: HTTP 404")
+
+
+def test_the_model_that_it_knows_is_one_of_the_shipped_catalog() -> None:
+    shipped = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))["models"]
+    assert WELL_KNOWN_MODEL in [each["id"] for each in shipped]
+
+
+async def test_where_the_well_known_model_is_not_served_it_asks_for_a_name(doctor: Doctor) -> None:
+    keys = (Key("tester", digest(KEY), ("anthropic/other",)),)
+    async with gateway_and_sandbox(keys=keys) as gateway:
+        _, lines = await doctor(gateway.url)
+    fault = the_fault(lines)
+    assert fault.startswith("a message: HTTP 403, permission_error: ")
+    assert fault.endswith("; name a model that this key may use with --model")
+
+
+async def test_an_upstream_that_fails_is_told_with_the_id_to_look_for(doctor: Doctor) -> None:
+    async with gateway_before(says(answer(b"{}", b"401 Unauthorized"))) as (_, gateway):
+        _, lines = await doctor(gateway.url)
+    fault = the_fault(lines)
+    assert fault.startswith(
+        "a message: HTTP 502, api_error: the upstream refused the gateway's own"
+    )
+    assert gateway.log[-1]["request_id"] in fault
+
+
+async def test_an_upstream_that_does_not_count_is_no_fault(doctor: Doctor) -> None:
+    async def not_found(_request: web.Request) -> web.Response:
+        return web.json_response({}, status=404)
+
+    async with gateway_and_sandbox() as gateway, hop(gateway.url, not_found, holds=False) as url:
+        status, lines = await doctor(url)
+    assert status == 0
+    assert lines[6].startswith("  note count_tokens: clients will estimate")
+
+
+@contextlib.asynccontextmanager
+async def hop(
+    url: str,
+    count: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None,
+    *,
+    server: str = "",
+    holds: bool = True,
+    gathers_bytes: int = 0,
+    with_length: bool = False,
+) -> AsyncIterator[str]:
+    """Give the URL of a proxy.
+
+    Args:
+        url: where it passes requests on to.
+        count: counts tokens in place of what stands there.
+        server: its name.
+        holds: whether it passes an answer on once it has all of it, not as it comes.
+        gathers_bytes: how much it waits for before it passes it on.
+        with_length: whether it then tells the length.
+    """
+
+    async def pass_on(incoming: web.Request) -> web.StreamResponse:
+        passed = {name: incoming.headers[name] for name in HOP_PASSES if name in incoming.headers}
+        async with session.request(
+            incoming.method, url + incoming.path, headers=passed, data=await incoming.read()
+        ) as response:
+            kept = {n: v for n, v in response.headers.items() if n.lower() in HOP_KEEPS}
+            body = await response.read() if holds else b""
+            passed_on = web.StreamResponse(
+                status=response.status, headers={**kept, "server": server}
+            )
+            if with_length:
+                passed_on.content_length = len(body)
+            await passed_on.prepare(incoming)
+            await passed_on.write(body)
+            gathered = b""
+            async for chunk in response.content.iter_any():
+                gathered += chunk
+                if len(gathered) > gathers_bytes:
+                    await passed_on.write(gathered)
+                    gathered = b""
+            await passed_on.write(gathered)
+        return passed_on
+
+    app = web.Application()
+    if count is not None:
+        app.router.add_post("/v1/messages/count_tokens", count)
+    app.router.add_route("*", "/{path:.*}", pass_on)
+    async with aiohttp.ClientSession() as session, test_utils.TestServer(app) as serving:
+        yield str(serving.make_url("")).rstrip("/")
+
+
+SETTINGS = {
+    "nginx/1.27": ("in nginx: `proxy_buffering off;` and `gzip off;`", "HAProxy"),
+    "HAProxy": ("in HAProxy: `option http-no-delay`", "nginx"),
+    "other": ("in any other proxy: no buffering", None),
+}
+
+
+@pytest.mark.parametrize(("server", "said"), SETTINGS.items(), ids=SETTINGS)
+@pytest.mark.parametrize("knobs", [Knobs(), Knobs(interval=0.1)], ids=["fast", "slow"])
+async def test_a_stream_that_is_held_back_is_seen_whatever_the_upstream_and_the_setting_named(
+    doctor: Doctor, server: str, said: tuple[str, str | None], knobs: Knobs
+) -> None:
+    async with gateway_and_sandbox(knobs) as gateway:
+        async with hop(gateway.url, server=server) as url:
+            status, lines = await doctor(url)
+        assert (await doctor(gateway.url))[0] == 0
+    fault = the_fault(lines)
+    assert status == 1
+    assert fault.startswith("a stream: first byte after ")
+    assert said[0] in fault
+    assert said[1] is None or said[1] not in fault
+
+
+async def test_events_that_come_in_bunches_are_told_and_no_fault(doctor: Doctor) -> None:
+    async with (
+        gateway_and_sandbox() as gateway,
+        hop(gateway.url, holds=False, gathers_bytes=1000, server="HAProxy") as url,
+    ):
+        status, lines = await doctor(url)
+    assert status == 0
+    assert lines[5].startswith("  note a stream: first byte after ")
+    assert "something on the way gathers events; in HAProxy: `option http-no-delay`" in lines[5]
+
+
+async def test_a_stream_whose_length_is_known_was_held_back(doctor: Doctor) -> None:
+    async with gateway_and_sandbox() as gateway, hop(gateway.url, with_length=True) as url:
+        _, lines = await doctor(url)
+    assert "holds streams back" in the_fault(lines)
+
+
+async def test_it_tells_what_claude_code_leaves_off_and_not_what_is_on(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with gateway_and_sandbox() as gateway:
+        _, lines = await doctor(gateway.url)
+        told = {line.split("=")[0].strip() for line in lines if "=1 " in line or "=true " in line}
+        assert told == VARIABLES
+        assert max(map(len, lines[len(CHECKS) :])) <= 100
+        for name in VARIABLES:
+            monkeypatch.setenv(name, "0")
+        _, lines = await doctor(gateway.url)
+    assert lines[-1].endswith(": all good")
