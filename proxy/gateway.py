@@ -1,6 +1,5 @@
 """What one gateway is made of while it runs: a frozen snapshot of its configuration, and the live parts beside it."""
 
-import asyncio
 import dataclasses
 import logging
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from proxy.config import Config, Upstream
 from proxy.deadlines import Deadlines
 from proxy.exchange import Exchange
 from proxy.routing.router import Router
+from proxy.turns import Turns
 from proxy.upstreams.connections import UpstreamConnections, UpstreamTemplate
 from proxy.upstreams.model_lists import ModelLists
 
@@ -63,7 +63,7 @@ class Gateway:
         model_lists: what the upstreams of wildcards list.
         draining: set when the process is about to end: no new request is taken.
         host_may_decode: whether the server is not ours, and may undo Content-Encoding, as aiohttp does by default.
-        large_body_lock: one large body is decoded per turn of the event loop.
+        turns: of the event loop, of which the checking of bodies takes a part.
     """
 
     def __init__(self, config: Config, observers: tuple[Observer, ...]) -> None:
@@ -73,7 +73,7 @@ class Gateway:
         self.model_lists = ModelLists(_of_wildcards(config))
         self.draining = False
         self.host_may_decode = True
-        self.large_body_lock = asyncio.Lock()
+        self.turns = Turns()
         self._observers = observers
 
     def ended(self, exchange: Exchange) -> None:

@@ -3,8 +3,6 @@
 Which route has which is in `routes.py`. Each puts what it found into the request's `Exchange`.
 """
 
-import asyncio
-
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
@@ -14,8 +12,9 @@ from proxy.config import Key
 from proxy.errors import Draining, ModelForbidden
 from proxy.gateway import GATEWAY
 from proxy.protocol import headers
-from proxy.protocol.call import LARGE_BYTES, Call, parse_call
+from proxy.protocol.call import Call, parse_steps
 from proxy.protocol.version import check_version
+from proxy.routing.named_models import upstream_models
 from proxy.routing.router import permits
 
 _MAX_LOGGED_ID_CHARS = 100
@@ -72,9 +71,12 @@ def route_model(schema_name: str) -> Middleware:
         call = await _read_call(request, schema_name)
         exchange.stream = call.stream
         exchange.model = _cut(call.model)
-        found = request[SNAPSHOT].router.find(call.model)
+        router = request[SNAPSHOT].router
+        found = router.find(call.model)
         if not permits(caller(request).models, found):
             raise ModelForbidden(f"this key may not use model: {exchange.model}")
+        if call.named:
+            call = call.naming(upstream_models(call, found, router, caller(request).models))
         exchange.call, exchange.route = call, found
         return await handler(request)
 
@@ -89,9 +91,4 @@ async def _read_call(request: web.Request, schema_name: str) -> Call:
         request[SNAPSHOT].config.limits.max_body_bytes,
         host_may_decode=gateway.host_may_decode,
     )
-    if len(body) <= LARGE_BYTES:
-        return parse_call(body, schema_name)
-    async with gateway.large_body_lock:
-        call = parse_call(body, schema_name)
-        await asyncio.sleep(0)
-    return call
+    return await gateway.turns.run(parse_steps(body, schema_name))

@@ -16,7 +16,7 @@ from proxy.exchange import Exchange, Phase
 from proxy.protocol import headers
 from proxy.protocol.content_encoding import DECODED, decoded
 
-_JSON = "application/json"
+_JSON = headers.JSON
 
 
 async def defer_continue(_request: web.Request) -> None:
@@ -36,14 +36,16 @@ async def read_body(
             default. It leaves the header in place, so only the body tells.
 
     Raises:
-        UnsupportedMedia: not `application/json`, or an encoding other than gzip and deflate.
+        UnsupportedMedia: not `application/json`, not in UTF-8, or an encoding other than gzip and deflate.
         RequestTooLarge: over the bound: as declared, before a byte is read; as counted; or after decoding.
         InvalidRequest: the encoding or the framing is broken.
         RequestBodyTimeout: the client fell silent, or sends too slowly.
     """
-    if request.headers.get(headers.CONTENT_TYPE) != _JSON and request.content_type != _JSON:
-        raise UnsupportedMedia("content-type: must be application/json")
-    encoding = request.headers.get(headers.CONTENT_ENCODING, "identity").strip().lower()
+    if request.headers.get(headers.CONTENT_TYPE) != _JSON:
+        _check_content_type(request)
+    # All of them: another reader could take the second.
+    encodings = request.headers.getall(headers.CONTENT_ENCODING, ("identity",))
+    encoding = ",".join(encodings).strip().lower()
     if encoding != "identity" and encoding not in DECODED:
         raise UnsupportedMedia(
             "content-encoding: must be gzip, deflate or absent",
@@ -69,6 +71,13 @@ async def read_body(
     return b"".join(parts)
 
 
+def _check_content_type(request: web.Request) -> None:
+    if request.content_type != _JSON:
+        raise UnsupportedMedia("content-type: must be application/json")
+    if (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
+        raise UnsupportedMedia("content-type: the charset must be utf-8, which is that of JSON")
+
+
 async def _received(request: web.Request, exchange: Exchange, max_bytes: int) -> bytes:
     content = request.content
     parts: list[bytes] = []
@@ -90,8 +99,8 @@ async def _received(request: web.Request, exchange: Exchange, max_bytes: int) ->
 
 
 def _is_plain(body: bytes) -> bool:
-    """Tell a JSON object from a compressed one; no stream of gzip or zlib begins like one."""
-    return body.lstrip(b" \t\r\n").startswith(b"{")
+    """Tell a JSON object from a compressed one; no stream of gzip or zlib begins like one, or with white space."""
+    return body[:1] in (b"{", b" ", b"\t", b"\r", b"\n")
 
 
 def _too_large(max_bytes: int) -> RequestTooLarge:

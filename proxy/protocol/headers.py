@@ -19,6 +19,7 @@ CONNECTION = istr("Connection")
 CONTENT_TYPE = istr("Content-Type")
 CONTENT_ENCODING = istr("Content-Encoding")
 SESSION_ID = istr("x-claude-code-session-id")
+JSON = "application/json"
 AGENT_ID = istr("x-claude-code-agent-id")
 
 _CACHED_VALUES = 64

@@ -56,7 +56,9 @@ class UpstreamTemplate:
 
     def __init__(self, upstream: Upstream, environ: Mapping[str, str] = os.environ) -> None:
         self.name = upstream.name
-        self.headers = headers.RequestHeaders(own_headers(upstream))
+        # What the body is was found out here, so it is said here, whatever the client has called it.
+        label = (headers.CONTENT_TYPE, headers.JSON)
+        self.headers = headers.RequestHeaders((label, *own_headers(upstream)))
         url = URL(upstream.base_url, encoded=True)
         self.proxy = proxy_for(url, environ)
         self.where = f"{url.host_subcomponent}:{url.port}"

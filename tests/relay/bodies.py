@@ -15,7 +15,7 @@ _NUMBER = st.sampled_from(
 )
 _WORD = st.sampled_from([b"null", b"true", b"false", b"[ ]", b"{\t}"])
 _NAME = st.sampled_from(
-    [b'"future_field"', rb'"m\u006fdels"', b'""', b'"Model"', '"é"'.encode(), b'"metadata"']
+    [b'"future_field"', rb'"m\u006fdels"', b'""', b'"Models"', '"é"'.encode(), b'"metadata"']
 )
 
 

@@ -5,21 +5,21 @@ import asyncio
 from tests.support.gateways import config_for, running
 from tests.support.raw import UpstreamSide, answer, raw_upstream
 
-MEGABYTE = b'{"model":"anthropic/claude-sonnet-4.6","max_tokens":1,"messages":[%s]}' % b",".join(
-    [b'{"role":"user","content":"%s"}' % (b"x" * 2000)] * 500
+NOT_PLAIN = b'{"model":"anthropic/claude-sonnet-4.6","max_tokens":1.0,"messages":[%s]}' % b",".join(
+    [b'{"role":"user","content":"%s"}' % (b"x" * 2000)] * 400
 )
 
 
-async def test_each_turn_of_the_loop_checks_one() -> None:
+async def test_one_is_checked_after_the_other_and_small_ones_in_between() -> None:
     async def script(exchange: UpstreamSide) -> None:
         await exchange.send(answer())
 
     async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
-        decoding = gateway.gateway.large_body_lock
+        decoding = gateway.gateway.turns.long_work
         await decoding.acquire()
 
         async def ask() -> int:
-            async with gateway.post(MEGABYTE) as response:
+            async with gateway.post(NOT_PLAIN) as response:
                 return response.status
 
         asked = [asyncio.create_task(ask()) for _ in range(4)]

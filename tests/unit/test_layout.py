@@ -110,7 +110,7 @@ LAYERS = (
     {"protocol"},
     {"access", "routing"},
     {"config_file", "exchange"},
-    {"deadlines", "telemetry"},
+    {"deadlines", "telemetry", "turns"},
     {"upstreams"},
     {"gateway", "relay"},
     {"api"},

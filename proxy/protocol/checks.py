@@ -1,0 +1,104 @@
+"""Whether a text is what a request's schema describes. Pure.
+
+Three readers of the same schema files. Nearly every body is decoded as the type that is made of its schema
+(`schema_types.py`), and is thereby right: CPython 3.11: 140 instead of 185 µs on 108 kB, 1.9 instead of 3.4 ms on 1 MB
+with 600 messages. What that type refuses is decoded whole: `jsonschema-rs` accepts or refuses it, and `explain.py`
+words what is wrong.
+"""
+
+import functools
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from proxy import schema_files
+from proxy.errors import InvalidRequest
+from proxy.protocol import model_places
+from proxy.protocol.explain import compiled, explain
+from proxy.protocol.schema_types import type_of
+
+MESSAGES = "messages-request"
+COUNT_TOKENS = "count-tokens-request"
+
+_UTF8_SLICE_BYTES = 1 << 16
+
+
+def check(body: bytes, schema_name: str) -> Any:
+    """Decode everything, check it, and return it.
+
+    Raises:
+        InvalidRequest: not what the schema describes.
+        msgspec.DecodeError, UnicodeDecodeError, RecursionError: no JSON.
+    """
+    collects = gc.isenabled()
+    # None of it can be garbage yet, and to look for some takes twice the decoding.
+    gc.disable()
+    try:
+        decoded = msgspec.json.decode(body)
+    finally:
+        if collects:
+            gc.enable()
+    if not compiled(schema_name).is_valid(decoded):
+        raise InvalidRequest(explain(schema_name, decoded))
+    return decoded
+
+
+def is_described(text: bytes, schema_name: str, without_models_in: tuple[str, ...]) -> bool:
+    """Return whether a text is plainly what the schema describes, and some members name no models."""
+    try:
+        decoder(schema_name, without_models_in)(text)
+    except msgspec.ValidationError:
+        return False
+    if not text.isascii():
+        check_utf8(text)
+    return True
+
+
+def check_utf8(body: bytes) -> None:
+    """Check what no decoder has looked at.
+
+    Raises:
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    # In slices, because one large text costs four times as much; they end at quotes, which are in no character.
+    start = 0
+    while start >= 0:
+        end = body.find(b'"', start + _UTF8_SLICE_BYTES)
+        str(memoryview(body)[start : end if end >= 0 else None], "utf-8")
+        start = end
+
+
+def check_lengths(lengths: dict[str, int]) -> None:
+    """Check how many elements members have.
+
+    Raises:
+        InvalidRequest: too many.
+    """
+    properties = schema_files.load(MESSAGES)["properties"]
+    for name, length in lengths.items():
+        most = properties.get(name, {}).get("maxItems", length)
+        if length > most:
+            raise InvalidRequest(f"{name}: breaks maxItems {most}")
+
+
+@functools.cache
+def checked_names(schema_name: str) -> frozenset[str]:
+    """Return the names of the top-level members that are looked at."""
+    return frozenset({*schema_files.load(schema_name)["properties"], *model_places.MEMBERS})
+
+
+@functools.cache
+def decoder(schema_name: str, without_models_in: tuple[str, ...]) -> Callable[[bytes], Any]:
+    """Return the decoder of the type that a schema makes.
+
+    It raises `msgspec.ValidationError` for what is not of the type, or names models in some members; and does not see
+    bytes that are not UTF-8 where nobody looks.
+    """
+
+    def load(name: str) -> dict[str, Any]:
+        schema = schema_files.load(name.removesuffix(schema_files.SUFFIX))
+        return model_places.without_models(schema, without_models_in)
+
+    return msgspec.json.Decoder(type_of(load(schema_name), load)).decode

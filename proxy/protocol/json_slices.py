@@ -1,0 +1,239 @@
+"""A JSON object of any size, taken apart a slice at a time. Pure.
+
+Decoders work on a whole text at once, and hold the event loop, and the GIL, meanwhile: 100 ms for 32 MB of escapes,
+200 ms for a million names. This reads a text token by token, and pauses whenever others should run. What is left to be
+decoded comes in small texts: a `Piece` for some elements of a long array or object, an `Outline` for the rest. Long
+strings are decoded here; in pieces and outline only their beginnings stand for them, since of a string a schema asks
+no more than that it is one.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple, NoReturn
+
+import msgspec
+
+from proxy.errors import InvalidRequest
+from proxy.protocol import json_strings
+from proxy.protocol.json_members import MAX_MEMBERS, MAX_NAME_BYTES, Span
+
+MAX_VALUES = 1_000_000
+MAX_ELEMENT_VALUES = 50_000
+# What stands between two tokens is white space, or a number: any client's are shorter.
+_MAX_GAP_BYTES = 1 << 13
+_PIECE_TOKENS = 5_000
+_PIECE_BYTES = 1 << 18
+_TOKENS_A_STEP = 4_000
+# Of a member that is a string enough is kept for every bound a schema has; deeper, for a name.
+_KEPT_BYTES = 1 << 12
+_KEPT_BYTES_DEEPER = 128
+_IN_OBJECT, _IN_MEMBER = 1, 2  # depths
+
+_TOKEN = re.compile(rb'["\[\]{},]')
+# What an element holds up to the next bracket, or the next string that is long or odd.
+_RUN = re.compile(rb'(?:[^"\[\]{}]++|"[^"\\\x00-\x1f]{0,128}+")*+')
+_COLON = re.compile(rb"[ \t\r\n]*+:[ \t\r\n]*+")
+_WHITE_SPACE = b" \t\r\n"
+_CLOSING = {b"{": b"}", b"[": b"]"}
+
+
+class Piece(NamedTuple):
+    """Some elements of a member that is an array or object.
+
+    Attributes:
+        name: the member's.
+        first: the index of the first element.
+        text: an array or object of them, long strings cut.
+        span: of the same elements in the whole text, without brackets.
+    """
+
+    name: str
+    first: int
+    text: bytes
+    span: Span
+
+
+class Outline(NamedTuple):
+    """What pieces leave over.
+
+    Attributes:
+        text: the whole; empty what came in pieces, long strings cut.
+        members: name and span of each member's value, in their order; a name may come twice.
+        lengths: how many elements the members had that came in pieces.
+    """
+
+    text: bytes
+    members: list[tuple[str, Span]]
+    lengths: dict[str, int]
+
+
+class Slices:
+    """Takes one text apart, in `steps`."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._at = 0  # behind the last token
+        self._tokens = 0
+        self._open: list[bytes] = []
+        self._top: list[bytes] = []
+        self._top_bytes = self._last_end = 0
+        self._members: list[tuple[str, Span]] = []
+        self._lengths: dict[str, int] = {}
+        self._name = ""
+        self._name_end = 0
+        self._expects_name = False
+        # Of the member at hand: what has come since the last piece.
+        self._part: list[bytes] = []
+        self._part_start = self._part_token = self._element_token = 0
+        self._first = self._element = 0
+
+    def steps(self) -> Iterator[Piece | None]:
+        """Read the text, a step at a time.
+
+        Yields:
+            A piece, or None: a pause in which others may run.
+
+        Raises:
+            InvalidRequest: no object, or one over a bound. What is wrong inside pieces and outline is not seen here.
+            msgspec.DecodeError: a string is none.
+            UnicodeDecodeError: a string is not UTF-8.
+        """
+        next_pause = _TOKENS_A_STEP
+        while True:
+            if len(self._open) > _IN_MEMBER:
+                self._take_run()
+            found = _TOKEN.search(self._body, self._at, self._at + _MAX_GAP_BYTES)
+            if found is None:
+                break
+            start, token = found.start(), found[0]
+            before, self._last_end = self._body[self._at : start], self._at
+            self._put(before.strip(_WHITE_SPACE))
+            self._at = start + 1
+            self._count(1)
+            if token == b'"':
+                yield from self._read_string(start)
+            elif token in _CLOSING:
+                self._enter(token)
+            elif token == b",":
+                yield from self._end_element(start)
+            else:
+                yield from self._leave(token, start)
+                if not self._open:
+                    break
+            if self._tokens > next_pause:
+                next_pause = self._tokens + _TOKENS_A_STEP
+                yield None
+        rest = len(self._body) - self._at
+        if rest > _MAX_GAP_BYTES:
+            raise InvalidRequest(f"body: over {_MAX_GAP_BYTES} bytes without a token of JSON")
+        self._top.append(self._body[self._at :].strip(_WHITE_SPACE))
+
+    def outline(self) -> Outline:
+        """Return what pieces have left over, when `steps` has ended."""
+        return Outline(b"".join(self._top), self._members, self._lengths)
+
+    def _put(self, text: bytes) -> None:
+        if text:
+            (self._part if len(self._open) >= _IN_MEMBER else self._top).append(text)
+
+    def _take_run(self) -> None:
+        """Take many tokens at once, none of which opens or closes anything."""
+        run = _RUN.match(self._body, self._at, self._at + _MAX_GAP_BYTES)
+        if run is not None and run.end() > self._at:
+            self._part.append(run[0])
+            self._at = run.end()
+            self._count(run[0].count(b",") + run[0].count(b'"') // 2)
+
+    def _count(self, tokens: int) -> None:
+        self._tokens += tokens
+        # A value has no more than three: its name, itself and a comma.
+        if self._tokens > 3 * MAX_VALUES:
+            raise InvalidRequest(f"body: over {MAX_VALUES} values")
+        if self._tokens - self._element_token > 3 * MAX_ELEMENT_VALUES:
+            place = f"{self._name}.{self._element}"
+            raise InvalidRequest(f"{place}: over {MAX_ELEMENT_VALUES} values")
+
+    def _read_string(self, start: int) -> Iterator[None]:
+        depth = len(self._open)
+        kept_bytes = _KEPT_BYTES if depth == _IN_OBJECT else _KEPT_BYTES_DEEPER
+        end, kept = yield from json_strings.read(self._body, start + 1, kept_bytes)
+        self._at = end + 1
+        self._put(b'"%b"' % kept)
+        if depth == _IN_OBJECT and self._expects_name:
+            if end - start > _KEPT_BYTES:
+                raise InvalidRequest(f"body: a member's name is over {MAX_NAME_BYTES} bytes")
+            self._name = msgspec.json.decode(b'"%b"' % kept, type=str)
+            self._name_end = self._at
+            self._expects_name = False
+            self._first = self._element = 0
+            self._element_token = self._tokens
+
+    def _enter(self, token: bytes) -> None:
+        depth = len(self._open)
+        if depth == 0 and token != b"{":
+            raise InvalidRequest("body: must be a JSON object")
+        if depth == _IN_OBJECT:
+            self._part_start, self._part_token = self._at, self._tokens
+        else:
+            self._put(token)
+        self._open.append(token)
+        self._expects_name = depth == 0
+
+    def _end_element(self, start: int) -> Iterator[Piece]:
+        """Take a comma at `start`."""
+        depth = len(self._open)
+        if depth == _IN_MEMBER:
+            self._element += 1
+            self._element_token = self._tokens
+            is_long = self._tokens - self._part_token > _PIECE_TOKENS
+            if is_long or start - self._part_start > _PIECE_BYTES:
+                yield self._piece(start)
+                return
+        self._put(b",")
+        if depth == _IN_OBJECT:
+            self._end_member(start)
+
+    def _end_member(self, start: int) -> None:
+        """Take the end of a member's value at `start`, or before white space."""
+        colon = _COLON.match(self._body, self._name_end, start)
+        if self._expects_name or colon is None:
+            _refuse()
+        end = self._last_end + len(self._body[self._last_end : start].rstrip(_WHITE_SPACE))
+        self._members.append((self._name, (colon.end(), max(end, colon.end()))))
+        if len(self._members) > MAX_MEMBERS:
+            raise InvalidRequest(f"body: over {MAX_MEMBERS} members")
+        self._expects_name = True
+
+    def _leave(self, token: bytes, start: int) -> Iterator[Piece]:
+        """Take a closing bracket at `start`."""
+        if not self._open or _CLOSING[self._open[-1]] != token:
+            _refuse()
+        if len(self._open) == _IN_MEMBER:
+            # The outline must stay short as a whole, too.
+            if self._first or self._top_bytes > _PIECE_BYTES or len(self._top) > _PIECE_TOKENS:
+                yield self._piece(start)
+                self._lengths[self._name] = self._element + 1
+            self._top += (self._open[-1], *self._part, token)
+            self._top_bytes += sum(map(len, self._part))
+            self._part = []
+            self._open.pop()
+            return
+        self._open.pop()
+        self._put(token)
+        if not self._open and not (self._expects_name and not self._members):
+            self._end_member(start)
+
+    def _piece(self, start: int) -> Piece:
+        """Return the elements since the last piece, up to `start`, and begin the next."""
+        opening = self._open[_IN_MEMBER - 1]
+        if not self._part and self._first:
+            _refuse()
+        text = b"".join((opening, *self._part, _CLOSING[opening]))
+        piece = Piece(self._name, self._first, text, (self._part_start, start))
+        self._part = []
+        self._part_start, self._part_token, self._first = self._at, self._tokens, self._element
+        return piece
+
+
+def _refuse() -> NoReturn:
+    raise InvalidRequest("body: not valid JSON")

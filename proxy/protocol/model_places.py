@@ -1,0 +1,129 @@
+"""Where else a request names models: the one list of such places. Pure.
+
+The source is the types of the official Python SDK, 2.14.0: of everything that `beta/message_create_params.py` and
+`beta/message_count_tokens_params.py` reach, these have a model that is used:
+
+| type | place |
+|---|---|
+| `BetaAdvisorTool20260301Param`, a server tool | `tools[].model` |
+| the same, defined in a message by `BetaToolChangeToolDefinitionParam` | `messages[].content[].tool.definition.model` |
+| `BetaFallbackParam` | `fallbacks[].model` |
+| `BetaFallbacksParam` | `fallbacks: "default"`: one that the API chooses |
+
+The models in a `fallback` block of a message tell what has been; the API does not look at them. A tool of the client's
+own, which is one without a `type` or of type `custom`, has no model; whatever it calls so passes.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from proxy.errors import InvalidRequest
+from proxy.protocol import json_members
+from proxy.protocol.json_members import Span
+from proxy.protocol.member_names import check_names
+
+_EACH = "[]"
+# By the top-level member that holds them.
+_PATHS: dict[str, tuple[str, ...]] = {
+    "fallbacks": (_EACH, "model"),
+    "tools": (_EACH, "model"),
+    "messages": (_EACH, "content", _EACH, "tool", "definition", "model"),
+}
+MEMBERS = tuple(_PATHS)
+# Beyond any client's: the API takes a few.
+MAX_MODELS = 100
+_MAX_TEXT_BYTES = 1 << 20
+_MAX_ID_CHARS = 256  # as of `model`, in the schema
+
+_OWN_TYPES = (None, "custom")
+_NAMES = frozenset({*(step for path in _PATHS.values() for step in path), "type"} - {_EACH})
+_ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
+_BEFORE_ITEM = re.compile(rb"[ \t\r\n]*+[,\[][ \t\r\n]*+")
+
+
+class NamedModel(NamedTuple):
+    """A model that a request names beside its own.
+
+    Attributes:
+        path: as `fallbacks.0.model`.
+        span: of its value in the body.
+        model: the id; None: one that the API chooses.
+    """
+
+    path: str
+    span: Span
+    model: str | None
+
+
+def without_models(schema: dict[str, Any], members: tuple[str, ...] = MEMBERS) -> dict[str, Any]:
+    """Return a schema that also refuses every body that may name further models in some members."""
+    strict: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(schema))
+    no_model = {"type": ["object", "null"], "properties": {"model": {"type": "null"}}}
+    if "fallbacks" in members:
+        strict["properties"]["fallbacks"] = {"type": "null"}
+    if "tools" in members and "tools" in strict["properties"]:
+        strict["properties"]["tools"]["items"] = {**no_model, "type": "object"}
+    if "messages" in members and "content_block" in strict.get("$defs", ()):
+        tool = {"type": ["object", "null"], "properties": {"definition": no_model}}
+        strict["$defs"]["content_block"]["properties"]["tool"] = tool
+    return strict
+
+
+def find(member: str, text: bytes, base: int, first: int = 0) -> Iterator[NamedModel]:
+    """Find the models that a member names.
+
+    Args:
+        member: one of `MEMBERS`.
+        text: its value, or an array of some of its elements; JSON.
+        base: where `text` stands in the body.
+        first: the index of the first of the elements.
+
+    Raises:
+        InvalidRequest: a model is no string, or readers may differ about what they read.
+    """
+    if len(text) > _MAX_TEXT_BYTES:
+        raise InvalidRequest(f"{member}: over {_MAX_TEXT_BYTES} bytes beside a model that it names")
+    if member == "fallbacks" and text.startswith(b'"'):
+        yield NamedModel(member, (base, base + len(text)), None)
+    else:
+        yield from _find(text, base, _PATHS[member], member, first)
+
+
+def _find(
+    text: bytes, base: int, steps: tuple[str, ...], path: str, first: int = 0
+) -> Iterator[NamedModel]:
+    step, rest = steps[0], steps[1:]
+    if step == _EACH and text.startswith(b"["):
+        at = 0
+        for index, item in enumerate(_ITEMS.decode(text), first):
+            before = _BEFORE_ITEM.match(text, at)
+            at = before.end() if before else at
+            yield from _find(bytes(item), base + at, rest, f"{path}.{index}")
+            at += len(item)
+    elif step != _EACH and text.startswith(b"{") and (members := json_members.read(text)):
+        spans = json_members.spans(text, members)
+        if spans is None:
+            raise InvalidRequest(f"{path}: a name comes twice, where a model may be named")
+        check_names(members.keys(), _NAMES, f"{path}.")
+        if step in members and not (step == "model" and _is_own_tool(members, path)):
+            start, end = spans[step]
+            value, path = text[start:end], f"{path}.{step}"
+            if rest:
+                yield from _find(value, base + start, rest, path)
+            elif value != b"null":
+                yield NamedModel(path, (base + start, base + end), _id(value, path))
+
+
+def _is_own_tool(members: json_members.Members, path: str) -> bool:
+    kind = msgspec.json.decode(members.get("type", b"null"))
+    return not path.startswith("fallbacks") and kind in _OWN_TYPES
+
+
+def _id(value: bytes, path: str) -> str:
+    model = msgspec.json.decode(value)
+    if not isinstance(model, str) or len(model) > _MAX_ID_CHARS:
+        raise InvalidRequest(f"{path}: must be a string of {_MAX_ID_CHARS} characters at most")
+    return model
