@@ -134,7 +134,11 @@ class Exchange(msgspec.Struct, eq=False):
     ) -> None:
         self.phase = Phase.NOTHING
         if isinstance(exc, asyncio.CancelledError) and (reason := self._take_reason()) is not None:
-            raise reason from None
+            try:
+                raise reason from None
+            finally:
+                # The reason knows this frame: it must not know the reason, nor what it stands for.
+                del reason, exc, traceback
 
     def response_started(self, status: int) -> None:
         """Record the response's status, and that its first byte goes out now."""

@@ -127,6 +127,9 @@ class UpstreamResponse:
     def close(self) -> None:
         """Break the answer off, unless all of it has come."""
         if self._connection is not None:
+            if (protocol := self.connection) is not None:
+                # The connection would keep who listens, and with it the request.
+                protocol.on_data = None
             self._connection.close()
             self._connection = None
             # The body would keep this answer, and this answer the body.

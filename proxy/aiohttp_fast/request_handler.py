@@ -66,8 +66,9 @@ class RequestHandler(web.RequestHandler):
         except ConnectionError:
             self.force_close()  # the client has gone
         except asyncio.CancelledError:
+            # Not raised: a task keeps the cancellation it ended with, that its frames, and these the request, which
+            # knows the task.
             self.force_close()
-            raise
         except Exception:  # noqa: BLE001 - as aiohttp does: logged with its traceback, and closed
             self.log_exception("Unhandled exception")
             self.force_close()

@@ -34,10 +34,12 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         _refuse_odd_framing(request)
         response: web.StreamResponse = await handler(request)
     except ProxyError as error:
+        errors.let_go(error)
         return error_response(exchange, error)
     except web.HTTPException as error:
         return error_response(exchange, from_http_exception(request, error))
-    except (asyncio.CancelledError, ConnectionError):
+    except (asyncio.CancelledError, ConnectionError) as error:
+        errors.let_go(error)
         exchange.cause = exchange.cause or Cause.CLIENT_CLOSED
         raise
     except Exception:  # noqa: BLE001 - the last resort: logged with its traceback, answered in the API's shape
@@ -56,6 +58,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     finally:
         gateway.deadlines.end(exchange)
         gateway.ended(exchange)
+        exchange.call = None
 
 
 def _client(request: web.Request, gateway: Gateway) -> str | None:

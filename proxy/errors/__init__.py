@@ -12,6 +12,7 @@ from proxy.errors.base import (
     ProxyError,
     UpstreamFault,
     encodable,
+    let_go,
     render,
 )
 from proxy.errors.client import (
@@ -71,5 +72,6 @@ __all__ = [
     "UpstreamTimeout",
     "VersionNotSupported",
     "encodable",
+    "let_go",
     "render",
 ]

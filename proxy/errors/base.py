@@ -86,3 +86,16 @@ class UpstreamFault(ProxyError):
 
 class GatewayFault(ProxyError):
     """The gateway cannot serve this request, or not now."""
+
+
+def let_go(error: BaseException) -> None:
+    """Make an exception that was handled, and those it came from, forget their frames.
+
+    The frames hold a request and its body, and something in them the exception: only the collector would find them.
+    """
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is not None and each.__traceback__ is not None:
+            each.__traceback__ = None
+            waiting += each.__cause__, each.__context__

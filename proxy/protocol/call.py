@@ -22,10 +22,10 @@ __all__ = ["COUNT_TOKENS", "MESSAGES", "Call", "parse_call", "parse_steps"]
 # The largest that is decoded at once, as its type; up to which size nobody counts its objects, nor its members; and the
 # largest that is decoded whole, of any type.
 _AT_ONCE_BYTES = 1 << 21
-_UNCOUNTED_BYTES = 1 << 20
+_UNCOUNTED_BYTES = 1 << 19
 _FEW_MEMBERS_BYTES = 1 << 18
 _WHOLE_BYTES = 1 << 16
-_AT_ONCE_OBJECTS = 60_000
+_AT_ONCE_OBJECTS = 30_000
 
 # Whose few elements may be looked through for models at once.
 _FEW = ("fallbacks", "tools")

@@ -64,6 +64,8 @@ class Pump:
                 self._upstream_at_s = time.monotonic()
         finally:
             exchange.on_quiet = None
+            # They know each other, and with them the request.
+            del self._pipe
         if rest := self._tap.rest():
             exchange.bytes_out += len(rest)
             with exchange.waiting(Phase.CLIENT):

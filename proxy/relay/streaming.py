@@ -14,7 +14,7 @@ from aiohttp import web
 
 from proxy.aiohttp_fast import TransparentResponse, UpstreamResponse
 from proxy.causes import Cause
-from proxy.errors import ClientStalled, ProxyError, UpstreamFailed
+from proxy.errors import ClientStalled, ProxyError, UpstreamFailed, let_go
 from proxy.exchange import Exchange, Phase
 from proxy.protocol import headers, sse
 from proxy.protocol.message import Echo
@@ -78,6 +78,7 @@ async def relay(
         # The client's connection, found closed while writing; the upstream's failures are other exceptions.
         raise ConnectionResetError from lost
     except (*READ_ERRORS, ProxyError) as error:
+        let_go(error)
         failure = to_proxy_error(error, exchange)
         await end_broken(request, exchange, response, tap, failure)
     return response

@@ -1,0 +1,103 @@
+"""What a request held is let go when it ends, whatever its end: nothing of it waits for the collector."""
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+from aiohttp import web
+
+from proxy import Timeouts
+from proxy.exchange import Exchange, Phase
+from tests.relay.settled import waits_in
+from tests.support.client import connected, received, request
+from tests.support.gateways import STREAM_BODY, Running
+from tests.support.raw import EVENTS, SSE_HEAD, STREAM, Script, answer, chunk
+from tests.support.scripts import gateway_before, says, then_closes, then_waits
+
+BOTH_LOOPS = True
+
+MANY = 5
+LARGE = STREAM_BODY.replace(b"say hi", b"x" * 300_000)
+SHORT_WAITS = Timeouts(first_byte_s=0.2, idle_s=0.2, request_body_idle_s=0.2)
+
+Leaves = Literal["in the body", "before the head", "in the stream", "never"]
+
+
+@pytest.fixture(autouse=True)
+def _no_collector() -> Iterator[None]:
+    """Leave what refers to itself where it is."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def alive() -> list[object]:
+    """Return what the gateway makes for each request, and has not let go."""
+    return [each for each in gc.get_objects() if isinstance(each, Exchange | web.Request)]
+
+
+async def _one(gateway: Running, data: bytes, leaves: Leaves) -> None:
+    async with connected(gateway.host, gateway.port) as client:
+        client.writer.write(data[:-9] if leaves == "in the body" else data)
+        if leaves == "in the body":
+            await waits_in(gateway.gateway, Phase.REQUEST_BODY)
+        elif leaves == "before the head":
+            await waits_in(gateway.gateway, Phase.RESPONSE_HEAD)
+        elif leaves == "in the stream":
+            await client.until(b"message_start")
+        else:
+            async with asyncio.timeout(5):
+                await received(client.reader)
+
+
+HOLDS = then_waits(SSE_HEAD + chunk(EVENTS[0]))
+GOOD = request(b"connection: close", body=LARGE)
+ENDS: dict[str, tuple[Script, bytes, Leaves]] = {
+    "leaves while sending": (HOLDS, GOOD, "in the body"),
+    "leaves while the upstream is silent": (then_waits(), GOOD, "before the head"),
+    "leaves a stream": (HOLDS, GOOD, "in the stream"),
+    "a whole stream": (says(SSE_HEAD, chunk(STREAM), b"0\r\n\r\n"), GOOD, "never"),
+    "a message": (says(answer()), GOOD, "never"),
+    "a cut stream": (then_closes(SSE_HEAD + chunk(EVENTS[0])), GOOD, "never"),
+    "a stream cut inside an event": (then_closes(SSE_HEAD + chunk(EVENTS[0][:9])), GOOD, "never"),
+    "a silent stream": (HOLDS, GOOD, "never"),
+    "a silent upstream": (then_waits(), GOOD, "never"),
+    "a cut message": (then_closes(answer()[:-9]), GOOD, "never"),
+    "no answer": (then_closes(), GOOD, "never"),
+    "no HTTP": (then_closes(b"rubbish\r\n\r\n"), GOOD, "never"),
+    "a refused credential": (says(answer(b"{}", b"401 No")), GOOD, "never"),
+    "an error": (says(answer(b"{}", b"529 No")), GOOD, "never"),
+    "no JSON": (says(), request(b"connection: close", body=LARGE[:-1]), "never"),
+    "not described": (
+        says(),
+        request(b"connection: close", body=LARGE.replace(b'"role"', b'"rule"')),
+        "never",
+    ),
+    "a silent client": (
+        says(),
+        request(b"content-length: 999999", body=LARGE, length=False),
+        "never",
+    ),
+    "broken chunks": (
+        says(),
+        request(b"transfer-encoding: chunked", body=chunk(LARGE) + b"x\r\n", length=False),
+        "never",
+    ),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+async def test_without_the_collector_nothing_is_left(end: tuple[Script, bytes, Leaves]) -> None:
+    script, data, leaves = end
+    # Of a test that failed, pytest keeps what it held.
+    before = set(map(id, alive()))
+    async with gateway_before(script, timeouts=SHORT_WAITS) as (_, gateway):
+        for _ in range(MANY):
+            await _one(gateway, data, leaves)
+        await gateway.gateway.deadlines.idle()
+        for _ in range(20):
+            await asyncio.sleep(0)  # tasks end, connections close
+        assert [each for each in alive() if id(each) not in before] == []
