@@ -78,6 +78,8 @@ def route_model(schema_name: str) -> Middleware:
         if call.named:
             call = call.naming(upstream_models(call, found, router, caller(request).models))
         exchange.call, exchange.route = call, found
+        # The exchange lets go of it once it is answered, while this frame waits for the handler.
+        del call
         return await handler(request)
 
     return route
