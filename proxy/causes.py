@@ -6,6 +6,7 @@ import enum
 class Cause(enum.StrEnum):
     """Why a request failed; docs/behaviour.md explains each word."""
 
+    BODY_MEMORY = "body_memory"
     CLIENT_CLOSED = "client_closed"
     CLIENT_STALLED = "client_stalled"
     DRAINING = "draining"

@@ -91,12 +91,14 @@ class Limits:
     """What clients can ask of the server: bytes and least rate of a body, connections of all and of one client.
 
     `max_connections_per_client` 0: as many as there may be. `min_body_bytes_per_s` 0: as slow as it likes.
+    `body_memory_bytes` is for the bodies of all requests, of all workers together; None: a quarter of the memory.
     """
 
     max_body_bytes: int = 33_554_432
     max_connections: int = 10_000
     max_connections_per_client: int = 0
     min_body_bytes_per_s: int = 1024
+    body_memory_bytes: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

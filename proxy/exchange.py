@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from proxy.body_memory import Permit
 from proxy.causes import Cause
 from proxy.config import Key
 from proxy.errors import ProxyError
@@ -67,6 +68,7 @@ class Exchange(msgspec.Struct, eq=False):
         session_id, agent_id: what Claude Code says of itself, cut.
         model: the id the client asked for, cut.
         call: the checked body; None before it was read, and again once the response head is there.
+        body_permit: what the body has taken of the memory for all; None: little, or it was let go.
         route: where it goes; None until routed.
         stream: whether the response is a stream; until there is one, whether the client asked for it.
         status: of the response; None until there is one, or when the client left before.
@@ -89,6 +91,7 @@ class Exchange(msgspec.Struct, eq=False):
     agent_id: str | None = None
     model: str | None = None
     call: Call | None = None
+    body_permit: Permit | None = None
     route: Route | None = None
     stream: bool = False
     status: int | None = None
@@ -144,6 +147,13 @@ class Exchange(msgspec.Struct, eq=False):
         """Record the response's status, and that its first byte goes out now."""
         self.status = status
         self.first_byte_s = time.monotonic()
+
+    def let_body_go(self) -> None:
+        """Forget the request's body, which nobody needs any more."""
+        self.call = None
+        permit, self.body_permit = self.body_permit, None
+        if permit is not None:
+            permit.hold(0)
 
     def interrupt(self, reason: ProxyError) -> None:
         """Break off what is awaited: `waiting` raises the reason there."""

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from proxy.access.client_address import TrustedProxies
 from proxy.access.keys import KeyRing
+from proxy.body_memory import BodyMemory, default_bytes
 from proxy.config import Config, Upstream
 from proxy.deadlines import Deadlines
 from proxy.exchange import Exchange
@@ -63,6 +64,7 @@ class Gateway:
         model_lists: what the upstreams of wildcards list.
         draining: set when the process is about to end: no new request is taken.
         host_may_decode: whether the server is not ours, and may undo Content-Encoding, as aiohttp does by default.
+        body_memory: the budget of the bodies in flight.
         turns: of the event loop, of which the checking of bodies takes a part.
     """
 
@@ -73,6 +75,8 @@ class Gateway:
         self.model_lists = ModelLists(_of_wildcards(config))
         self.draining = False
         self.host_may_decode = True
+        budget = config.limits.body_memory_bytes or default_bytes()
+        self.body_memory = BodyMemory(budget // config.listen.workers)
         self.turns = Turns()
         self._observers = observers
 

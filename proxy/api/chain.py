@@ -91,6 +91,7 @@ async def _read_call(request: web.Request, schema_name: str) -> Call:
         request,
         request[EXCHANGE],
         request[SNAPSHOT].config.limits.max_body_bytes,
+        gateway.body_memory,
         host_may_decode=gateway.host_may_decode,
     )
     return await gateway.turns.run(parse_steps(body, schema_name))

@@ -58,7 +58,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     finally:
         gateway.deadlines.end(exchange)
         gateway.ended(exchange)
-        exchange.call = None
+        exchange.let_body_go()
 
 
 def _client(request: web.Request, gateway: Gateway) -> str | None:

@@ -54,7 +54,8 @@ async def _relay(
         call.body_for(route.upstream_model),
     )
     # Sent and answered: a stream may live for minutes, and must not keep megabytes of a request.
-    exchange.call = call = None
+    del call
+    exchange.let_body_go()
     try:
         refuse_unfit(response, exchange)
         begun = None if head is None else await head.settled()

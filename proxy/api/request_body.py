@@ -6,6 +6,7 @@ import time
 from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from proxy.body_memory import SMALL_BYTES, BodyMemory, Permit
 from proxy.errors import (
     ExpectationFailed,
     InvalidRequest,
@@ -17,6 +18,9 @@ from proxy.protocol import headers
 from proxy.protocol.content_encoding import DECODED, decoded
 
 _JSON = headers.JSON
+# While its parts are joined, a body is there twice.
+_COPIES = 2
+_UNDECLARED_BYTES = 1 << 20
 
 
 async def defer_continue(_request: web.Request) -> None:
@@ -24,7 +28,12 @@ async def defer_continue(_request: web.Request) -> None:
 
 
 async def read_body(
-    request: web.Request, exchange: Exchange, max_bytes: int, *, host_may_decode: bool
+    request: web.Request,
+    exchange: Exchange,
+    max_bytes: int,
+    memory: BodyMemory,
+    *,
+    host_may_decode: bool,
 ) -> bytes:
     """Read and decode the body.
 
@@ -32,6 +41,7 @@ async def read_body(
         request: whose body.
         exchange: counts the bytes; its interruption ends the wait.
         max_bytes: bound of the body as received and as decoded.
+        memory: for the bodies of all requests.
         host_may_decode: whether the server is not ours, and may have undone Content-Encoding, as aiohttp does by
             default. It leaves the header in place, so only the body tells.
 
@@ -40,6 +50,7 @@ async def read_body(
         RequestTooLarge: over the bound: as declared, before a byte is read; as counted; or after decoding.
         InvalidRequest: the encoding or the framing is broken.
         RequestBodyTimeout: the client fell silent, or sends too slowly.
+        Overloaded: there is no memory for it.
     """
     if request.headers.get(headers.CONTENT_TYPE) != _JSON:
         _check_content_type(request)
@@ -54,6 +65,10 @@ async def read_body(
     declared = request.content_length
     if declared is not None and declared > max_bytes:
         raise _too_large(max_bytes)
+    if declared is None or declared > SMALL_BYTES or encoding != "identity":
+        key = exchange.key.name if exchange.key is not None else ""
+        expected = _UNDECLARED_BYTES if declared is None else declared
+        exchange.body_permit = await memory.take(key, _COPIES * expected)
     expectation = request.headers.get("Expect")
     # RFC 9110 section 10.1.1: of a client of HTTP/1.0 it is to be ignored.
     if expectation is not None and request.version >= HttpVersion11:
@@ -62,11 +77,21 @@ async def read_body(
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
     body = await _received(request, exchange, max_bytes)
-    if encoding == "identity" or (host_may_decode and _is_plain(body)):
-        return body
+    if encoding != "identity" and not (host_may_decode and _is_plain(body)):
+        body = await _decoded(body, encoding, max_bytes, exchange.body_permit)
+    if exchange.body_permit is not None:
+        exchange.body_permit.hold(len(body))
+    return body
+
+
+async def _decoded(body: bytes, encoding: str, max_bytes: int, permit: Permit | None) -> bytes:
     parts = []
+    size = 0
     for part in decoded(body, encoding, max_bytes):
         parts.append(part)
+        size += len(part)
+        if permit is not None:
+            permit.hold_at_least(len(body) + _COPIES * size)
         await asyncio.sleep(0)
     return b"".join(parts)
 
@@ -94,6 +119,8 @@ async def _received(request: web.Request, exchange: Exchange, max_bytes: int) ->
         exchange.bytes_in += len(part)
         if exchange.bytes_in > max_bytes:
             raise _too_large(max_bytes)
+        if exchange.body_permit is not None:
+            exchange.body_permit.hold_at_least(_COPIES * exchange.bytes_in)
         parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 

@@ -38,6 +38,7 @@ ROWS: list[tuple[ProxyError, int, str, str, bool]] = [
         "too_many_connections",
         True,
     ),
+    (errors.Overloaded("m", Cause.BODY_MEMORY), 529, "overloaded_error", "body_memory", True),
     (errors.Draining(), 529, "overloaded_error", "draining", True),
 ]
 IDS = [f"{type(row[0]).__name__}-{row[3]}" for row in ROWS]

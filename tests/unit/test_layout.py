@@ -108,7 +108,7 @@ LAYERS = (
     {"aiohttp_fast", "causes", "schema_files", "standstill"},
     {"config", "errors"},
     {"protocol"},
-    {"access", "routing"},
+    {"access", "body_memory", "routing"},
     {"config_file", "exchange"},
     {"deadlines", "telemetry", "turns"},
     {"upstreams"},

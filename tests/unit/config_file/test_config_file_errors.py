@@ -65,7 +65,7 @@ UNKNOWN_KEYS = [
         "limits.x",
         (
             "limits.x: unknown field; known here: max_body_bytes, max_connections, "
-            "max_connections_per_client, min_body_bytes_per_s"
+            "max_connections_per_client, min_body_bytes_per_s, body_memory_bytes"
         ),
     ),
     (

@@ -1,0 +1,74 @@
+"""All bodies together have a bound; small ones pass, large ones wait, and are refused when it takes too long."""
+
+import asyncio
+import gzip
+
+import pytest
+
+from proxy import Limits, body_memory
+from tests.support.client import connected, request
+from tests.support.gateways import BODY
+from tests.support.raw import UpstreamSide, answer
+from tests.support.refusals import raw_refusal, refusal
+from tests.support.scripts import gateway_before
+
+LARGE = BODY.replace(b"say hi", b"x" * 900_000)
+LIMITS = Limits(body_memory_bytes=1 << 24)
+DECLARED = b"content-length: 16000000"
+
+
+async def script(upstream: UpstreamSide) -> None:
+    await upstream.send(answer())
+
+
+async def test_a_body_holds_of_the_budget_until_it_is_answered() -> None:
+    async with gateway_before(script, limits=LIMITS) as (_, gateway):
+        memory = gateway.gateway.body_memory
+        for headers, body in (({}, LARGE), ({"content-encoding": "gzip"}, gzip.compress(LARGE))):
+            async with gateway.post(body, headers=headers) as response:
+                assert response.status == 200
+            assert memory.held_bytes == 0
+        async with gateway.post(LARGE[:-1]) as response:
+            await refusal(response, 400, "invalid_request_error")
+        await gateway.gateway.deadlines.idle()
+        assert memory.held_bytes == 0
+
+
+async def test_when_it_is_full_large_ones_are_refused_and_small_ones_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(body_memory, "_LONGEST_WAIT_S", 0.05)
+    async with gateway_before(script, limits=LIMITS) as (_, gateway):
+        memory = gateway.gateway.body_memory
+        async with connected(gateway.host, gateway.port) as slow:
+            await slow.send(request(DECLARED, length=False, body=b"{"))
+            async with asyncio.timeout(5):
+                while not memory.held_bytes:  # noqa: ASYNC110 - the budget has no event
+                    await asyncio.sleep(0)
+            async with gateway.post(LARGE) as response:
+                error = await refusal(response, 529, "overloaded_error")
+                assert "request bodies" in error["message"]
+            async with gateway.post() as response:
+                assert response.status == 200
+            slow.leave()
+        await gateway.gateway.deadlines.idle()
+        async with gateway.post(LARGE) as response:
+            assert response.status == 200
+    assert [line.get("cause") for line in gateway.log].count("body_memory") == 1
+
+
+async def test_what_decodes_to_more_than_there_is_room_for_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(body_memory, "_LONGEST_WAIT_S", 0.05)
+    bomb = gzip.compress(BODY.replace(b"say hi", b"x" * 7_000_000))
+    async with gateway_before(script, limits=LIMITS) as (_, gateway):
+        memory = gateway.gateway.body_memory
+        permit = await memory.take("tester", 1 << 20)
+        async with connected(gateway.host, gateway.port) as client:
+            data = request(b"content-encoding: gzip", body=bomb)
+            await client.send(data)
+            raw_refusal(await client.answer(), 529, "overloaded_error")
+        permit.hold(0)
+        await gateway.gateway.deadlines.idle()
+        assert memory.held_bytes == 0

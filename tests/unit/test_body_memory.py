@@ -1,0 +1,90 @@
+"""Bodies take of one budget: nothing is over it, nobody waits for ever, and nothing is lost of it."""
+
+import asyncio
+
+import pytest
+
+from proxy import body_memory
+from proxy.body_memory import BodyMemory
+from proxy.errors import Overloaded
+
+TOTAL = 1 << 24
+HALF = TOTAL // 2
+
+
+async def _takes(memory: BodyMemory, key: str, size: int) -> asyncio.Task[body_memory.Permit]:
+    task = asyncio.create_task(memory.take(key, size))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_a_key_has_half_at_the_most_and_others_the_rest() -> None:
+    memory = BodyMemory(TOTAL)
+    first = await memory.take("a", TOTAL * 9)
+    assert memory.held_bytes == HALF
+    waiting = await _takes(memory, "a", 1)
+    second = await memory.take("b", HALF) if not waiting.done() else None
+    assert second is not None
+    assert memory.held_bytes == TOTAL
+    first.hold(0)
+    await waiting
+    assert memory.held_bytes == HALF + 1
+
+
+async def test_who_waits_is_let_in_in_turn() -> None:
+    memory = BodyMemory(TOTAL)
+    held = [await memory.take(key, HALF) for key in "ab"]
+    tasks = [await _takes(memory, key, HALF) for key in "cd"]
+    held[0].hold(0)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert [task.done() for task in tasks] == [True, False]
+    held[1].hold(0)
+    assert all(await asyncio.gather(*tasks))
+
+
+async def test_who_waits_too_long_is_refused_and_holds_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(body_memory, "_LONGEST_WAIT_S", 0.01)
+    memory = BodyMemory(TOTAL)
+    permits = [await memory.take(key, HALF) for key in "ab"]
+    with pytest.raises(Overloaded) as refused:
+        await memory.take("c", 1)
+    assert refused.value.retry_after_s
+    for permit in permits:
+        permit.hold(0)
+    assert memory.held_bytes == 0
+    assert (await memory.take("c", 1)) is not None
+
+
+@pytest.mark.parametrize("granted_first", [False, True])
+async def test_who_leaves_while_waiting_holds_nothing(*, granted_first: bool) -> None:
+    memory = BodyMemory(TOTAL)
+    permits = [await memory.take(key, HALF) for key in "ab"]
+    task = await _takes(memory, "c", HALF)
+    if granted_first:
+        permits.pop().hold(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    for permit in permits:
+        permit.hold(0)
+    assert memory.held_bytes == 0
+
+
+async def test_who_holds_some_does_not_wait_for_more() -> None:
+    memory = BodyMemory(TOTAL)
+    first, second = await memory.take("a", HALF), await memory.take("b", 1)
+    second.hold(HALF)
+    first.hold(HALF * 5)  # its key's share, at the most
+    third = BodyMemory(TOTAL)
+    one, _two = await third.take("a", 1), await third.take("a", HALF - 1)
+    with pytest.raises(Overloaded):
+        one.hold(2)
+    assert third.held_bytes == HALF
+
+
+def test_the_default_is_a_part_of_the_memory() -> None:
+    assert 0 < body_memory.default_bytes() < 1 << 50
