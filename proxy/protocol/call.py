@@ -25,7 +25,7 @@ _AT_ONCE_BYTES = 1 << 21
 _UNCOUNTED_BYTES = 1 << 19
 _FEW_MEMBERS_BYTES = 1 << 18
 _WHOLE_BYTES = 1 << 16
-_AT_ONCE_OBJECTS = 30_000
+_AT_ONCE_OBJECTS = 15_000
 
 # Whose few elements may be looked through for models at once.
 _FEW = ("fallbacks", "tools")
