@@ -147,7 +147,7 @@ def test_a_body_whose_every_message_is_wrong_is_refused_as_fast() -> None:
 @pytest.mark.parametrize("place", [b'"messages":[%s]', b'"messages":[],"x":[%s]'])
 def test_a_body_of_millions_of_values_is_refused(values: bytes, place: bytes) -> None:
     many = b",".join([values] * 1_100_000)
-    with pytest.raises(InvalidRequest, match="values"):
+    with pytest.raises(InvalidRequest, match=r"values|messages\.0"):
         parse_call(b'{"model":"m","max_tokens":1,' + place % many + b"}", MESSAGES)
 
 
