@@ -11,7 +11,7 @@ from proxy.api import cors, routes
 from proxy.api.guard import guard
 from proxy.config import Config
 from proxy.gateway import GATEWAY, Gateway
-from proxy.protocol.call import prepare
+from proxy.protocol.checks import prepare
 from proxy.telemetry.access_log import AccessLog, LineSink
 
 # Options for the `AppRunner` of an application that holds a gateway: a client that leaves cancels its request,

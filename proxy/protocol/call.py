@@ -34,13 +34,6 @@ _BYTE = re.compile(r" \(byte \d+\)$")
 _FIRST_INDEX = re.compile(r"(?<=\.)\d+")
 
 
-def prepare() -> None:
-    """Read and compile the schemas now: a process without files left could not, and no first request waits."""
-    for name in (MESSAGES, COUNT_TOKENS):
-        _decoder(name)
-        compiled(name)
-
-
 class Call(msgspec.Struct, frozen=True):
     """A checked request.
 

@@ -25,6 +25,15 @@ COUNT_TOKENS = "count-tokens-request"
 _UTF8_SLICE_BYTES = 1 << 16
 
 
+def prepare() -> None:
+    """Read and compile the schemas now: a process without files left could not, and no first request waits."""
+    for name in (MESSAGES, COUNT_TOKENS):
+        compiled(name)
+        checked_names(name)
+        for without_models_in in (("messages",), model_places.MEMBERS):
+            decoder(name, without_models_in)
+
+
 def check(body: bytes, schema_name: str) -> Any:
     """Decode everything, check it, and return it.
 

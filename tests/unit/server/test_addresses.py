@@ -24,7 +24,7 @@ def served(hosts: tuple[str, ...], port: int = 0) -> set[tuple[str, int]]:
         (("::", "0.0.0.0"), {"::", "0.0.0.0"}),
         (("127.0.0.1", "127.0.0.1"), {"127.0.0.1"}),
     ],
-    ids=str,
+    ids=lambda value: "-".join(sorted(value)),
 )
 def test_each_address_is_bound_once_and_all_have_one_port(
     hosts: tuple[str, ...], addresses: set[str]
