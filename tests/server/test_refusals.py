@@ -30,7 +30,7 @@ CONTENT_TYPES = {
     "application/json": 200,
     "application/json; charset=utf-8": 200,
     "APPLICATION/JSON": 200,
-    "application/json;charset=utf-16": 200,  # JSON is UTF-8 whatever is said of it
+    "application/json;charset=utf-16": 415,
     "text/plain": 415,
     "application/x-www-form-urlencoded": 415,
     "application/jsonx": 415,
