@@ -10,6 +10,9 @@ import pytest
 import uvloop
 from hypothesis import settings
 
+from proxy.aiohttp_fast import IS_FAST
+from tests.support.fast_only import FAST_ONLY
+
 # No deadline, since a slow machine is no defect. `--hypothesis-profile` chooses another than "whole".
 settings.register_profile("whole", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=15)
@@ -29,8 +32,16 @@ def pytest_asyncio_loop_factories(
     return _BOTH if item.path.parent.name in _ON_BOTH else _UVLOOP
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what starts processes, and what runs on the second loop."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark as slow what starts processes or runs on the second loop; leave out what the plain twins cannot do."""
+    if not IS_FAST:
+        left_out = [
+            item
+            for item in items
+            if {item.path.name, getattr(item, "originalname", "")} & FAST_ONLY
+        ]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     for item in items:
         callspec = getattr(item, "callspec", None)  # of tests with parameters
         second = callspec is not None and _SECOND_LOOP in callspec.params.values()

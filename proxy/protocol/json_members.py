@@ -24,7 +24,9 @@ MAX_NAME_BYTES = 1024
 
 _DECODER = msgspec.json.Decoder(Members)
 # Possessive: a pattern that may go back keeps a place to go back to for each byte of a name.
-_NAME = re.compile(rb'[{,][ \t\r\n]*+("(?:[^"\\]++|\\.)*+")[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL)
+_NAME = re.compile(
+    rb'[{,][ \t\r\n]*+("[^"\\]*+(?:\\.[^"\\]*+)*")[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL
+)
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _CACHED_NAME_BYTES = 512
 

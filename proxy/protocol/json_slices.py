@@ -31,7 +31,8 @@ _IN_OBJECT, _IN_MEMBER = 1, 2  # depths
 
 _TOKEN = re.compile(rb'["\[\]{},]')
 # What an element holds up to the next bracket, or the next string that is long or odd.
-_RUN = re.compile(rb'(?:[^"\[\]{}]++|"[^"\\\x00-\x1f]{0,128}+")*+')
+# In no possessive group: CPython before 3.11.5 matches those wrongly (its issue 106052).
+_RUN = re.compile(rb'(?:[^"\[\]{}]+|"[^"\\\x00-\x1f]{0,128}"){0,4000}')
 _COLON = re.compile(rb"[ \t\r\n]*+:[ \t\r\n]*+")
 _WHITE_SPACE = b" \t\r\n"
 _CLOSING = {b"{": b"}", b"[": b"]"}

@@ -10,10 +10,11 @@ import msgspec
 
 _SLICE_BYTES = 1 << 18
 _LONGEST_UNIT_BYTES = 12
-# What a string is made of. It ends before an escape, or a pair of them, that is not whole.
+# What a string is made of, some thousands at a time, since each costs a place on the matcher's stack. It ends before an
+# escape, or a pair of them, that is not whole.
 _UNITS = re.compile(
-    rb'(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u(?![dD][89abAB])[0-9a-fA-F]{4}'
-    rb"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*+"
+    rb'(?:[^"\\\x00-\x1f]+|\\["\\/bfnrt]|\\u(?![dD][89abAB])[0-9a-fA-F]{4}'
+    rb"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}){0,4000}"
 )
 _DECODER = msgspec.json.Decoder(str)
 
@@ -56,8 +57,9 @@ def read(text: bytes, start: int, kept_bytes: int) -> Generator[None, None, tupl
 
 def _units_end(text: bytes, start: int, limit: int) -> int:
     """Return where the units from `start` end, at `limit` at the latest, and never inside a character."""
-    match = _UNITS.match(text, start, limit)
-    end = match.end() if match else start
+    end = start
+    while (found := _UNITS.match(text, end, limit)) is not None and found.end() > end:
+        end = found.end()
     if end == limit:
         # In UTF-8 no character has more than three bytes behind its first.
         for _ in range(3):

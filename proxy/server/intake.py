@@ -98,6 +98,8 @@ class Intake(RequestHandler):
 
     def request_began(self, message: Any, body: StreamReader, writer: AbstractStreamWriter) -> None:  # noqa: ARG002 - the subclass's
         """Note that a request is taken from the queue."""
+        if not self.sees_queue:
+            self.head_arrives(whole=True)
         self._busy = True
         self._body = body
         self._break_body()

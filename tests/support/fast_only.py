@@ -1,0 +1,26 @@
+"""What the plain twins cannot do, as their docstrings say: tests by name, and files of them."""
+
+FAST_ONLY = {
+    # It uses no connection twice, so that none is stale, late or shared.
+    "test_stale_connections.py",
+    # It cannot tell a reset from the end of a body that only the end of the connection frames.
+    "test_an_error_cut_by_a_reset_is_a_502_however_it_was_framed",
+    # aiohttp reads interim heads itself, however many come.
+    "test_sixteen_interim_heads_are_taken_and_no_more",
+    # aiohttp may find the connection closing while it sends the request, and then does not say why.
+    "test_a_server_that_wants_a_client_certificate_is_told_as_that",
+    # aiohttp leaves out header bytes that are not UTF-8.
+    "test_header_bytes_above_ascii_cross_as_they_came",
+    "test_header_bytes_above_ascii_of_a_stream_cross_as_they_came",
+    # It knows nothing of what waits behind a request: neither of heads, nor of what follows an upgrade.
+    "test_large_heads.py",
+    "test_upgrades.py",
+    "test_a_part_of_a_head_behind_a_request_is_closed",
+    "test_a_request_that_is_under_way_never_gives_way_and_one_more_is_refused",
+    "test_a_chunk_that_goes_wrong_later_is_400_and_closed",
+    # It answers a version above HTTP/1.1 as aiohttp does.
+    "test_a_newer_version_is_505_in_http_1_1_and_closed",
+    # It takes a client that has closed its sending side for gone, unless its request has begun.
+    "test_what_is_answered_at_once_is_answered",
+    "test_pipelined_messages_are_answered",
+}
