@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# The elements of a list, the parameters of an element: quoted strings may hold what separates them.
-_ELEMENTS = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*")+')
-_FOR = re.compile(r'(?i)(?:^|;)[ \t]*for[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^";]*)')
+# The elements of a list, the parameters of an element: quoted strings may hold what separates them. One that is not
+# closed goes to the end: else each quote in it would be tried as the first one, in 600 ms for 8 kB.
+_ELEMENTS = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+"?)++')
+_FOR = re.compile(r'(?i)(?:^|;)[ \t]*for[ \t]*=[ \t]*("(?:[^"\\]|\\.)*+"|[^";]*)')
 _WITH_PORT = re.compile(r"\[([^\]]*)\](?::\w*)?|([^:]*)(?::\w*)?")
 
 
@@ -51,17 +52,17 @@ class TrustedProxies:
         if not self.trusts(peer):
             return peer
         said = {
-            self._client(list(chain)) or peer
+            self._client(chain) or peer
             for chain in (_of_forwarded(forwarded), _of_x_forwarded_for(x_forwarded_for))
             if chain is not None
         }
         # A proxy writes one of the two and passes the other on: when they differ, either may be the client's invention.
         return said.pop() if len(said) == 1 else peer
 
-    def _client(self, chain: list[str]) -> str | None:
+    def _client(self, from_end: Iterable[str]) -> str | None:
         """Return the last address that is no proxy's; else the first one before something that is no address."""
         client = None
-        for text in reversed(chain):
+        for text in from_end:
             address = _parse(text)
             if address is None:
                 return client
@@ -76,13 +77,14 @@ class TrustedProxies:
 
 def _of_x_forwarded_for(values: Sequence[str]) -> Iterator[str] | None:
     texts = ",".join(values).split(",")
-    return (_without_port(each.strip()) for each in texts) if values else None
+    return (_without_port(each.strip()) for each in reversed(texts)) if values else None
 
 
 def _of_forwarded(values: Sequence[str]) -> Iterator[str] | None:
     if not values:
         return None
-    found = (_FOR.search(element) for element in _ELEMENTS.findall(",".join(values)))
+    elements = reversed(_ELEMENTS.findall(",".join(values)))
+    found = (_FOR.search(element) for element in elements)
     return (_without_port(each[1].strip().strip('"')) if each else "" for each in found)
 
 
