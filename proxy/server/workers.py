@@ -98,7 +98,11 @@ def _drain(workers: "_Workers", signals: Signals, within_s: float) -> int:
     workers.signal(signal.SIGTERM)
     deadline = time.monotonic() + within_s
     failed = False
-    while workers.running:
+    while True:
+        # Before the first wait, too: of one that ended meanwhile, the signal to stop may have told as well.
+        failed |= any(status not in _ENDED_AS_TOLD for _, status in workers.reap())
+        if not workers.running:
+            return 1 if failed else 0
         numbers = signals.wait(max(deadline - time.monotonic(), 0))
         if any(number in STOP for number in numbers):
             workers.force_exit()
@@ -106,9 +110,6 @@ def _drain(workers: "_Workers", signals: Signals, within_s: float) -> int:
             _log.error("%d workers did not end in time; killing them", len(workers.running))
             workers.signal(signal.SIGKILL)
             deadline += _KILL_AFTER_S
-        ended = workers.reap()
-        failed = failed or any(status not in _ENDED_AS_TOLD for _, status in ended)
-    return 1 if failed else 0
 
 
 @dataclasses.dataclass
@@ -203,7 +204,11 @@ class _Workers:
         now = time.monotonic()
         due, self._due = [at for at in self._due if at <= now], [at for at in self._due if at > now]
         for _ in due:
-            self.spawn()
+            try:
+                self.spawn()
+            except OSError as error:  # of memory, processes, files: the others go on
+                _log.error("no worker can be started, trying again: %s", error.strerror)
+                self._due.append(now + _RESPAWN_AFTER_S)
 
     def next_spawn_in_s(self) -> float:
         """Return how long nothing is to be done, a second at most."""
@@ -216,9 +221,8 @@ class _Workers:
     def force_exit(self) -> None:
         """End the workers' drains."""
         for worker in self.running:
-            with contextlib.suppress(
-                OSError
-            ):  # it has just ended, or is stuck: it is killed in the end
+            # It may just have ended, or be stuck: then it is killed in the end.
+            with contextlib.suppress(OSError):
                 worker.link.send(FORCE_EXIT)
 
 

@@ -46,11 +46,24 @@ def exists(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
+def has_ended(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
 async def all_gone(pids: set[int]) -> None:
     """Wait until processes, no children of ours, have ended."""
     async with asyncio.timeout(10):
         while True:
             if not any(exists(pid) for pid in pids):
+                return
+            await asyncio.sleep(0.02)
+
+
+async def all_ended(pids: set[int]) -> None:
+    """Wait until processes have ended that their parent, which is stopped, has not looked at."""
+    async with asyncio.timeout(10):
+        while True:
+            if all(has_ended(pid) for pid in pids):
                 return
             await asyncio.sleep(0.02)
 
@@ -159,6 +172,41 @@ async def test_a_stopped_worker_does_not_hold_the_end(tmp_path: Path) -> None:
         command.tell()
         assert await command.ended() == 1  # it was killed: its requests were cut
     assert b"1 workers did not end in time; killing them" in command.err
+
+
+async def test_workers_that_ended_at_the_same_signal_are_not_waited_for(tmp_path: Path) -> None:
+    """A service manager tells all of them; the parent may be the last to run again."""
+    config = write_config(tmp_path)
+    async with started("serve", "--config", config, "--workers", "2") as command:
+        workers = await all_listen(command, int(await command.says(LISTENING)), 2)
+        command.tell(signal.SIGSTOP)
+        for pid in (command.process.pid, *workers):
+            os.kill(pid, signal.SIGTERM)
+        await all_ended(workers)
+        command.tell(signal.SIGCONT)
+        assert await command.ended() == 0
+
+
+# `anyrouter`, where a third process cannot be started at the first attempt.
+UNFORKABLE = (
+    "import os; fork = os.fork; count = iter(range(9));"
+    "fail = lambda: os.close(1 << 30);"
+    "os.fork = lambda: fail() if next(count) == 2 else fork();"
+    "from proxy.__main__ import main; raise SystemExit(main())"
+)
+
+
+async def test_a_worker_that_cannot_be_replaced_at_once_is_replaced_later(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    args = ("serve", "--config", config, "--workers", "2")
+    async with started(*args, program=("-c", UNFORKABLE)) as command:
+        port = int(await command.says(LISTENING))
+        os.kill(min(await all_listen(command, port, 2)), signal.SIGKILL)
+        await command.says(b"no worker can be started, trying again: Bad file descriptor")
+        assert await answers(port, 20) == [200] * 20
+        await all_listen(command, port, 2)
+        command.tell()
+        assert await command.ended() == 0
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
