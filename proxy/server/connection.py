@@ -135,17 +135,22 @@ class Connection(Intake):
         """Keep the connection of a client that has closed its sending side while it waits for its response."""
         if self._at_eof:
             return True
-        transport, writer = self._socket, self._writer
+        transport = self._socket
         if (
-            transport is None
-            or self._version is not HttpVersion11
-            or not self._last_body().is_eof()
+            transport is not None
+            and self._version is HttpVersion11
+            and self._last_body().is_eof()
+            and self._awaits_response()
         ):
-            return False
-        if self.queue if not self._busy else writer is not None and not writer.output_size:
             self._at_eof = True
-            LeaveProbe(transport)
+            LeaveProbe(transport, self._awaits_response)
         return self._at_eof
+
+    def _awaits_response(self) -> bool:
+        """Return whether a request is to be answered, and nothing of its response has been sent."""
+        if not self._busy:
+            return bool(self.queue)
+        return self._writer is not None and not self._writer.output_size
 
     def end(self, transport: asyncio.Transport) -> None:
         """Close the connection, so that a client that still sends can read its response."""

@@ -112,7 +112,7 @@ async def test_a_client_of_http_1_0_that_shuts_its_sending_side_counts_as_gone()
 
 
 async def test_a_client_that_leaves_a_while_after_it_has_shut_is_noticed() -> None:
-    """The probe that is sent at once cannot tell; nothing is sent again before the upstream answers."""
+    """The probe that is sent at once cannot tell."""
     gone = asyncio.Event()
 
     async def script(exchange: UpstreamSide) -> None:
@@ -132,3 +132,27 @@ async def test_a_client_that_leaves_a_while_after_it_has_shut_is_noticed() -> No
         async with asyncio.timeout(5):
             await gone.wait()
     assert gateway.log[0]["cause"] == "client_closed"
+
+
+async def test_a_client_gets_no_more_interim_responses_than_any_client_takes() -> None:
+    async def script(exchange: UpstreamSide) -> None:
+        await asyncio.sleep(3)  # longer than it takes to send all of them
+        await exchange.send(answer())
+
+    async with gateway_before(script) as (_, gateway):
+        received = await sent_and_shut(gateway, request())
+    assert received.count(b"100 Continue") == 5
+    assert answers(received)[-1].status == 200
+
+
+async def test_no_interim_response_stands_inside_a_response() -> None:
+    async def script(exchange: UpstreamSide) -> None:
+        await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
+        await asyncio.sleep(1)  # several of them would be due
+        for part in (*map(chunk, EVENTS[1:]), chunk(b"")):
+            await exchange.send(part)
+
+    async with gateway_before(script) as (_, gateway):
+        received = await sent_and_shut(gateway, request(body=STREAM_BODY))
+    assert b"100 Continue" not in received.partition(b"200 OK")[2]
+    assert received.endswith(b"0\r\n\r\n")
