@@ -123,7 +123,7 @@ class Connection(Intake):
         elif self._body.exception() is not None:
             self._lingers = True
             response.force_close()
-        if self._lines.waiting_bytes:
+        if self._lines.waiting_bytes and not self._at_eof:
             self._head_since = self.clock()
         elif not self.queue:
             if self._at_eof:

@@ -156,3 +156,11 @@ async def test_no_interim_response_stands_inside_a_response() -> None:
         received = await sent_and_shut(gateway, request(body=STREAM_BODY))
     assert b"100 Continue" not in received.partition(b"200 OK")[2]
     assert received.endswith(b"0\r\n\r\n")
+
+
+async def test_a_head_that_will_never_be_whole_does_not_hold_the_connection(
+    gateway: Running,
+) -> None:
+    async with asyncio.timeout(5):
+        received = await sent_and_shut(gateway, request() + GET[:-2])
+    assert [each.status for each in answers(received)] == [200]
