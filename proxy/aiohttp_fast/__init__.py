@@ -18,6 +18,7 @@ from proxy.aiohttp_fast.plain_client import (
     StaleConnectionError,
     TooManyInterimHeadsError,
 )
+from proxy.aiohttp_fast.resolver import Resolver
 
 # The first release that the fast pieces were proved on, and the first one that they were not.
 PROVED_FROM = (3, 14, 5)
@@ -57,6 +58,7 @@ __all__ = [
     "Pipe",
     "RequestHandler",
     "RequestTemplate",
+    "Resolver",
     "StaleConnectionError",
     "TooManyInterimHeadsError",
     "TransparentResponse",

@@ -26,6 +26,7 @@ from proxy.aiohttp_fast.plain_client import (
     TooManyInterimHeadsError,
     refuse_controls,
 )
+from proxy.aiohttp_fast.resolver import Resolver
 from proxy.aiohttp_fast.upstream_connection import UpstreamConnection
 
 _CONTINUE = 100
@@ -207,7 +208,7 @@ async def _read_final(
 
 def _connector(*, force_close: bool) -> aiohttp.TCPConnector:
     """Make a connector whose connections are `UpstreamConnection`s, as many as are needed."""
-    made = aiohttp.TCPConnector(limit=0, force_close=force_close)
+    made = aiohttp.TCPConnector(limit=0, force_close=force_close, resolver=Resolver())
     factory: functools.partial[Any] = functools.partial(
         UpstreamConnection, asyncio.get_running_loop()
     )

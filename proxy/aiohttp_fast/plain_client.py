@@ -17,6 +17,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from proxy.aiohttp_fast.resolver import Resolver
+
 # A body, to be sent as one.
 Pieces = Sequence[bytes | memoryview]
 
@@ -118,7 +120,7 @@ class Client:
         if "max_headers" in inspect.signature(aiohttp.ClientSession).parameters:
             options["max_headers"] = MAX_HEADERS
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, force_close=True),
+            connector=aiohttp.TCPConnector(limit=0, force_close=True, resolver=Resolver()),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             read_bufsize=READ_BUFFER_BYTES,

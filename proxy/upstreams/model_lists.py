@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import hdrs
 from yarl import URL
 
+from proxy.aiohttp_fast import Resolver
 from proxy.config import Upstream
 from proxy.upstreams.credentials import own_headers
 from proxy.upstreams.proxies import proxy_for
@@ -63,7 +64,9 @@ class ModelLists:
         timeout = aiohttp.ClientTimeout(total=_FETCH_WITHIN_S)
         try:
             async with aiohttp.ClientSession(
-                timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
+                connector=aiohttp.TCPConnector(resolver=Resolver()),
+                timeout=timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
             ) as session:
                 fetched = [await self._fetch(session, each) for each in self._upstreams]
             self._due_s = time.monotonic() + (_FRESH_S if all(fetched) else _RETRY_AFTER_S)
