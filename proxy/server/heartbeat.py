@@ -33,8 +33,12 @@ class ParentLink:
 
         def receive() -> None:
             word = b""
-            with contextlib.suppress(OSError):
+            try:
                 word = self._parent.recv(1)
+            except BlockingIOError:
+                return  # a poll may tell of what is not there
+            except OSError:
+                pass  # as good as its end
             if word:
                 force_exit()
             else:
