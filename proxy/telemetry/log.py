@@ -26,7 +26,18 @@ class LogHandler(logging.Handler):
         self._sink = BufferedSink(stream, "log", gather_s=0.0, more=self._due)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show a record, or count it."""
+        """Show a record, or count it. One that cannot be shown is no failure of whoever logs it."""
+        try:
+            self._show(record)
+        except Exception:  # noqa: BLE001 - as `logging`'s own handlers do, but for the traceback on a blocking file
+            text = f"a line of {record.name} cannot be shown: {record.msg!r}"
+            self._show(
+                logging.makeLogRecord(
+                    {"name": __name__, "levelno": logging.ERROR, "levelname": "ERROR", "msg": text}
+                )
+            )
+
+    def _show(self, record: logging.LogRecord) -> None:
         if record.levelno > logging.DEBUG:
             kind = _kind(record)
             if not self._floods.is_first(kind, time.monotonic()):

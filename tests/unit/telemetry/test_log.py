@@ -111,3 +111,14 @@ def test_half_a_surrogate_pair_is_shown(log: logging.Logger, stream: Pipe) -> No
     log.warning("odd %s", "\ud800")
     close(log)
     assert stream.lines() == [r"WARNING proxy.upstreams: odd \ud800"]
+
+
+def test_a_line_that_cannot_be_shown_harms_nobody(log: logging.Logger, stream: Pipe) -> None:
+    for _ in range(3):
+        log.warning("%d files", "many")
+    log.warning("%d files", 3)
+    close(log)
+    assert stream.lines()[0] == (
+        "ERROR proxy.telemetry.log: a line of proxy.upstreams cannot be shown: '%d files'"
+    )
+    assert "WARNING proxy.upstreams: 3 files" in stream.lines()
