@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from proxy import __version__
 from proxy.commands import check, claude, demo, doctor, keys, sandbox, serve, standard_files
 from proxy.config_file.faults import ConfigError
 
@@ -30,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="anyrouter",
         description="An Anthropic Messages gateway: change the base URL, keep your client.",
     )
+    parser.add_argument("--version", action="version", version=f"anyrouter {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in _COMMANDS:
         command.add_parser(subparsers)

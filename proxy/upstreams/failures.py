@@ -60,7 +60,8 @@ def to_proxy_error(error: Exception, exchange: Exchange, where: str = "") -> Pro
             cause, message = Cause.UNSENDABLE_HEADER, "a header of the request cannot be sent on"
         case _:
             cause, message = Cause.UPSTREAM_FAILED, "the exchange with the upstream failed"
-    kind = {"upstream": exchange.upstream}  # of each upstream, the first line of a flood is shown
+    # Of each upstream and cause, the first line of a flood is shown.
+    kind = {"upstream": (exchange.upstream, cause)}
     name = f"{exchange.upstream} ({where})" if where else exchange.upstream
     _log.warning(
         "%s: upstream %s: %s: %s", exchange.request_id, name, cause, describe(error), extra=kind

@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+import proxy
 from proxy.__main__ import main
 from proxy.commands.claude import separated
 from tests.support.commands import ROOT, environment, ran, started, status_of, write_config
@@ -216,3 +217,10 @@ def test_check_says_everything_that_is_wrong_a_line_each(
         "anyrouter: timeouts.idle_s: must be a number from 1 to 86400",
         "anyrouter: log.formt: unknown field; did you mean format?",
     ]
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"anyrouter {proxy.__version__}\n"

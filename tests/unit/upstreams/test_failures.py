@@ -1,0 +1,42 @@
+"""What broke an exchange with an upstream becomes one failure and one line of the log, of its own kind."""
+
+import asyncio
+import logging
+
+import aiohttp
+import pytest
+
+from proxy.causes import Cause
+from proxy.config import Model
+from proxy.exchange import Exchange, Received
+from proxy.routing.router import Route
+from proxy.upstreams.failures import to_proxy_error
+
+FAILURES = [
+    (aiohttp.ServerDisconnectedError(), Cause.UPSTREAM_CUT),
+    (aiohttp.ClientPayloadError(), Cause.UPSTREAM_CUT),
+    (aiohttp.ConnectionTimeoutError(), Cause.UPSTREAM_UNREACHABLE),
+    (ValueError(), Cause.UNSENDABLE_HEADER),
+]
+
+
+def an_exchange(upstream: str) -> Exchange:
+    exchange = Exchange(Received("POST", "/v1/messages", None))
+    exchange.route = Route(upstream, "m", Model("anthropic/m", upstream), "anthropic/m")
+    return exchange
+
+
+async def test_lines_of_different_causes_or_upstreams_are_of_different_kinds(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """So that a flood of the one does not hide the first of the other."""
+    caplog.set_level(logging.WARNING)
+    await asyncio.sleep(0)
+    kinds = set()
+    for upstream in ("a", "b"):
+        for error, cause in FAILURES:
+            failure = to_proxy_error(error, an_exchange(upstream), "")
+            assert failure.cause is cause
+            kinds.add(caplog.records[-1].__dict__["upstream"])
+    causes = {cause for _, cause in FAILURES}
+    assert kinds == {(upstream, cause) for upstream in ("a", "b") for cause in causes}
