@@ -149,6 +149,6 @@ class Config:
 
 
 def with_listen(config: Config, **changes: Any) -> Config:
-    """Give the configuration with those of `listen`'s fields replaced that are not None."""
+    """Return the configuration with those of `listen`'s fields replaced that are not None."""
     given = {name: value for name, value in changes.items() if value is not None}
     return dataclasses.replace(config, listen=dataclasses.replace(config.listen, **given))

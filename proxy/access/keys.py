@@ -26,7 +26,7 @@ def new_key() -> str:
 
 
 def digest(key: str) -> str:
-    """Give the form a key is stored in: its SHA-256 in hex."""
+    """Return the form a key is stored in: its SHA-256 in hex."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 

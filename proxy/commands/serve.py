@@ -6,9 +6,11 @@ import ipaddress
 import logging
 from collections.abc import Callable, Sequence
 
+import aiohttp
 import uvloop
 
 from proxy.access import keys
+from proxy.aiohttp_fast import IS_FAST
 from proxy.app import create_app
 from proxy.commands import options, standard_files
 from proxy.config import Config, Key, with_listen
@@ -88,6 +90,8 @@ def announce(addresses: Sequence[tuple[str, int]]) -> None:
         for host, port in addresses
     ]
     _log.info("listening on %s", ", ".join(urls))
+    wire = "fast paths" if IS_FAST else "public API only: correct, and slower"
+    _log.info("aiohttp %s, %s", aiohttp.__version__, wire)
 
 
 def with_ephemeral_key(config: Config) -> Config:

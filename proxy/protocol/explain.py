@@ -17,7 +17,7 @@ _MAX_MESSAGE_CHARS = 200
 
 
 def explain(schema_name: str, decoded: Any) -> str:
-    """Word the first thing wrong with a body the schema refuses, as `messages.0.role: …`."""
+    """Describe the first thing wrong with a body the schema refuses, as `messages.0.role: …`."""
     error = _first_error(schema_name, decoded)
     if error is None:
         return "body: nested too deep"

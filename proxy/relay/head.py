@@ -45,5 +45,5 @@ def refuse_unsendable(reason: str | None, fields: CIMultiDict[str]) -> None:
 
 
 def unsendable() -> UpstreamFailed:
-    """Word that the head of an answer cannot be sent on."""
+    """Return the failure that says that the head of a response cannot be sent on."""
     return UpstreamFailed("the upstream's headers are not HTTP", Cause.UPSTREAM_GARBAGE)

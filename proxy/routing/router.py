@@ -56,7 +56,7 @@ class Router:
         return self._find_short(model_id) if len(model_id) <= _SHOWN_CHARS else self._find(model_id)
 
     def can_match(self, pattern: str) -> bool:
-        """Tell whether an id or wildcard of a key's names anything that is served."""
+        """Return whether an id or wildcard of a key's names anything that is served."""
         if not pattern.endswith("*"):
             try:
                 self.find(pattern)
@@ -86,7 +86,7 @@ class Router:
 
 
 def permits(patterns: tuple[str, ...], route: Route) -> bool:
-    """Tell whether a key with these ids and wildcards may use a route."""
+    """Return whether a key with these ids and wildcards may use a route."""
     is_short = len(route.canonical) <= _SHOWN_CHARS
     return (_permits_short if is_short else _permits)(patterns, route)
 
