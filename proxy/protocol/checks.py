@@ -9,19 +9,21 @@ words what is wrong.
 import functools
 import gc
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import msgspec
 
 from proxy import schema_files
 from proxy.errors import InvalidRequest
-from proxy.protocol import model_places
+from proxy.protocol import member_names, model_places
 from proxy.protocol.explain import compiled, explain
 from proxy.protocol.schema_types import type_of
 
 MESSAGES = "messages-request"
 COUNT_TOKENS = "count-tokens-request"
 
+_SMALLEST = b'{"model":"m","messages":[],"max_tokens":0'
 _UTF8_SLICE_BYTES = 1 << 16
 
 
@@ -30,8 +32,8 @@ def prepare() -> None:
     for name in (MESSAGES, COUNT_TOKENS):
         compiled(name)
         checked_names(name)
-        for without_models_in in (("messages",), model_places.MEMBERS):
-            decoder(name, without_models_in)
+        plain_decoder(name)
+        naming_decoder(name)
 
 
 def check(body: bytes, schema_name: str) -> Any:
@@ -54,15 +56,21 @@ def check(body: bytes, schema_name: str) -> Any:
     return decoded
 
 
-def is_described(text: bytes, schema_name: str, without_models_in: tuple[str, ...]) -> bool:
-    """Return whether a text is plainly what the schema describes, and some members name no models."""
+def is_plain(name: str, value: bytes, schema_name: str) -> bool:
+    """Return whether a member is plainly what the schema describes, and names no models."""
+    text = alone(name, value)
     try:
-        decoder(schema_name, without_models_in)(text)
+        plain_decoder(schema_name)(text)
     except msgspec.ValidationError:
         return False
     if not text.isascii():
         check_utf8(text)
     return True
+
+
+def alone(name: str, value: bytes) -> bytes:
+    """Write a body that has little else than one member."""
+    return b"%b,%b:%b}" % (_SMALLEST, msgspec.json.encode(name), value)
 
 
 def check_utf8(body: bytes) -> None:
@@ -99,13 +107,28 @@ def checked_names(schema_name: str) -> frozenset[str]:
 
 
 @functools.cache
-def decoder(schema_name: str, without_models_in: tuple[str, ...]) -> Callable[[bytes], Any]:
-    """Return the decoder of the type that a schema makes.
+def harmless_names(schema_name: str) -> AbstractSet[str]:
+    """Return names of which any may come together: `member_names.check_names` has nothing against them."""
+    return member_names.harmless(checked_names(schema_name))
 
-    It raises `msgspec.ValidationError` for what is not of the type, or names models in some members; and does not see
-    bytes that are not UTF-8 where nobody looks.
+
+@functools.cache
+def plain_decoder(schema_name: str) -> Callable[[bytes], Any]:
+    """Return the decoder of the type that a schema makes, for bodies that name no further models.
+
+    It raises `msgspec.ValidationError` for what is not of the type, or names models; and does not see bytes that are
+    not UTF-8 where nobody looks.
     """
+    return _decoder(schema_name, model_places.MEMBERS)
 
+
+@functools.cache
+def naming_decoder(schema_name: str) -> Callable[[bytes], Any]:
+    """Return the same for bodies that may name further models, but in no message."""
+    return _decoder(schema_name, ("messages",))
+
+
+def _decoder(schema_name: str, without_models_in: tuple[str, ...]) -> Callable[[bytes], Any]:
     def load(name: str) -> dict[str, Any]:
         schema = schema_files.load(name.removesuffix(schema_files.SUFFIX))
         return model_places.without_models(schema, without_models_in)

@@ -13,7 +13,8 @@ from proxy.protocol.json_members import MAX_MEMBERS, MAX_NAME_BYTES
 
 _IGNORED = str.maketrans("", "", "-_")
 _MAX_KEPT_CHARS = 64
-_MAX_KEPT = 1024
+# Not more than an object may have, so that of those kept any may come together.
+_MAX_KEPT = MAX_MEMBERS
 _SHOWN_CHARS = 60
 
 
@@ -30,10 +31,8 @@ def check_names(names: AbstractSet[str], checked: frozenset[str], path: str = ""
     """
     if len(names) > MAX_MEMBERS:
         raise InvalidRequest(f"{path or 'body'}: over {MAX_MEMBERS} members")
-    harmless = _harmless(checked)
-    if names <= harmless:
-        return
-    for name in names - harmless:
+    kept = harmless(checked)
+    for name in names - kept:
         if len(name) > _MAX_KEPT_CHARS and len(name.encode()) > MAX_NAME_BYTES:
             raise InvalidRequest(
                 f"{path or 'body'}: a member's name is over {MAX_NAME_BYTES} bytes"
@@ -42,12 +41,12 @@ def check_names(names: AbstractSet[str], checked: frozenset[str], path: str = ""
         meant = next((each for each in checked if _folded(each) == folded), None)
         if meant is not None:
             raise InvalidRequest(f"{path}{_shown(name)}: must be written {meant}")
-        if len(name) <= _MAX_KEPT_CHARS and len(harmless) < _MAX_KEPT:
-            harmless.add(name)
+        if len(name) <= _MAX_KEPT_CHARS and len(kept) < _MAX_KEPT:
+            kept.add(name)
 
 
 @functools.cache
-def _harmless(checked: frozenset[str]) -> set[str]:
+def harmless(checked: frozenset[str]) -> set[str]:
     """Return the names that have been looked at: clients choose them, so only some, and short ones, are kept."""
     return set(checked)
 

@@ -14,8 +14,9 @@ The models in a `fallback` block of a message tell what has been; the API does n
 own, which is one without a `type` or of type `custom`, has no model; whatever it calls so passes.
 """
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -70,6 +71,33 @@ def without_models(schema: dict[str, Any], members: tuple[str, ...] = MEMBERS) -
         tool = {"type": ["object", "null"], "properties": {"definition": no_model}}
         strict["$defs"]["content_block"]["properties"]["tool"] = tool
     return strict
+
+
+def find_all(body: bytes, spans: dict[str, Span]) -> tuple[NamedModel, ...]:
+    """Return the models that some members of a body name.
+
+    Args:
+        body: JSON text.
+        spans: of the values of members that are among `MEMBERS`.
+
+    Raises:
+        InvalidRequest: too many, or as `find`.
+    """
+    found = (find(name, body[start:end], start) for name, (start, end) in spans.items())
+    return tuple(bounded(itertools.chain.from_iterable(found)))
+
+
+def bounded(found: Iterable[NamedModel]) -> list[NamedModel]:
+    """Take what `find` finds, as long as it is not too much."""
+    named = list(itertools.islice(found, MAX_MODELS + 1))
+    refuse_too_many(named)
+    return named
+
+
+def refuse_too_many(named: Sequence[NamedModel]) -> None:
+    """Refuse a body that names over `MAX_MODELS`."""
+    if len(named) > MAX_MODELS:
+        raise InvalidRequest(f"body: names over {MAX_MODELS} models")
 
 
 def find(member: str, text: bytes, base: int, first: int = 0) -> Iterator[NamedModel]:
