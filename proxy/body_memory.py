@@ -76,11 +76,11 @@ class BodyMemory:
         try:
             async with asyncio.timeout(_LONGEST_WAIT_S):
                 await granted
-        except TimeoutError:
-            raise _full() from None
-        except asyncio.CancelledError:
+        except (TimeoutError, asyncio.CancelledError) as ended:
             if granted.done() and not granted.cancelled():
-                self._add(key, -wanted)  # granted as the client left
+                self._add(key, -wanted)  # granted in the same turn of the loop
+            if isinstance(ended, TimeoutError):
+                raise _full() from None
             raise
         finally:
             if place in self._waiting:

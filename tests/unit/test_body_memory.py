@@ -59,6 +59,31 @@ async def test_who_waits_too_long_is_refused_and_holds_nothing(
     assert (await memory.take("c", 1)) is not None
 
 
+async def test_who_is_let_in_as_the_wait_ends_holds_nothing_when_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits: list[asyncio.Timeout] = []
+
+    def noted(seconds: float) -> asyncio.Timeout:
+        limits.append(asyncio.timeouts.timeout(seconds))
+        return limits[-1]
+
+    monkeypatch.setattr(asyncio, "timeout", noted)
+    memory = BodyMemory(TOTAL)
+    permits = [await memory.take(key, HALF) for key in "ab"]
+    task = await _takes(memory, "c", HALF)
+    # In one turn of the loop: somebody gives room back, and the wait is over.
+    loop = asyncio.get_running_loop()
+    loop.call_soon(permits.pop().hold, 0)
+    limits[0].reschedule(loop.time())
+    with pytest.raises(Overloaded):
+        await task
+    for permit in permits:
+        permit.hold(0)
+    assert memory.held_bytes == 0
+    assert (await memory.take("c", HALF)) is not None
+
+
 @pytest.mark.parametrize("granted_first", [False, True])
 async def test_who_leaves_while_waiting_holds_nothing(*, granted_first: bool) -> None:
     memory = BodyMemory(TOTAL)
