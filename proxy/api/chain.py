@@ -12,7 +12,7 @@ from proxy.config import Key
 from proxy.errors import Draining, ModelForbidden
 from proxy.gateway import GATEWAY
 from proxy.protocol import headers
-from proxy.protocol.call import Call, parse_steps
+from proxy.protocol.call import Call, parse_small, parse_steps
 from proxy.protocol.version import check_version
 from proxy.routing.named_models import upstream_models
 from proxy.routing.router import permits
@@ -94,4 +94,5 @@ async def _read_call(request: web.Request, schema_name: str) -> Call:
         gateway.body_memory,
         host_may_decode=gateway.host_may_decode,
     )
-    return await gateway.turns.run(parse_steps(body, schema_name))
+    call = parse_small(body, schema_name)
+    return await gateway.turns.run(parse_steps(body, schema_name)) if call is None else call

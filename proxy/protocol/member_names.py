@@ -37,8 +37,7 @@ def check_names(names: AbstractSet[str], checked: frozenset[str], path: str = ""
             raise InvalidRequest(
                 f"{path or 'body'}: a member's name is over {MAX_NAME_BYTES} bytes"
             )
-        folded = _folded(name)
-        meant = next((each for each in checked if _folded(each) == folded), None)
+        meant = _by_folded(checked).get(_folded(name))
         if meant is not None:
             raise InvalidRequest(f"{path}{_shown(name)}: must be written {meant}")
         if len(name) <= _MAX_KEPT_CHARS and len(kept) < _MAX_KEPT:
@@ -49,6 +48,11 @@ def check_names(names: AbstractSet[str], checked: frozenset[str], path: str = ""
 def harmless(checked: frozenset[str]) -> set[str]:
     """Return the names that have been looked at: clients choose them, so only some, and short ones, are kept."""
     return set(checked)
+
+
+@functools.cache
+def _by_folded(checked: frozenset[str]) -> dict[str, str]:
+    return {_folded(each): each for each in checked}
 
 
 def _folded(name: str) -> str:

@@ -33,11 +33,18 @@ class Echo(NamedTuple):
         Raises:
             msgspec.DecodeError, UnicodeDecodeError, RecursionError: it cannot be read.
         """
-        return _changed(message, "model", self._in_model)
+        readable = _readable(message)
+        return self.in_members(message, readable, json_members.read(readable))
+
+    def in_members(self, message: bytes, readable: bytes, members: json_members.Members) -> bytes:
+        """Return the same of a message that was read: as `_readable` made it, and its members."""
+        return _changed(message, readable, members, "model", self._in_model)
 
     def in_start(self, start: bytes) -> bytes:
         """Return the data of a `message_start` whose message names the model asked for; as `in_message`."""
-        return _changed(start, "message", self.in_message)
+        readable = _readable(start)
+        members = json_members.read(readable)
+        return _changed(start, readable, members, "message", self.in_message)
 
     def _in_model(self, model: bytes) -> bytes:
         is_sent = msgspec.json.decode(_readable(model)) == self.sent
@@ -69,10 +76,13 @@ def read(body: bytes, echo: Echo | None) -> Message:
         UpstreamFailed: it is not a JSON object.
     """
     try:
-        members = json_members.read(_readable(body))
+        readable = _readable(body)
+        members = json_members.read(readable)
         usage = msgspec.json.decode(members.get("usage", b"null"))
         is_error = _is_error(members, bytes(members.get("error", b"null")) != b"null")
-        return Message(usage, body if echo is None else echo.in_message(body), is_error)
+        if echo is not None:
+            body = echo.in_members(body, readable, members)
+        return Message(usage, body, is_error)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         whole = _read_whole(body)
         return Message(whole.get("usage"), body, _is_error(whole, whole.get("error") is not None))
@@ -100,10 +110,14 @@ def is_api_error(body: bytes) -> bool:
     )
 
 
-def _changed(text: bytes, name: str, change: Callable[[bytes], bytes]) -> bytes:
+def _changed(
+    text: bytes,
+    readable: bytes,
+    members: json_members.Members,
+    name: str,
+    change: Callable[[bytes], bytes],
+) -> bytes:
     """Return an object with the value of one member changed, every other byte as it was."""
-    readable = _readable(text)
-    members = json_members.read(readable)
     if name not in members:
         return text
     pieces = json_members.spliced(readable, members, name, b"null")

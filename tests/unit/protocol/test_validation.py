@@ -13,7 +13,7 @@ from referencing import Registry, Resource
 
 from proxy import schema_files
 from proxy.errors import InvalidRequest
-from proxy.protocol.call import COUNT_TOKENS, MESSAGES, Call, parse_call
+from proxy.protocol.call import COUNT_TOKENS, MESSAGES, Call, parse_call, parse_small
 
 LINE = re.compile(r"(body|[a-z_]+(\.\w+)*): [^\n]+")
 GOOD: dict[str, Any] = {
@@ -194,3 +194,17 @@ def test_the_outbound_body_differs_in_the_model_only() -> None:
     body = b'{ "max_tokens":8,"x":1.50, "messages":[],\n"model" : "sonnet"}'
     outbound = b"".join(parse_call(body, MESSAGES).body_for('claude-"4"'))
     assert outbound == body.replace(b'"sonnet"', rb'"claude-\"4\""')
+
+
+@pytest.mark.parametrize(
+    ("extra", "is_read"),
+    [({}, True), ({"fallbacks": [{"model": "m"}]}, False), ({"x": "x" * 5_000}, False)],
+    ids=["plain", "names_models", "large"],
+)
+def test_a_small_plain_body_is_read_before_anything_else(
+    extra: dict[str, Any], *, is_read: bool
+) -> None:
+    body = json.dumps({**GOOD, **extra}).encode()
+    small = parse_small(body, MESSAGES)
+    assert (small is not None) == is_read
+    assert small is None or small == parse_call(body, MESSAGES)
