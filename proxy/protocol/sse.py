@@ -123,13 +123,13 @@ class StreamTap:
             complete = self._read(complete)
         self._begins = self._begins and not complete
         if not held:
-            self.at_boundary = not self._partial or events.is_blank(self._partial)
+            self.at_boundary = self._is_between()
             return chunk
         if self._echo is not None and len(self._partial) <= _MAX_HELD_BYTES:
             return complete
         # Either message_start has just passed, or what should be it is no event at all: hold nothing any more.
         self._echo = None
-        self.at_boundary = not self._partial or events.is_blank(self._partial)
+        self.at_boundary = self._is_between()
         return complete + bytes(self._partial)
 
     def rest(self) -> bytes:
@@ -139,8 +139,12 @@ class StreamTap:
         if self._framed and _may_tell(rest) and not self._skipping:
             rest = self._read(rest)
         self._echo = None
-        self.at_boundary = not self._partial or events.is_blank(self._partial)
+        self.at_boundary = self._is_between()
         return rest if held else b""
+
+    def _is_between(self) -> bool:
+        """Return whether what has come ends between two events; of one that is skipped only the last byte is kept."""
+        return not self._partial or (not self._skipping and events.is_blank(self._partial))
 
     def _complete(self, chunk: bytes) -> bytes:
         """Split off the whole events of what has come; keep the beginning of the next."""

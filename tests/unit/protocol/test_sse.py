@@ -65,6 +65,21 @@ def test_a_long_message_start_is_passed_on_unnamed_but_still_read() -> None:
     assert tap.usage["input_tokens"] == 11
 
 
+@pytest.mark.parametrize("line_end", LINE_ENDS.values(), ids=LINE_ENDS)
+def test_between_the_lines_of_a_giant_event_no_other_may_stand(line_end: str) -> None:
+    tap, end = StreamTap(None, framed=True), line_end.encode()
+    for _ in range(17):
+        tap.feed(GIANT_CHUNK)
+    tap.feed(b"data: x" + end)
+    assert not tap.at_boundary
+    tap.feed(b"data: y" + end)
+    assert not tap.at_boundary
+    tap.feed(end)
+    assert tap.at_boundary
+    tap.feed(STOP.encode())
+    assert (tap.finished, tap.at_boundary) == (True, True)
+
+
 @pytest.mark.parametrize("echo", [ECHO, None], ids=["echo", "as_it_is"])
 def test_a_giant_event_passes_without_being_kept(echo: Echo | None) -> None:
     tap = StreamTap(echo, framed=True)
