@@ -77,8 +77,16 @@ _BROWSERS = frozenset({"origin", "referer"})
 _BROWSER_PREFIXES = ("sec-",)
 _NOT_OUTBOUND = _HOP_BY_HOP | _FOR_THE_GATEWAY | _REWRITES | _WAYS | _BROWSERS
 _NOT_OUTBOUND_PREFIXES = (*_REWRITE_PREFIXES, *_WAY_PREFIXES, *_BROWSER_PREFIXES)
-# Cookies, transport policy and alternative services speak of the upstream's host, not of the gateway's.
+# Cookies, transport policy, alternative services and the origins that may read speak of the upstream's host, not of the
+# gateway's.
 _NOT_INBOUND = _HOP_BY_HOP | {
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+    "access-control-allow-private-network",
+    "access-control-expose-headers",
+    "access-control-max-age",
     "alt-svc",
     "content-length",
     "set-cookie",
