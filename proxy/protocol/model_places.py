@@ -64,7 +64,8 @@ def without_models(schema: dict[str, Any], members: tuple[str, ...] = MEMBERS) -
     strict: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(schema))
     no_model = {"type": ["object", "null"], "properties": {"model": {"type": "null"}}}
     if "fallbacks" in members:
-        strict["properties"]["fallbacks"] = {"type": "null"}
+        # An empty list names none: it also stands for one that was looked through in pieces.
+        strict["properties"]["fallbacks"] = {"type": ["array", "null"], "maxItems": 0}
     if "tools" in members and "tools" in strict["properties"]:
         strict["properties"]["tools"]["items"] = {**no_model, "type": "object"}
     if "messages" in members and "content_block" in strict.get("$defs", ()):

@@ -143,3 +143,21 @@ def test_of_doubled_tools_only_the_last_is_sent_when_it_names_none() -> None:
     call = parse_call(b'{"model":"m","max_tokens":1,"messages":[],%s}' % doubled, MESSAGES)
     assert call.named == ()
     assert b"advisor" not in b"".join(call.body_for("up"))
+
+
+def test_models_that_come_in_pieces_are_found_once() -> None:
+    tool = {"name": "t", "description": "x" * 99, "input_schema": {"type": "object", "a": [{}, {}]}}
+    turn = {"role": "user", "content": [{"type": "text", "text": "x\\n"}]}
+    body = json.dumps(
+        {
+            "model": "m",
+            "max_tokens": 1,
+            "tools": [tool] * 400,
+            "messages": [turn] * 400,
+            "fallbacks": [{"model": "other"}],
+        }
+    ).encode()
+    call = parse_call(body, MESSAGES)
+    assert [each.path for each in call.named] == ["fallbacks.0.model"]
+    outbound = b"".join(call.naming(("longer-than-other",)).body_for("m"))
+    assert json.loads(outbound)["fallbacks"] == [{"model": "longer-than-other"}]
