@@ -13,8 +13,8 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 # The elements of a list, the parameters of an element: quoted strings may hold what separates them. One that is not
 # closed goes to the end: else each quote in it would be tried as the first one, in 600 ms for 8 kB.
-_ELEMENTS = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+"?)++')
-_FOR = re.compile(r'(?i)(?:^|;)[ \t]*for[ \t]*=[ \t]*("(?:[^"\\]|\\.)*+"|[^";]*)')
+_ELEMENTS = re.compile(r'(?:[^",]|"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z))+')
+_FOR = re.compile(r'(?i)(?:^|;)[ \t]*for[ \t]*=[ \t]*("[^"\\]*(?:\\.[^"\\]*)*"|[^";]*)')
 _WITH_PORT = re.compile(r"\[([^\]]*)\](?::\w*)?|([^:]*)(?::\w*)?")
 
 

@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 from proxy.api.context import EXCHANGE, SNAPSHOT
 from proxy.api.request_body import read_body
 from proxy.config import Key
-from proxy.errors import Draining, ModelForbidden
+from proxy.errors import Draining, InvalidRequest, ModelForbidden
 from proxy.gateway import GATEWAY
 from proxy.protocol import headers
 from proxy.protocol.call import Call, parse_small, parse_steps
@@ -94,5 +94,7 @@ async def _read_call(request: web.Request, schema_name: str) -> Call:
         gateway.body_memory,
         host_may_decode=gateway.host_may_decode,
     )
+    if not body:
+        raise InvalidRequest("body: empty; send a JSON object")
     call = parse_small(body, schema_name)
     return await gateway.turns.run(parse_steps(body, schema_name)) if call is None else call

@@ -107,11 +107,12 @@ class Listener:
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
+        # First: whatever becomes of one connection, the clock of all goes on.
+        self._timer = loop.call_later(self._period_s, self._look)
         now = loop.time()
         if not self._standstill.before(now):
             for connection in tuple(self.registry.open):
                 connection.look(now)
-        self._timer = loop.call_later(self._period_s, self._look)
 
 
 class _Refusal(asyncio.Protocol):

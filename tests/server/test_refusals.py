@@ -117,7 +117,7 @@ async def test_a_missing_content_type_is_415(gateway: Running) -> None:
 
 
 BAD_BODIES = {
-    "empty": (b"", "body: "),
+    "empty": (b"", "body: empty; send a JSON object"),
     "not JSON": (b"model=x", "body: not valid JSON"),
     "truncated": (BODY[:-5], "body: "),
     "more after it": (BODY + b"{}", "body: "),
