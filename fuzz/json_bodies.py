@@ -2,7 +2,8 @@
 
 The other reader is Python's own `json`. Of an accepted body: the model that was checked is the last one, and is the one
 replaced; every other member keeps its bytes; no reader that takes the first of two names, or folds case, or ends a name
-at NUL, finds another model than the one sent. A body that is JSON and as the schema describes is not refused.
+at NUL, finds another model than the one sent. A body that is JSON and as the schema describes is not refused. No step
+of the reading holds the loop for 50 ms.
 """
 
 import math
@@ -19,10 +20,12 @@ from fuzz.json_reader import Member, Unreadable, members, strings
 from fuzz.program import Broken, Program
 from proxy import schema_files
 from proxy.errors import InvalidRequest
-from proxy.protocol.call import COUNT_TOKENS, MESSAGES, Call, parse_call
+from proxy.protocol.call import COUNT_TOKENS, MESSAGES, Call, parse_call, parse_steps
 
 SENT = "claude-sent"
-MAX_MS_PER_100_KB = 50.0
+MAX_STEP_MS = 50.0
+# Of all steps together: some 2 µs for each token of a body that is tokens only.
+MAX_MS_PER_100_KB = 250.0
 
 # What a gateway may well refuse though the schema does not: names without number, values without end.
 _MANY_NAMES = 500
@@ -46,6 +49,10 @@ class JsonBodies(Program[bytes]):
         }
         self._checked = {
             name: set(schema_files.load(name)["properties"]) for name in self._validators
+        }
+        self._meant = {
+            name: {_squeezed(each): each for each in checked}
+            for name, checked in self._checked.items()
         }
         self._worst = (0.0, 0)
 
@@ -87,31 +94,26 @@ class JsonBodies(Program[bytes]):
 
     def remarks(self) -> list[str]:
         """Tell the slowest."""
-        return [f"slowest: {self._worst[0]:.1f} ms of CPU for {self._worst[1]} bytes"]
+        return [f"longest step: {self._worst[0]:.1f} ms of CPU, of {self._worst[1]} bytes"]
 
     def _timed(self, body: bytes, schema_name: str) -> tuple[Call | None, bytes]:
         """Parse, refuse perhaps, and give the outbound body; or the refusal's words."""
         bound_ms = MAX_MS_PER_100_KB * max(1.0, len(body) / 100_000)
         for _ in range(3):
-            began = time.thread_time()
-            call = None
-            try:
-                call = parse_call(body, schema_name)
-                outbound = b"".join(call.body_for(SENT))
-            except InvalidRequest as error:
-                outbound = error.message.encode()
-            took_ms = (time.thread_time() - began) * 1e3
-            if took_ms < bound_ms:
-                self._worst = max(self._worst, (took_ms, len(body)))
+            call, outbound, steps_ms = _in_steps(body, schema_name)
+            took_ms, longest_ms = sum(steps_ms), max(steps_ms)
+            if took_ms < bound_ms and longest_ms < MAX_STEP_MS:
+                self._worst = max(self._worst, (longest_ms, len(body)))
                 return call, outbound
-        raise Broken("takes too long", f"{took_ms:.0f} ms of CPU for {len(body)} bytes")
+        said = f"{took_ms:.0f} ms of CPU for {len(body)} bytes, {longest_ms:.0f} ms in one step"
+        raise Broken("takes too long", said)
 
     def _compare_accepted(
         self, body: bytes, call: Call, read: list[Member], schema_name: str
     ) -> None:
         values = {each.name: each.value for each in read}
-        if call.body != body:
-            raise Broken("keeps another body")
+        if call.body != body and len(values) == len(read):
+            raise Broken("keeps another body, though no name comes twice")
         if call.model != values.get("model"):
             raise Broken("checks another model", (call.model, values.get("model")))
         if schema_name != MESSAGES:
@@ -135,10 +137,7 @@ class JsonBodies(Program[bytes]):
         return (
             len(read) < _MANY_NAMES
             and all(len(name) < _LONG_NAME for name in values)
-            and not any(
-                _folded(name.partition("\x00")[0]) in self._checked[schema_name] - {name}
-                for name in values
-            )
+            and all(self._meant[schema_name].get(_squeezed(name), name) == name for name in values)
             and all(_is_plain(each.value, _DEEP) for each in read)
             and not any("\ud800" <= char <= "\udfff" for text in strings(body) for char in text)
             and self._validators[schema_name].is_valid(values)
@@ -169,6 +168,28 @@ def compare_replaced(
     if names != list(last):
         raise Broken("sends names twice, or others, or in another order", names[:20])
     return names
+
+
+def _in_steps(body: bytes, schema_name: str) -> tuple[Call | None, bytes, list[float]]:
+    """Parse a body; give the call, the outbound body or the refusal's words, and what each step took, in ms of CPU."""
+    steps, taken_ms = parse_steps(body, schema_name), list[float]()
+    while True:
+        began = time.thread_time()
+        try:
+            next(steps)
+        except StopIteration as done:
+            call: Call = done.value
+            return call, b"".join(call.body_for(SENT)), taken_ms
+        except InvalidRequest as error:
+            return None, error.message.encode(), taken_ms
+        finally:
+            taken_ms.append((time.thread_time() - began) * 1e3)
+
+
+def _squeezed(name: str) -> str:
+    """Fold a name as the most generous reader does: without case, dashes, underscores, white space, and from NUL on."""
+    folded = _folded(name.partition("\x00")[0].strip().upper())
+    return folded.replace("_", "").replace("-", "")
 
 
 def _folded(name: str) -> str:

@@ -28,6 +28,8 @@ _TOKENS_A_STEP = 2_000
 _KEPT_BYTES = 1 << 12
 _KEPT_BYTES_DEEPER = 128
 _IN_OBJECT, _IN_MEMBER = 1, 2  # depths
+# As deep as no decoder here goes.
+_MAX_DEPTH = 1_000
 
 _TOKEN = re.compile(rb'["\[\]{},]')
 # What an element holds up to the next bracket, or the next string that is long or odd.
@@ -172,6 +174,8 @@ class Slices:
         depth = len(self._open)
         if depth == 0 and token != b"{":
             raise InvalidRequest("body: must be a JSON object")
+        if depth >= _MAX_DEPTH:
+            raise InvalidRequest("body: nested too deep")
         if depth == _IN_OBJECT:
             self._part_start, self._part_token = self._at, self._tokens
         else:

@@ -36,7 +36,7 @@ class Connection(Intake):
     """One client connection of a gateway that serves itself."""
 
     __slots__ = (
-        *("_admit", "_at_eof", "_head_since", "_idle_since", "_is_stranger", "_lingers"),
+        *("_admit", "_at_eof", "_ended", "_head_since", "_idle_since", "_is_stranger", "_lingers"),
         *("_refuse", "_registry", "_socket", "_timeouts", "_unread", "_version", "_writer"),
     )
 
@@ -71,6 +71,7 @@ class Connection(Intake):
         self._head_since: float | None = None
         self._idle_since: float | None = None
         self._at_eof = False
+        self._ended = False
         self._lingers = False
         self._unread = Unread(timeouts.idle_s)
 
@@ -148,12 +149,15 @@ class Connection(Intake):
 
     def _awaits_response(self) -> bool:
         """Return whether a request is to be answered, and nothing of its response has been sent."""
+        if self._ended:
+            return False
         if not self._busy:
             return bool(self.queue)
         return self._writer is not None and not self._writer.output_size
 
     def end(self, transport: asyncio.Transport) -> None:
         """Close the connection, so that a client that still sends can read its response."""
+        self._ended = True
         still_sends = self._lingers or not self._body.is_eof()
         if still_sends and not (self._at_eof or transport.is_closing()):
             close_behind(transport)

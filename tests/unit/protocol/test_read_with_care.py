@@ -191,3 +191,15 @@ def test_models_are_found_in_every_piece() -> None:
     assert outbound == body.replace(b'"m"', b'"up"').replace(b'"far"', b'"up-far"').replace(
         b'"near"', b'"up-near"'
     )
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":', b'[{"a":'], ids=["arrays", "objects", "both"])
+@pytest.mark.parametrize("place", [b'"messages":[%s', b'"x":%s', b'"tools":[{"input_schema":%s'])
+def test_what_is_nested_too_deep_is_refused_before_all_of_it_is_read(
+    opening: bytes, place: bytes
+) -> None:
+    body = b'{"model":"m","max_tokens":1,' + place % (opening * 200_000)
+    steps = call.parse_steps(body, MESSAGES)
+    with pytest.raises(InvalidRequest, match=r"^body: nested too deep$"):
+        for _ in range(2_000):  # of some 200,000
+            next(steps)
