@@ -1,5 +1,6 @@
 """A body that is read in slices is accepted, refused and spliced as one that is read whole."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -199,7 +200,6 @@ def test_what_is_nested_too_deep_is_refused_before_all_of_it_is_read(
     opening: bytes, place: bytes
 ) -> None:
     body = b'{"model":"m","max_tokens":1,' + place % (opening * 200_000)
-    steps = call.parse_steps(body, MESSAGES)
+    few = itertools.islice(call.parse_steps(body, MESSAGES), 2_000)  # of some 200,000
     with pytest.raises(InvalidRequest, match=r"^body: nested too deep$"):
-        for _ in range(2_000):  # of some 200,000
-            next(steps)
+        list(few)
