@@ -14,9 +14,9 @@ FROM ${BASE} AS build
 WORKDIR /build
 # The tools have their own environment, and install into that of the image, which holds no pip.
 RUN python -m venv tools && python -m venv --without-pip /opt/anyrouter
-COPY requirements/build.txt requirements/runtime.txt requirements/
+COPY requirements/build.txt requirements/image.txt requirements/
 RUN tools/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements/build.txt \
- && tools/bin/pip --python /opt/anyrouter/bin/python install --no-cache-dir --no-deps --require-hashes -r requirements/runtime.txt
+ && tools/bin/pip --python /opt/anyrouter/bin/python install --no-cache-dir --no-deps --require-hashes -r requirements/image.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas
 COPY proxy proxy

@@ -47,13 +47,13 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	$(BIN)/pip check --disable-pip-version-check >/dev/null
 	@touch $@
 
-# Two environments: the tool, which is no part of the gateway, and what it describes: the runtime's lock, nothing else.
-$(SBOM)/.ready: requirements/runtime.txt requirements/sbom.txt | $(BIN)/python
+# Two environments: the tool, which is no part of the gateway, and what it describes: the lock of the image, nothing else.
+$(SBOM)/.ready: requirements/image.txt requirements/sbom.txt | $(BIN)/python
 	@rm -rf $(SBOM)
 	$(BIN)/python -m venv --without-pip $(SBOM)/tool
 	$(BIN)/python -m venv --without-pip $(SBOM)/runtime
 	$(BIN)/pip --python $(SBOM)/tool/bin/python install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/sbom.txt
-	$(BIN)/pip --python $(SBOM)/runtime/bin/python install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/runtime.txt
+	$(BIN)/pip --python $(SBOM)/runtime/bin/python install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/image.txt
 	@touch $@
 
 run: $(VENV)/.run
@@ -119,8 +119,9 @@ fmt: $(VENV)/.dev
 
 lock:
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements/runtime.txt
+	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt --extra postgres --extra redis pyproject.toml -o requirements/image.txt
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt requirements/build.in -o requirements/build.txt
-	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt -c requirements/build.txt --extra dev pyproject.toml -o requirements/dev.txt
+	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt -c requirements/build.txt --extra dev --extra postgres --extra redis pyproject.toml -o requirements/dev.txt
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements/sbom.in -o requirements/sbom.txt
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt requirements/fuzz.in -o requirements/fuzz.txt
 

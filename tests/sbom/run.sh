@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 bom = json.loads(pathlib.Path("dist/sbom.json").read_text("utf-8"))
-lines = re.findall(r"^[a-z][^\\\n]*", pathlib.Path("requirements/runtime.txt").read_text("utf-8"), re.MULTILINE)
+lines = re.findall(r"^[a-z][^\\\n]*", pathlib.Path("requirements/image.txt").read_text("utf-8"), re.MULTILINE)
 wanted = [each for each in map(Requirement, lines) if each.marker is None or each.marker.evaluate()]
 locked = sorted((canonicalize_name(each.name), str(each.specifier).removeprefix("==")) for each in wanted)
 exec(sys.argv[1])
@@ -40,5 +40,6 @@ project = tomllib.loads(pathlib.Path("pyproject.toml").read_text("utf-8"))["proj
 root = bom["metadata"]["component"]
 assert (root["name"], root["version"]) == (project["name"], proxy.__version__), root
 (needs,) = [each["dependsOn"] for each in bom["dependencies"] if each["ref"] == root["bom-ref"]]
-assert len(needs) == len(project["dependencies"]), needs'
+extras = project["optional-dependencies"]
+assert len(needs) == len(project["dependencies"] + extras["postgres"] + extras["redis"]), needs'
 check "it is the same when it is made again" same_again

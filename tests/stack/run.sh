@@ -146,7 +146,7 @@ import importlib.metadata as m
 print(*sorted(f"{d.name.lower().replace("_", "-")}=={d.version}" for d in m.distributions()), sep="\n")') || return
   echo "$installed"
   grep -q '^aiohttp==' <<<"$installed" || return
-  ! grep -v '^anyrouter==' <<<"$installed" | grep -vxF -f <(sed -n 's/^\([a-z0-9-]*==[^ ;]*\).*/\1/p' requirements/runtime.txt)
+  ! grep -v '^anyrouter==' <<<"$installed" | grep -vxF -f <(sed -nE 's/^([a-z0-9-]+)(\[[a-z,]+\])?(==[^ ;]*).*/\1\3/p' requirements/image.txt)
 }
 
 keeps_no_address() {
