@@ -26,12 +26,21 @@ def filled(text: str) -> str:
 def table(schema_name: str) -> str:
     """Render one schema's fields as a table."""
     schema = schema_files.load(schema_name)
+    told: set[str] = set()
     lines = ["| field | type | default | meaning |", "|---|---|---|---|"]
     lines += [
         f"| `{path}` | {_kind(field)} | {default} | {field['description']} |"
         for path, field, default in _fields(schema, schema, "")
+        if not _is_told(path, field, told)
     ]
     return "\n".join(lines) + "\n"
+
+
+def _is_told(path: str, field: dict[str, Any], told: set[str]) -> bool:
+    """Return whether a field stands below one that is described elsewhere, and remember those that are."""
+    if "x-as" in field:
+        told.add(path + ".")
+    return path.startswith(tuple(told))
 
 
 def _fields(
@@ -59,6 +68,7 @@ def _inside(
 
 
 def _resolved(field: dict[str, Any], root: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a field without its reference; what stands beside the reference goes before what it refers to."""
     reference = field.get("$ref")
     if reference is None:
         return field, root
@@ -67,7 +77,7 @@ def _resolved(field: dict[str, Any], root: dict[str, Any]) -> tuple[dict[str, An
     found: Any = top
     for step in pointer.strip("/").split("/"):
         found = found[step]
-    return found, top
+    return {**found, **{name: value for name, value in field.items() if name != "$ref"}}, top
 
 
 def _kind(field: dict[str, Any]) -> str:

@@ -1,14 +1,37 @@
 """An Anthropic Messages gateway on aiohttp: as a command, as an application, or as a part of yours."""
 
 from proxy.app import RUNNER_OPTIONS, create_app, setup
-from proxy.config import Auth, Config, Cors, Key, Limits, Listen, Log, Model, Timeouts, Upstream
+from proxy.config import (
+    Admin,
+    AdminKey,
+    Auth,
+    Budgets,
+    Config,
+    Cors,
+    Key,
+    Limits,
+    Listen,
+    Log,
+    Model,
+    Owner,
+    Prices,
+    Quota,
+    RateLimits,
+    Redis,
+    Store,
+    Timeouts,
+    Upstream,
+)
 from proxy.config_file.faults import ConfigError
 from proxy.config_file.load import load_config
 from proxy.gateway import Gateway
 
 __all__ = [
     "RUNNER_OPTIONS",
+    "Admin",
+    "AdminKey",
     "Auth",
+    "Budgets",
     "Config",
     "ConfigError",
     "Cors",
@@ -18,6 +41,12 @@ __all__ = [
     "Listen",
     "Log",
     "Model",
+    "Owner",
+    "Prices",
+    "Quota",
+    "RateLimits",
+    "Redis",
+    "Store",
     "Timeouts",
     "Upstream",
     "create_app",

@@ -66,13 +66,13 @@ class KeyRing:
             clock: returns the current time, timezone-aware.
 
         Raises:
-            Unauthenticated: none, unknown, or expired.
+            Unauthenticated: none, unknown, disabled, or expired.
         """
         for value in presented(inbound):
             key = self._keys.get(digest(value))
             if key is None:
                 continue
-            if key.expires_at is not None and key.expires_at <= clock():
+            if key.disabled or (key.expires_at is not None and key.expires_at <= clock()):
                 break
             return key
         raise Unauthenticated

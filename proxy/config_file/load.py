@@ -9,7 +9,7 @@ from typing import Any
 
 from proxy.access.keys import digest
 from proxy.config import Auth, Config, Cors, Key, Limits, Listen, Log, Model, Timeouts, Upstream
-from proxy.config_file import references, rules
+from proxy.config_file import quotas, references, rules, tenancy
 from proxy.config_file.document import References, parse, read_text
 from proxy.config_file.faults import ConfigError
 
@@ -51,10 +51,12 @@ def config_from(
         *filled.faults,
         *(fault for fault in rules.faults(document) if fault.path not in unfilled),
     ]
-    faults += references.faults(document, {fault.path for fault in faults})
+    broken = {fault.path for fault in faults}
+    faults += references.faults(document, broken)
+    faults += quotas.faults(document, broken)
     if faults:
         raise ConfigError(*map(str, faults))
-    return _build(document)
+    return _build(document, folder)
 
 
 def check_key_name(name: str) -> None:
@@ -67,7 +69,7 @@ def check_key_name(name: str) -> None:
         raise ConfigError(wrong)
 
 
-def _build(document: Mapping[str, Any]) -> Config:
+def _build(document: Mapping[str, Any], folder: Path) -> Config:
     versions = document.get("anthropic_versions", "any")
     return Config(
         upstreams=tuple(
@@ -87,6 +89,12 @@ def _build(document: Mapping[str, Any]) -> Config:
         early_head=document.get("early_head", False),
         cors=Cors(origins=tuple(document.get("cors", {}).get("origins", ()))),
         log=Log(**document.get("log", {})),
+        store=tenancy.build_store(document.get("store"), folder),
+        redis=tenancy.build_redis(document.get("redis")),
+        quota=tenancy.build_quota(document.get("quota", {})),
+        owners=tuple(map(tenancy.build_owner, document.get("owners", ()))),
+        prices=tenancy.build_prices(document.get("prices", {}), folder),
+        admin=tenancy.build_admin(document.get("admin")),
     )
 
 
@@ -113,4 +121,9 @@ def _build_key(entry: Mapping[str, Any]) -> Key:
         sha256=entry.get("sha256") or digest(entry["key"]),
         models=tuple(entry.get("models", ("*",))),
         expires_at=datetime.datetime.fromisoformat(expires_at) if expires_at else None,
+        owner=entry.get("owner"),
+        limits=tenancy.build_limits(entry["limits"]) if "limits" in entry else None,
+        budgets=tenancy.build_budgets(entry["budgets"]) if "budgets" in entry else None,
+        tags=entry.get("tags", {}),
+        disabled=entry.get("disabled", False),
     )

@@ -53,12 +53,15 @@ def faults(document: Any) -> list[Fault]:
 
 def kind_at(path: Sequence[str | int]) -> str | None:
     """Return the type the schema asks for at a path; None when it asks for none there, or for one of several."""
-    rule: Any = schema_files.load("config")
+    schema = schema_files.load("config")
+    rule: Any = schema
     for step in path:
         named = rule.get("properties", {}).get(step, rule.get("additionalProperties"))
         rule = rule.get("items") if isinstance(step, int) else named
         if not isinstance(rule, dict):
             return None
+        if (shared := rule.get("$ref")) is not None:
+            rule = schema["$defs"][shared.rpartition("/")[2]]
     kind = rule.get("type")
     return kind if isinstance(kind, str) else None
 
@@ -101,8 +104,8 @@ def _unknown(name: str, known: Sequence[str]) -> str:
     ]
     if near := suggest(name, known):
         return f"unknown field{near}"
-    if len(homes) == 1:
-        return f"unknown field; did you mean {homes[0]}?"
+    if homes:
+        return f"unknown field; did you mean {' or '.join(homes)}?"
     return f"unknown field; known here: {', '.join(known)}"
 
 

@@ -4,6 +4,7 @@ Each `type: ignore` is a mistake that must be found: mypy reports those that are
 """
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -28,12 +29,22 @@ def configurations() -> proxy.Config:
         timeouts=proxy.Timeouts(idle_s=60),
         cors=proxy.Cors(("https://app.example.com",)),
         log=proxy.Log(level="warning", format="text"),
+        store=proxy.Store("sqlite:///var/anyrouter.db", retention_days=30),
+        redis=proxy.Redis("redis://127.0.0.1:6379/0"),
+        quota=proxy.Quota(
+            global_limits=proxy.RateLimits(max_in_flight=200),
+            each_key_budgets=proxy.Budgets(day_micros=5_000_000, fail="closed"),
+        ),
+        owners=(proxy.Owner("team-a", proxy.RateLimits(requests_per_minute=60)),),
+        prices=proxy.Prices(multiplier=Fraction(11, 10)),
+        admin=proxy.Admin(keys=(proxy.AdminKey("ops", sha256="0" * 64, role="write"),)),
     )
 
 
 def mistakes(config: proxy.Config) -> None:
     """What cannot be."""
     proxy.Auth("basic")  # type: ignore[arg-type] # no such scheme
+    proxy.Budgets(fail="maybe")  # type: ignore[arg-type] # open or closed
     proxy.Log(format="xml")  # type: ignore[arg-type] # no such format
     proxy.Config()  # type: ignore[call-arg] # upstreams and models are needed
     config.echo_model = False  # type: ignore[misc] # it is frozen

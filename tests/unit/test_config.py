@@ -8,10 +8,30 @@ import pytest
 import yaml
 
 from proxy import schema_files
-from proxy.config import Auth, Config, Cors, Key, Limits, Listen, Log, Model, Timeouts, Upstream
+from proxy.config import (
+    Admin,
+    AdminKey,
+    Auth,
+    Budgets,
+    Config,
+    Cors,
+    Key,
+    Limits,
+    Listen,
+    Log,
+    Model,
+    Prices,
+    Quota,
+    RateLimits,
+    Redis,
+    Store,
+    Timeouts,
+    Upstream,
+)
 from proxy.config_file.load import load_config
 
-SCHEMA = schema_files.load("config")["properties"]
+WHOLE = schema_files.load("config")
+SCHEMA = WHOLE["properties"]
 SHIPPED = Path(__file__).parents[2] / "config.yaml"
 SECTIONS: dict[str, Any] = {
     "listen": Listen(),
@@ -42,8 +62,19 @@ def _lists(fields: dict[str, Any]) -> dict[str, Any]:
         (SCHEMA["models"]["items"]["properties"], Model("i", "u")),
         (SCHEMA["keys"]["items"]["properties"], Key("n", "s")),
         (SCHEMA["upstreams"]["additionalProperties"]["properties"], Upstream("n", "b")),
+        (SCHEMA["store"]["properties"], Store("u")),
+        (SCHEMA["redis"]["properties"], Redis("u")),
+        (SCHEMA["quota"]["properties"], Quota()),
+        (SCHEMA["prices"]["properties"], Prices()),
+        (SCHEMA["admin"]["properties"], Admin()),
+        (SCHEMA["admin"]["properties"]["keys"]["items"]["properties"], AdminKey("n", "s")),
+        (WHOLE["$defs"]["rate-limits"]["properties"], RateLimits()),
+        (WHOLE["$defs"]["budgets"]["properties"], Budgets()),
     ],
-    ids=["model", "key", "upstream"],
+    ids=[
+        *("model", "key", "upstream", "store", "redis", "quota", "prices", "admin", "admin key"),
+        *("limits", "budgets"),
+    ],
 )
 def test_the_defaults_of_an_entry_are_the_schemas(rules: dict[str, Any], value: Any) -> None:
     given = dataclasses.asdict(value)
@@ -63,8 +94,11 @@ def test_the_defaults_of_the_whole_are_the_schemas() -> None:
     assert CONFIG.early_head is SCHEMA["early_head"]["default"]
     assert SCHEMA["anthropic_versions"]["default"] == "any"
     assert CONFIG.anthropic_versions is None
+    assert CONFIG.owners == tuple(SCHEMA["owners"]["default"])
     for name, section in SECTIONS.items():
         assert getattr(CONFIG, name) == section
+    assert (CONFIG.store, CONFIG.redis, CONFIG.admin) == (None, None, None)
+    assert (CONFIG.quota, CONFIG.prices) == (Quota(), Prices())
 
 
 def test_the_shipped_file_is_valid_and_says_nothing_but_the_defaults() -> None:

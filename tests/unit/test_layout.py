@@ -8,10 +8,9 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "proxy"
 # Pure as folders, and single modules elsewhere.
-PURE_FOLDERS = ("errors", "protocol", "routing")
+PURE_FOLDERS = ("config", "errors", "protocol", "routing")
 PURE_MODULES = (
     "proxy.causes",
-    "proxy.config",
     "proxy.access.keys",
     "proxy.config_file.rules",
     "proxy.server.framing",
@@ -19,6 +18,8 @@ PURE_MODULES = (
     "proxy.standstill",
     "proxy.upstreams.proxies",
     "proxy.config_file.faults",
+    "proxy.config_file.quotas",
+    "proxy.config_file.tenancy",
     "proxy.telemetry.floods",
 )
 # What waits, listens, connects, writes or starts something.

@@ -16,7 +16,7 @@ from tests.unit.config_file.configurations import CANARY, ENVIRON, changed, docu
 
 TOP = (
     "listen, trusted_proxies, upstreams, models, keys, anthropic_versions, limits, timeouts, echo_model, "
-    "early_head, cors, log"
+    "early_head, cors, log, store, redis, quota, owners, prices, admin"
 )
 
 
@@ -60,7 +60,13 @@ UNKNOWN_KEYS = [
             "lifecycle, line, max_input_tokens, max_tokens, deprecated_at, retires_at, capabilities"
         ),
     ),
-    ("keys.0.x", "keys.0.x: unknown field; known here: name, sha256, key, models, expires_at"),
+    (
+        "keys.0.x",
+        (
+            "keys.0.x: unknown field; known here: name, sha256, key, models, expires_at, "
+            "owner, limits, budgets, tags, disabled"
+        ),
+    ),
     (
         "limits.x",
         (
@@ -420,7 +426,7 @@ keys:
     ("text", "near"),
     [
         ("time_outs: {}", "time_outs: unknown field; did you mean timeouts?"),
-        ("port: 8080", "port: unknown field; did you mean listen.port?"),
+        ("port: 8080", "port: unknown field; did you mean listen.port or admin.port?"),
         ("Listen: {}", "Listen: unknown field; did you mean listen?"),
         ("log: {levle: info}", "log.levle: unknown field; did you mean level?"),
         (

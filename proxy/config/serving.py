@@ -1,13 +1,11 @@
-"""The configuration as the program sees it: frozen, complete, checked. Pure.
-
-`proxy.config_file` reads it from YAML; an embedding application may build it itself. Defaults are those of
-`schemas/config.schema.json`, which a test compares.
-"""
+"""The configuration of what is served: where, by which upstreams, which models, to which keys. Pure."""
 
 import dataclasses
 import datetime
 from collections.abc import Mapping
 from typing import Any, Literal
+
+from proxy.config.tenancy import Budgets, RateLimits
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -78,12 +76,27 @@ class Model:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Key:
-    """A client's key, as its SHA-256 in hex. `models` are ids and wildcards; `expires_at` None: never."""
+    """A client's key, as its SHA-256 in hex.
+
+    Attributes:
+        name: its identity, in the log, the ledger and every counter.
+        models: ids and wildcards it may use.
+        expires_at: when it stops working; None: never.
+        owner: who answers for it, one of `Config.owners`; None: nobody but itself.
+        limits, budgets: its own; None: those of `Quota` for each key.
+        tags: names and values of the operator's, for reports.
+        disabled: whether it is refused as an unknown one is.
+    """
 
     name: str
     sha256: str
     models: tuple[str, ...] = ("*",)
     expires_at: datetime.datetime | None = None
+    owner: str | None = None
+    limits: RateLimits | None = None
+    budgets: Budgets | None = None
+    tags: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
+    disabled: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -128,27 +141,3 @@ class Log:
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "text"] = "json"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Config:
-    """The whole configuration. `anthropic_versions` None: any date is accepted."""
-
-    upstreams: tuple[Upstream, ...]
-    models: tuple[Model, ...]
-    keys: tuple[Key, ...] = ()
-    listen: Listen = Listen()
-    trusted_proxies: tuple[str, ...] = ()
-    anthropic_versions: frozenset[str] | None = None
-    limits: Limits = Limits()
-    timeouts: Timeouts = Timeouts()
-    echo_model: bool = True
-    early_head: bool = False
-    cors: Cors = Cors()
-    log: Log = Log()
-
-
-def with_listen(config: Config, **changes: Any) -> Config:
-    """Return the configuration with those of `listen`'s fields replaced that are not None."""
-    given = {name: value for name, value in changes.items() if value is not None}
-    return dataclasses.replace(config, listen=dataclasses.replace(config.listen, **given))
