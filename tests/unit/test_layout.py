@@ -11,6 +11,12 @@ PACKAGE = Path(__file__).parents[2] / "proxy"
 PURE_FOLDERS = ("config", "errors", "protocol", "routing")
 PURE_MODULES = (
     "proxy.causes",
+    "proxy.progress",
+    "proxy.money.usage",
+    "proxy.money.prices",
+    "proxy.money.price_rows",
+    "proxy.money.estimate",
+    "proxy.money.bill",
     "proxy.access.keys",
     "proxy.config_file.rules",
     "proxy.server.framing",
@@ -106,10 +112,11 @@ def test_a_pure_module_awaits_opens_and_prints_nothing(name: str) -> None:
 
 # Folders and single modules, from the ground up: each imports its own folder's and what stands below it.
 LAYERS = (
-    {"aiohttp_fast", "causes", "schema_files", "standstill"},
+    {"aiohttp_fast", "causes", "progress", "schema_files", "standstill"},
     {"config", "errors"},
     {"protocol"},
     {"access", "body_memory", "routing"},
+    {"money"},
     {"config_file", "exchange"},
     {"deadlines", "telemetry", "turns"},
     {"upstreams"},
