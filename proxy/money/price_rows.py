@@ -6,6 +6,7 @@ misspelt or missing member, or an id that comes twice stops the start: no reques
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Any
 
 from proxy.money.prices import UNKNOWN, Factor, Price, PriceTable, Rates, spelled
@@ -152,7 +153,7 @@ class _Reader:
         return {str(name): self.factor(value, f"{place}.{name}") for name, value in entries.items()}
 
     def factor(self, value: Any, place: str) -> Factor:
-        number = self._number(value, place)
+        number = value if isinstance(value, Fraction) else self._number(value, place)
         if number is None:
             return 1, 1
         if not 0 <= number <= _MAX_FACTOR:

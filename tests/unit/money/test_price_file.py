@@ -1,5 +1,7 @@
 """The price file: what is wrong with one is told by its place, and stops the start."""
 
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +96,13 @@ def test_everything_wrong_is_told_at_once() -> None:
 
 def test_a_configured_row_is_checked_as_one_of_the_file() -> None:
     assert faults(FILE, overrides=[{"id": "b", "input": 1}])[0] == "overrides.0.output: is missing"
+
+
+@pytest.mark.parametrize("factor", [1.1, "1.1", Fraction(11, 10), Decimal("1.1")])
+def test_factors_are_taken_exactly_as_they_were_written(factor: Any) -> None:
+    table = price_rows.build(FILE, multiplier=factor, upstreams={"eu": factor})
+    assert table.modifiers("eu")[:2] == (121, 100)
+    assert table.modifiers("other")[:2] == (11, 10)
 
 
 def test_a_file_of_the_operators_stands_for_the_shipped_one(tmp_path: Path) -> None:
