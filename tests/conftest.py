@@ -4,7 +4,10 @@ The loop is uvloop, which the product runs on; in `server` and `relay` asyncio's
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 import uvloop
@@ -12,6 +15,8 @@ from hypothesis import settings
 
 from proxy.aiohttp_fast import IS_FAST
 from tests.support.fast_only import FAST_ONLY
+from tests.support.postgres import Postgres, find_binaries
+from tests.support.stores import make_store
 
 # No deadline, since a slow machine is no defect. `--hypothesis-profile` chooses another than "whole".
 settings.register_profile("whole", deadline=None)
@@ -47,3 +52,54 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         second = callspec is not None and _SECOND_LOOP in callspec.params.values()
         if second or item.path.parent.name == _PROCESSES:
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Run a PostgreSQL server."""
+    binaries = find_binaries()
+    if binaries is None:
+        missing = "NOT TESTED: no PostgreSQL server on this machine; install Debian's postgresql"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    server = Postgres(binaries)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of an empty store, of each engine in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.database()
+
+
+@pytest.fixture(scope="session")
+def _sqlite_made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("sqlite") / "store.db"
+    make_store(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def _postgres_made(postgres: Postgres) -> str:
+    url = postgres.database()
+    make_store(url)
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of a store with its tables and without rows, of each engine in turn."""
+    if request.param == "sqlite":
+        made: Path = request.getfixturevalue("_sqlite_made")
+        return f"sqlite:///{shutil.copy(made, tmp_path / 'store.db')}"
+    template: str = request.getfixturevalue("_postgres_made")
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.database(like=template)

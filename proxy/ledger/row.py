@@ -1,0 +1,144 @@
+"""The ledger's row: what is kept of one request. Never content, never a credential. Pure."""
+
+import re
+from typing import Any
+
+import msgspec
+
+_MAX_TEXT_CHARS = 500
+_MAX_INT = 2**63 - 1
+# What one engine stores and another does not: NUL, and halves of surrogate pairs.
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+_CLIENT_LEFT = {"client_closed", "client_stalled"}
+_BROKEN_BY_US = {"gateway_killed", "internal"}
+_LOST = "spool_full"
+
+
+class Row(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One request, or several alike that were refused.
+
+    None is "not reported" or "not known", which is not 0. A spool written by an older version is read by a newer one:
+    fields are only ever added, at the end, with a default. Times are milliseconds; `…_ms` but `at_ms` are durations
+    from the head of the request. Flags are 0 or 1.
+
+    Attributes:
+        id: ours (`Exchange.id`), sorted by time, and never used twice.
+        at_ms: when the head of the request had come, in Unix milliseconds: the day it is counted in.
+        key, owner: whose it is. `key` is empty in a row that stands for lost ones.
+        endpoint: `messages`, `count_tokens`, `models`, `usage`.
+        model: as asked for. `upstream`, `upstream_model`: where it went. `served_model`: the response's own.
+        upstream_request_id: the upstream's `request-id`.
+        status: told to the client.
+        cause: a word of `proxy.causes`, or of this folder: `gateway_killed`, `spool_full`.
+        queued_ms: waited for its turn. `gateway_us`: what the gateway took, until the request was sent on.
+        input_tokens, output_tokens, …: as billed.
+        cost_micros: in micro-dollars. `usage_source`: how the tokens are known: `reported`, `partial`, `estimated`,
+            or `none`, when nothing is owed.
+        price: `id@version` of the price row. `speed`, `geo`, `service_tier`: what the price depends on beside.
+        session_id, agent_id, …: what Claude Code says of itself, cut.
+        would_refuse: the rule that would have refused it, were it not in shadow mode.
+        requests: how many the row stands for.
+        agent_type, client, tag: as the client says; cut. `client_retry`: which retry of the client's it was.
+        compacted: the client has just compacted its context. `away`: served by another upstream than its own.
+        attempts: requests that were sent upstream. `billed_entries`: of `usage.iterations`.
+        cache_miss_reason: the API's own diagnosis.
+        trace_id, span_id, parent_span_id: of OpenTelemetry.
+    """
+
+    id: str
+    at_ms: int
+    key: str
+    endpoint: str
+    owner: str | None = None
+    model: str | None = None
+    upstream: str | None = None
+    upstream_model: str | None = None
+    served_model: str | None = None
+    upstream_request_id: str | None = None
+    status: int | None = None
+    cause: str | None = None
+    stop_reason: str | None = None
+    stream: int = 0
+    queued_ms: int | None = None
+    first_byte_ms: int | None = None
+    total_ms: int | None = None
+    bytes_in: int = 0
+    bytes_out: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_write_5m_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    web_searches: int | None = None
+    cost_micros: int = 0
+    usage_source: str = "none"
+    price: str | None = None
+    speed: str | None = None
+    geo: str | None = None
+    service_tier: str | None = None
+    session_id: str | None = None
+    agent_id: str | None = None
+    parent_agent_id: str | None = None
+    request_class: str | None = None
+    would_refuse: str | None = None
+    requests: int = 1
+    prompt_id: str | None = None
+    agent_type: str | None = None
+    client: str | None = None
+    tag: str | None = None
+    client_retry: int | None = None
+    gateway_us: int | None = None
+    compacted: int = 0
+    away: int = 0
+    attempts: int | None = None
+    billed_entries: int | None = None
+    cache_miss_reason: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    parent_span_id: str | None = None
+
+    @property
+    def day(self) -> int:
+        """The UTC day it is counted in, as days since 1970."""
+        return self.at_ms // 86_400_000
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the gateway refused it: a limit, a budget, or a request that cannot be served."""
+        return self._ended_badly and not self.is_failed
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether it failed at the upstream, in the gateway, or after the response had begun."""
+        if not self._ended_badly or self.cause is None:
+            return False
+        has_begun = self.status is not None and self.status < 400  # noqa: PLR2004 - HTTP's own line
+        return has_begun or self.cause in _BROKEN_BY_US or self.cause.startswith("upstream_")
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether its cost is not what the upstream reported."""
+        return self.usage_source in ("partial", "estimated")
+
+    @property
+    def _ended_badly(self) -> bool:
+        return self.cause is not None and self.cause not in _CLIENT_LEFT and self.cause != _LOST
+
+
+FIELDS = msgspec.structs.fields(Row)
+
+
+def storable(row: Row) -> Row:
+    """Return a row that every engine can store: texts cut and without NUL, integers of 64 bits, flags as integers."""
+    return Row(*(_storable(value) for value in msgspec.structs.astuple(row)))
+
+
+def gap(row_id: str, at_ms: int, requests: int) -> Row:
+    """Return the row that stands for requests whose own rows are lost."""
+    return Row(row_id, at_ms, "", "", cause=_LOST, requests=requests)
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("?", value)[:_MAX_TEXT_CHARS]
+    return value if value is None else max(-_MAX_INT, min(int(value), _MAX_INT))

@@ -1,0 +1,31 @@
+"""Runs the migrations that a store lacks, all or none: `python -m proxy.store.upgrade`, with its URL on stdin.
+
+The only module that imports Alembic. `migrate.ensure_current` starts it, and sees to it that nobody else migrates.
+"""
+
+import sys
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from proxy.store.engine import open_engine
+
+_FOLDER = Path(__file__).parent / "migrations"
+
+
+def upgrade(engine: sa.Engine) -> None:
+    """Run the migrations in one transaction."""
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+if __name__ == "__main__":
+    try:
+        upgrade(open_engine(sys.stdin.read()))
+    except Exception as error:  # noqa: BLE001 - the parent logs the last line
+        sys.exit(" ".join(str(getattr(error, "orig", error)).split()))

@@ -1,0 +1,87 @@
+"""Every process may migrate, one does; the tables are those that the code knows."""
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+import proxy
+from proxy.store.engine import open_engine, reading, sqlite_file
+from proxy.store.migrate import HEAD, VERSIONS, MigrationFailed, ensure_current, read_version
+from proxy.store.tables import METADATA
+from tests.store.processes import act_at_once
+from tests.store.rows import opened
+
+_PROCESSES = 8
+_STARTS = """
+engine = open_engine(url)
+ensure_current(engine)
+assert "alembic" not in sys.modules
+"""
+
+
+def test_the_migrations_make_the_tables_that_the_code_knows(store_url: str) -> None:
+    with opened(store_url) as engine, reading(engine) as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_the_versions_that_are_known_without_alembic_are_those_there_are() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(proxy.__file__).parent / "store/migrations"))
+    script = ScriptDirectory.from_config(config)
+    assert tuple(reversed([each.revision for each in script.walk_revisions()])) == VERSIONS
+
+
+@pytest.mark.slow
+def test_processes_that_start_at_once_on_an_empty_store_all_find_it_migrated(
+    empty_store: str,
+) -> None:
+    """Elsewhere two replicas migrate at once: rhesis-ai/rhesis#2545."""
+    act_at_once(_PROCESSES, empty_store, _STARTS)
+    with opened(empty_store) as engine:
+        assert read_version(engine) == HEAD
+
+
+def test_a_store_of_a_newer_release_is_refused_and_left_alone(store_url: str) -> None:
+    with opened(store_url) as engine:
+        with engine.begin() as connection:
+            connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+        with pytest.raises(MigrationFailed, match="9999, made by a newer release"):
+            ensure_current(engine)
+        assert read_version(engine) == "9999"
+
+
+def test_a_migration_that_fails_says_why_and_leaves_nothing_behind(empty_store: str) -> None:
+    engine = open_engine(empty_store)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE audit (somebody TEXT)"))
+    with pytest.raises(MigrationFailed, match="audit"):
+        ensure_current(engine)
+    with reading(engine) as connection:
+        assert sa.inspect(connection).get_table_names() == ["audit"]
+    engine.dispose()
+
+
+def test_a_store_in_sqlite_is_private_durable_and_can_shrink(tmp_path: Path) -> None:
+    with opened(f"sqlite:///{tmp_path / 'new/store.db'}") as engine:
+        ensure_current(engine)
+        file = sqlite_file(engine)
+        assert file is not None
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert file.parent.stat().st_mode & 0o777 == 0o700
+        with reading(engine) as connection:
+            names = ("journal_mode", "synchronous", "auto_vacuum", "foreign_keys")
+            found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
+        full, incremental = 2, 2
+        assert found == ["wal", full, incremental, 1]
+
+
+@pytest.mark.parametrize("url", ["", "no url", "sqlite://", "sqlite:///:memory:", "mysql://a@b/c"])
+def test_another_kind_of_store_is_refused_in_words(url: str) -> None:
+    with pytest.raises(ValueError, match=r"^store\.url: "):
+        open_engine(url)
