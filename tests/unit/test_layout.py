@@ -11,6 +11,12 @@ PACKAGE = Path(__file__).parents[2] / "proxy"
 PURE_FOLDERS = ("config", "errors", "protocol", "routing")
 PURE_MODULES = (
     "proxy.causes",
+    "proxy.progress",
+    "proxy.money.usage",
+    "proxy.money.prices",
+    "proxy.money.price_rows",
+    "proxy.money.estimate",
+    "proxy.money.bill",
     "proxy.access.keys",
     "proxy.config_file.rules",
     "proxy.server.framing",
@@ -107,11 +113,12 @@ def test_a_pure_module_awaits_opens_and_prints_nothing(name: str) -> None:
 
 # Folders and single modules, from the ground up: each imports its own folder's and what stands below it.
 LAYERS = (
-    {"aiohttp_fast", "causes", "ledger.row", "schema_files", "standstill"},
+    {"aiohttp_fast", "causes", "ledger.row", "progress", "schema_files", "standstill"},
     {"config", "errors"},
-    {"protocol", "store"},
-    {"access", "body_memory", "ledger", "routing"},
-    {"config_file", "exchange"},
+    {"protocol"},
+    {"access", "body_memory", "routing"},
+    {"money", "store"},
+    {"config_file", "exchange", "ledger"},
     {"deadlines", "telemetry", "turns"},
     {"upstreams"},
     {"gateway", "relay"},

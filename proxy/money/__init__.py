@@ -1,0 +1,1 @@
+"""What a request cost: from the upstream's usage to integer micro-dollars, and what to expect before it is known."""
