@@ -32,6 +32,12 @@ from proxy.errors.client import (
     VersionNotSupported,
 )
 from proxy.errors.gateway import Draining, InternalError, Overloaded
+from proxy.errors.limits import (
+    BudgetExceeded,
+    KeysUnavailable,
+    LimitExceeded,
+    LimitsUnavailable,
+)
 from proxy.errors.upstream import (
     UpstreamFailed,
     UpstreamRefusedCredential,
@@ -46,6 +52,7 @@ __all__ = [
     "SERVER",
     "SERVER_NAME",
     "SHOULD_RETRY",
+    "BudgetExceeded",
     "ClientFault",
     "ClientStalled",
     "Draining",
@@ -54,6 +61,9 @@ __all__ = [
     "HeadTooLarge",
     "InternalError",
     "InvalidRequest",
+    "KeysUnavailable",
+    "LimitExceeded",
+    "LimitsUnavailable",
     "MethodNotAllowed",
     "ModelForbidden",
     "NotFound",

@@ -26,10 +26,27 @@ ROWS: list[tuple[ProxyError, int, str, str, bool]] = [
     (errors.RequestTooLarge("m"), 413, "request_too_large", "request_too_large", False),
     (errors.UnsupportedMedia("m"), 415, "invalid_request_error", "unsupported_media", False),
     (errors.ExpectationFailed("m"), 417, "invalid_request_error", "expectation_failed", False),
+    (
+        errors.LimitExceeded("m", Cause.LIMITED_REQUESTS, 3),
+        429,
+        "rate_limit_error",
+        "limited_requests",
+        True,
+    ),
+    (
+        errors.BudgetExceeded("m", Cause.BUDGET_SPENT, 3600),
+        429,
+        "billing_error",
+        "budget_spent",
+        False,
+    ),
     (errors.InternalError("m"), 500, "api_error", "internal", True),
     (errors.UpstreamFailed("m", Cause.UPSTREAM_CUT), 502, "api_error", "upstream_cut", True),
     (errors.UpstreamRefusedCredential(), 502, "api_error", "upstream_auth", False),
     (errors.UpstreamStatus(429, None), 502, "api_error", "upstream_error", True),
+    (errors.LimitsUnavailable(), 503, "api_error", "limits_unavailable", True),
+    (errors.LimitsUnavailable(budget=True), 503, "api_error", "limits_unavailable", False),
+    (errors.KeysUnavailable(), 503, "api_error", "keys_unavailable", True),
     (errors.UpstreamTimeout("m"), 504, "timeout_error", "upstream_timeout", True),
     (
         errors.Overloaded("m", Cause.TOO_MANY_CONNECTIONS),
@@ -65,15 +82,26 @@ def test_each_body_is_what_the_error_schema_describes(error: ProxyError) -> None
 
 
 @pytest.mark.parametrize("error", FAILURES, ids=IDS)
-def test_every_refusal_of_4xx_that_is_no_timeout_tells_clients_not_to_retry(
+def test_every_refusal_of_4xx_that_time_does_not_cure_tells_clients_not_to_retry(
     error: ProxyError,
 ) -> None:
-    if 400 <= error.status < 500 and error.status != 408:
+    if 400 <= error.status < 500 and error.status not in (408, 429):
         assert error.headers()[errors.SHOULD_RETRY] == "false"
 
 
 def test_a_failure_with_a_known_end_says_after_how_many_seconds() -> None:
     assert errors.Draining().headers() == {errors.RETRY_AFTER: "1"}
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=IDS)
+def test_every_429_and_503_says_when_to_come_back(error: ProxyError) -> None:
+    if error.status in (429, 503):
+        assert int(error.headers()[errors.RETRY_AFTER]) >= 1
+
+
+def test_a_refusal_by_a_limit_has_the_headers_it_was_given() -> None:
+    error = errors.LimitExceeded("m", Cause.LIMITED_REQUESTS, 3, [("anthropic-ratelimit-x", "1")])
+    assert error.headers() == {errors.RETRY_AFTER: "3", "anthropic-ratelimit-x": "1"}
 
 
 def test_an_error_code_is_told_in_the_details() -> None:
