@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 
 from multidict import MultiMapping
 
+from proxy.access.managed_keys import ManagedKeys
 from proxy.config import Key
-from proxy.errors import Unauthenticated
+from proxy.errors import KeysUnavailable, Unauthenticated
 from proxy.protocol import headers
 
 PREFIX = "ar-"
@@ -57,22 +58,33 @@ class KeyRing:
         self._keys = {key.sha256: key for key in keys}
 
     def authenticate(
-        self, inbound: MultiMapping[str], clock: Callable[[], datetime.datetime] = _now
+        self,
+        inbound: MultiMapping[str],
+        managed: ManagedKeys | None = None,
+        clock: Callable[[], datetime.datetime] = _now,
     ) -> Key:
         """Return the key a request presents: the first of those it carries that is one of ours.
 
         Args:
             inbound: the request's headers.
+            managed: keys that are looked at after those of the ring; None: there are none.
             clock: returns the current time, timezone-aware.
 
         Raises:
             Unauthenticated: none, unknown, disabled, or expired.
+            KeysUnavailable: unknown, and what is managed may know it by now.
         """
-        for value in presented(inbound):
-            key = self._keys.get(digest(value))
+        values = presented(inbound)
+        for value in values:
+            sha256 = digest(value)
+            key = self._keys.get(sha256)
+            if key is None and managed is not None:
+                key = managed.get(sha256)
             if key is None:
                 continue
             if key.disabled or (key.expires_at is not None and key.expires_at <= clock()):
-                break
+                raise Unauthenticated
             return key
+        if values and managed is not None and not managed.is_fresh:
+            raise KeysUnavailable
         raise Unauthenticated

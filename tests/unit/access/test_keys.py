@@ -45,7 +45,7 @@ def given(*items: tuple[str, str]) -> CIMultiDict[str]:
 def test_whichever_credential_is_ours_counts_and_of_two_x_api_key_decides(
     inbound: CIMultiDict[str],
 ) -> None:
-    assert RING.authenticate(inbound, lambda: NOW) is LAPTOP
+    assert RING.authenticate(inbound, clock=lambda: NOW) is LAPTOP
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_whichever_credential_is_ours_counts_and_of_two_x_api_key_decides(
 )
 def test_anything_else_is_refused_with_the_one_wording(inbound: CIMultiDict[str]) -> None:
     with pytest.raises(Unauthenticated) as refused:
-        RING.authenticate(inbound, lambda: NOW)
+        RING.authenticate(inbound, clock=lambda: NOW)
     assert refused.value.message == Unauthenticated().message
 
 
@@ -84,17 +84,17 @@ def test_a_key_stops_working_at_its_expiry(expires_in_s: int, *, opens: bool) ->
     ring = keys.KeyRing([Key("k", keys.digest(SECRET), expires_at=expires_at)])
     inbound = given(("x-api-key", SECRET))
     if opens:
-        assert ring.authenticate(inbound, lambda: NOW).name == "k"
+        assert ring.authenticate(inbound, clock=lambda: NOW).name == "k"
     else:
         with pytest.raises(Unauthenticated):
-            ring.authenticate(inbound, lambda: NOW)
+            ring.authenticate(inbound, clock=lambda: NOW)
 
 
 def test_of_two_keys_of_ours_x_api_key_decides_also_when_it_has_expired() -> None:
     ring = keys.KeyRing([Key("old", keys.digest("ar-old"), expires_at=NOW), LAPTOP])
     with pytest.raises(Unauthenticated):
         ring.authenticate(
-            given(("x-api-key", "ar-old"), ("authorization", f"Bearer {SECRET}")), lambda: NOW
+            given(("x-api-key", "ar-old"), ("authorization", f"Bearer {SECRET}")), clock=lambda: NOW
         )
 
 
