@@ -18,6 +18,8 @@ PURE_MODULES = (
     "proxy.money.estimate",
     "proxy.money.bill",
     "proxy.access.keys",
+    "proxy.access.managed_keys",
+    "proxy.access.records",
     "proxy.config_file.rules",
     "proxy.server.framing",
     "proxy.server.registry",
