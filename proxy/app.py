@@ -23,20 +23,18 @@ RUNNER_OPTIONS: dict[str, Any] = {
     "handler_cancellation": True,
 }
 
-_access_logger = logging.getLogger("anyrouter.access")
+ACCESS_LOGGER = logging.getLogger("anyrouter.access")
 
 
-def log_access(line: bytes) -> None:
-    """Hand an access line to the logger `anyrouter.access`, at level info."""
-    _access_logger.info("%s", line.decode())
-
-
-def create_app(config: Config, *, access_log: LineSink | None = log_access) -> web.Application:
+def create_app(
+    config: Config, *, access_log: LineSink | logging.Logger | AccessLog | None = ACCESS_LOGGER
+) -> web.Application:
     """Make an application that is a gateway: the API under `config.listen.base_path` and under `/`.
 
     Args:
         config: from `load_config`, or built by hand.
-        access_log: takes each request's line; default: the logger `anyrouter.access`; None: no lines.
+        access_log: takes each request's line; a logger gets it at level info, with a 4xx warning, with a 5xx error;
+            default: the logger `anyrouter.access`; None: no lines.
 
     Raises:
         RuntimeError: aiohttp's compiled HTTP parser is missing.
@@ -47,7 +45,10 @@ def create_app(config: Config, *, access_log: LineSink | None = log_access) -> w
 
 
 def setup(
-    app: web.Application, config: Config, *, access_log: LineSink | None = log_access
+    app: web.Application,
+    config: Config,
+    *,
+    access_log: LineSink | logging.Logger | AccessLog | None = ACCESS_LOGGER,
 ) -> Gateway:
     """Mount a gateway under `config.listen.base_path` of an application, beside its other routes.
 
@@ -72,7 +73,9 @@ def setup(
     return part[GATEWAY]
 
 
-def _gateway_app(config: Config, access_log: LineSink | None) -> web.Application:
+def _gateway_app(
+    config: Config, access_log: LineSink | logging.Logger | AccessLog | None
+) -> web.Application:
     if not has_compiled_parser():
         # The pure Python parser has had request smuggling bugs, and is slow.
         raise RuntimeError(
@@ -82,7 +85,9 @@ def _gateway_app(config: Config, access_log: LineSink | None) -> web.Application
     app = web.Application(middlewares=[guard])
     if config.cors.origins:
         app.middlewares.append(cors.allow_origins(app, config.cors.origins))
-    app[GATEWAY] = Gateway(config, (AccessLog(config.log.format, access_log),))
+    if not isinstance(access_log, AccessLog):
+        access_log = AccessLog(access_log, config.log)
+    app[GATEWAY] = Gateway(config, (access_log,))
     app.cleanup_ctx.append(_open_connections)
     return app
 

@@ -8,6 +8,7 @@ cancels the task and leaves its reason here, so that whoever awaits can tell it 
 import asyncio
 import enum
 import random
+import re
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -15,12 +16,18 @@ from typing import Any
 
 import msgspec
 
+from proxy.access.user_agents import NOBODY, Client
 from proxy.body_memory import Permit
 from proxy.causes import Cause
 from proxy.config import Key
 from proxy.errors import ProxyError
 from proxy.protocol.call import Call
+from proxy.protocol.message import ApiError
 from proxy.routing.router import Route
+
+_MAX_ERROR_CHARS = 200
+_MAX_RETRY_AFTER_CHARS = 40
+_SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
 class Phase(enum.Enum):
@@ -63,8 +70,11 @@ class Exchange(msgspec.Struct, eq=False):
     Attributes:
         received: the request's head.
         request_id: `request-id` of the response: the upstream's, once it has given one.
-        upstream_request_id: the upstream's, when it came too late for the response's head.
+        upstream_request_id: the upstream's, when the client got another: it came too late, or with what was refused.
+        client: what the client calls itself, and its version.
+        is_probe: whether it asks how the gateway is, and nothing of the API.
         key: whose request it is; None until authenticated.
+        refused_key: the name of the key that was presented and does not count: it has expired, or is disabled.
         session_id, agent_id: what Claude Code says of itself, cut.
         model: the id the client asked for, cut.
         call: the checked body; None before it was read, and again once the response head is there.
@@ -77,6 +87,10 @@ class Exchange(msgspec.Struct, eq=False):
         body_since_s: `time.monotonic()` when the body was first waited for.
         usage: as the upstream reported it, in the API's field names.
         cause: why it failed; None when it did not.
+        error_type: `error.type` of the API's error that the client was told, ours or the upstream's.
+        detail: the field at fault, or another word that says more than `cause`, and nothing of the request's content.
+        error_message: that of the error, cut; it may quote the request.
+        retry_after: as the response says, in seconds where it is a number.
         phase, since_s: what it waits for, and from when, as `time.monotonic()`.
         on_quiet: called when the upstream, asked or inside its response, has been silent for `timeouts.ping_after_s`,
             and after each further such silence; None when nobody wants to know.
@@ -86,7 +100,10 @@ class Exchange(msgspec.Struct, eq=False):
     received: Received
     request_id: str = ""
     upstream_request_id: str | None = None
+    client: Client = NOBODY
+    is_probe: bool = False
     key: Key | None = None
+    refused_key: str | None = None
     session_id: str | None = None
     agent_id: str | None = None
     model: str | None = None
@@ -101,6 +118,10 @@ class Exchange(msgspec.Struct, eq=False):
     bytes_out: int = 0
     usage: dict[str, Any] | None = None
     cause: Cause | None = None
+    error_type: str | None = None
+    detail: str | None = None
+    error_message: str | None = None
+    retry_after: int | str | None = None
     phase: Phase = Phase.NOTHING
     since_s: float = 0.0
     on_quiet: Callable[[], None] | None = None
@@ -164,6 +185,27 @@ class Exchange(msgspec.Struct, eq=False):
     def fail(self, error: ProxyError) -> None:
         """Record why the exchange failed."""
         self.cause = error.cause
+        self.error_type = error.error_type
+        self.detail = error.detail
+        self.error_message = error.message[:_MAX_ERROR_CHARS]
+        self.retry_after = error.retry_after_s
+
+    def failed_upstream(self, told: ApiError | None, retry_after: str | None = None) -> None:
+        """Record that the client is told an error of the upstream's.
+
+        Args:
+            told: what the error says; None when it is no error of the API.
+            retry_after: the header's value.
+        """
+        self.cause = Cause.UPSTREAM_ERROR
+        if told is not None:
+            self.error_type, self.detail = told.type, told.field
+            self.error_message = told.message[:_MAX_ERROR_CHARS]
+        if retry_after is not None:
+            is_seconds = _SECONDS.fullmatch(retry_after) is not None
+            self.retry_after = (
+                int(retry_after) if is_seconds else retry_after[:_MAX_RETRY_AFTER_CHARS]
+            )
 
     def _take_reason(self) -> ProxyError | None:
         """Return the reason of an interruption; None when the cancellation was none of ours, or not ours alone."""

@@ -74,17 +74,20 @@ class KeyRing:
             Unauthenticated: none, unknown, disabled, or expired.
             KeysUnavailable: unknown, and what is managed may know it by now.
         """
-        values = presented(inbound)
-        for value in values:
+        reason = "missing"
+        for value in presented(inbound):
             sha256 = digest(value)
             key = self._keys.get(sha256)
             if key is None and managed is not None:
                 key = managed.get(sha256)
             if key is None:
+                reason = "unknown"
                 continue
-            if key.disabled or (key.expires_at is not None and key.expires_at <= clock()):
-                raise Unauthenticated
+            if key.disabled:
+                raise Unauthenticated("disabled", key.name)
+            if key.expires_at is not None and key.expires_at <= clock():
+                raise Unauthenticated("expired", key.name)
             return key
-        if values and managed is not None and not managed.is_fresh:
+        if reason == "unknown" and managed is not None and not managed.is_fresh:
             raise KeysUnavailable
-        raise Unauthenticated
+        raise Unauthenticated(reason)

@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 from proxy.api.context import EXCHANGE, SNAPSHOT
 from proxy.api.request_body import read_body
 from proxy.config import Key
-from proxy.errors import Draining, InvalidRequest, ModelForbidden
+from proxy.errors import Draining, InvalidRequest, ModelForbidden, Unauthenticated
 from proxy.gateway import GATEWAY
 from proxy.protocol import headers
 from proxy.protocol.call import Call, parse_small, parse_steps
@@ -32,7 +32,11 @@ async def refuse_while_draining(request: web.Request, handler: Handler) -> web.S
 async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Find whose key the request carries, before a byte of its body is read."""
     exchange = request[EXCHANGE]
-    exchange.key = request[SNAPSHOT].key_ring.authenticate(request.headers)
+    try:
+        exchange.key = request[SNAPSHOT].key_ring.authenticate(request.headers)
+    except Unauthenticated as error:
+        exchange.refused_key = error.refused_key
+        raise
     exchange.session_id = _cut(request.headers.get(headers.SESSION_ID))
     exchange.agent_id = _cut(request.headers.get(headers.AGENT_ID))
     return await handler(request)

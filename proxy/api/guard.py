@@ -8,11 +8,13 @@ from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
 
 from proxy import errors
+from proxy.access.user_agents import client_of
 from proxy.api.context import EXCHANGE, SNAPSHOT
 from proxy.causes import Cause
 from proxy.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, ProxyError
 from proxy.exchange import Exchange, Received
 from proxy.gateway import GATEWAY, Gateway
+from proxy.protocol.headers import USER_AGENT
 
 _log = logging.getLogger(__name__)
 _MAX_PATH_CHARS = 200
@@ -27,6 +29,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     gateway = request.app[GATEWAY]
     path = request.rel_url.raw_path[:_MAX_PATH_CHARS]
     exchange = Exchange(Received(request.method, path, _client(request, gateway)))
+    exchange.client = client_of(request.headers.get(USER_AGENT))
     request[EXCHANGE] = exchange
     request[SNAPSHOT] = gateway.snapshot
     gateway.deadlines.begin(exchange)

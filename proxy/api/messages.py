@@ -8,7 +8,7 @@ from proxy.api.context import EXCHANGE, SNAPSHOT
 from proxy.gateway import GATEWAY
 from proxy.protocol.message import Echo
 from proxy.relay import buffered, early, streaming
-from proxy.relay.head import adopt_request_id, given_request_id
+from proxy.relay.head import given_request_id
 from proxy.upstreams.failures import refuse_unfit
 
 MESSAGES_PATH = "/v1/messages"
@@ -57,12 +57,15 @@ async def _relay(
     del call
     exchange.let_body_go()
     try:
+        upstream_id = given_request_id(response)
+        exchange.upstream_request_id = upstream_id
         refuse_unfit(response, exchange)
         begun = None if head is None else await head.settled()
         if begun is not None:
-            exchange.upstream_request_id = given_request_id(response)
             return await early.go_on(request, exchange, response, echo, begun)
-        adopt_request_id(exchange, response)
+        if upstream_id is not None:
+            # By which its operators find the request. The client is told it, so the log needs it only once.
+            exchange.request_id, exchange.upstream_request_id = upstream_id, None
         relay = streaming.relay if streaming.is_stream(response) else buffered.relay
         return await relay(request, exchange, response, echo)
     finally:

@@ -1,8 +1,17 @@
 """What answers without a key: is anybody there, is the process up, is it ready."""
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
+from proxy.api.context import EXCHANGE
 from proxy.gateway import GATEWAY
+
+
+@web.middleware
+async def mark_probe(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Record that the request asks for nothing of the API: balancers ask every other second."""
+    request[EXCHANGE].is_probe = True
+    return await handler(request)
 
 
 async def say_hello(_request: web.Request) -> web.Response:

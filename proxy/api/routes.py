@@ -11,7 +11,13 @@ from aiohttp.typedefs import Handler, Middleware
 from proxy.api.chain import authenticate, refuse_while_draining, require_version, route_model
 from proxy.api.messages import relay_count_tokens, relay_messages
 from proxy.api.models import get_model, list_models
-from proxy.api.probes import answer_options, report_health, report_readiness, say_hello
+from proxy.api.probes import (
+    answer_options,
+    mark_probe,
+    report_health,
+    report_readiness,
+    say_hello,
+)
 from proxy.api.request_body import defer_continue
 from proxy.protocol.call import COUNT_TOKENS, MESSAGES
 
@@ -26,7 +32,7 @@ class Endpoint(NamedTuple):
 
 
 KEYED = (refuse_while_draining, authenticate, require_version)
-OPEN = ()
+OPEN = (mark_probe,)
 
 # Below /v1. Some clients leave it out, and some write it twice: see `add`.
 API = (

@@ -12,7 +12,9 @@ from proxy.config import Auth, Config, Key, Listen, Log, Model, Upstream
 from proxy.sandbox import Knobs, serve_sandbox
 from proxy.server.serve import serve
 from proxy.server.signals import ignore_user_signals
+from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.log import logging_to
+from proxy.telemetry.looks import look_for
 from proxy.telemetry.sink import BufferedSink
 
 MODEL = "anthropic/claude-sonnet-4.6"
@@ -53,10 +55,11 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
     ignore_user_signals()
-    with logging_to(standard_files.errors(), "info"):
-        sink = BufferedSink(standard_files.output())
+    with logging_to(standard_files.errors(), Log()):
+        stream = standard_files.output()
+        sink = BufferedSink(stream)
         try:
-            uvloop.run(_demo(args.port, sink))
+            uvloop.run(_demo(args.port, AccessLog(sink, Log(), look_for("text", stream))))
         finally:
             sink.close()
     return 0
@@ -72,11 +75,10 @@ def demo_config(port: int, sandbox_url: str, key: str) -> Config:
         ),
         keys=(Key(name="demo", sha256=keys.digest(key)),),
         listen=Listen(port=port),
-        log=Log(level="info", format="text"),
     )
 
 
-async def _demo(port: int, sink: BufferedSink) -> None:
+async def _demo(port: int, access_log: AccessLog) -> None:
     sandbox = await serve_sandbox("127.0.0.1", 0, Knobs())
     try:
         key = keys.new_key()
@@ -86,6 +88,6 @@ async def _demo(port: int, sink: BufferedSink) -> None:
             url = f"http://127.0.0.1:{addresses[0][1]}{config.listen.base_path}"
             standard_files.say(_GUIDE.format(key=key, url=url, model=MODEL))
 
-        await serve(create_app(config, access_log=sink), config, ready)
+        await serve(create_app(config, access_log=access_log), config, ready)
     finally:
         await sandbox.cleanup()

@@ -22,7 +22,9 @@ from proxy.server.open_files import raise_open_file_limit
 from proxy.server.serve import serve
 from proxy.server.signals import ignore_user_signals
 from proxy.server.workers import supervise
+from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.log import logging_to
+from proxy.telemetry.looks import Look, look_for
 from proxy.telemetry.sink import BufferedSink
 
 _log = logging.getLogger("anyrouter")
@@ -51,21 +53,34 @@ def run(args: argparse.Namespace) -> int:
     config = with_listen(
         load_config(args.config), host=args.host, port=args.port, workers=args.workers
     )
-    config = with_ephemeral_key(config)
-    with logging_to(standard_files.errors(), config.log.level):
-        raise_open_file_limit(config.limits.max_connections)
-        if config.listen.workers > 1:
-            # A proxy in the environment that cannot be used is told once, and not by each worker as it starts again.
-            Snapshot.of(config)
-            return supervise(config, serve_worker, announce)
-        serve_one(config, announce)
+    with logging_to(standard_files.errors(), config.log) as look:
+        try:
+            return _run(with_ephemeral_key(config))
+        except (OSError, RuntimeError, UnicodeError) as error:
+            if look is not Look.JSON:
+                raise
+            _log.critical("%s", error)
+            return 1
+
+
+def _run(config: Config) -> int:
+    raise_open_file_limit(config.limits.max_connections)
+    if config.listen.workers > 1:
+        # A proxy in the environment that cannot be used is told once, and not by each worker as it starts again.
+        Snapshot.of(config)
+        return supervise(config, serve_worker, announce)
+    serve_one(config, announce)
     return 0
 
 
 def serve_worker(config: Config, parent: ParentLink) -> None:
     """Be one of several processes on the port."""
-    with logging_to(standard_files.errors(), config.log.level):
-        serve_one(config, lambda _addresses: None, parent)
+    with logging_to(standard_files.errors(), config.log):
+        try:
+            serve_one(config, lambda _addresses: None, parent)
+        except Exception:  # noqa: BLE001 - the process ends with it, and must say why where its log is
+            _log.exception("a worker cannot serve")
+            raise SystemExit(1) from None
 
 
 def serve_one(
@@ -74,13 +89,14 @@ def serve_one(
     parent: ParentLink | None = None,
 ) -> None:
     """Serve in this process, access lines on stdout."""
-    wanted = logging.getLogger("anyrouter").isEnabledFor(logging.INFO)
-    sink = BufferedSink(standard_files.output()) if wanted else None
+    stream = standard_files.output()
+    sink = BufferedSink(stream)
+    least = logging.getLogger("anyrouter").getEffectiveLevel()
+    access_log = AccessLog(sink, config.log, look_for(config.log.format, stream), least)
     try:
-        uvloop.run(serve(create_app(config, access_log=sink), config, ready, parent=parent))
+        uvloop.run(serve(create_app(config, access_log=access_log), config, ready, parent=parent))
     finally:
-        if sink is not None:
-            sink.close()
+        sink.close()
 
 
 def announce(addresses: Sequence[tuple[str, int]]) -> None:
@@ -107,9 +123,11 @@ def with_ephemeral_key(config: Config) -> Config:
             "keys: at least one is needed to serve other machines; make one with anyrouter keys new NAME"
         )
     key = keys.new_key()
-    standard_files.say_on_errors(
-        f"no keys are configured; for this run only, use: {key}\n"
-        "make a lasting one with `anyrouter keys new NAME`"
+    # Whatever level is shown: without it nobody could use the gateway.
+    _log.log(
+        max(logging.WARNING, _log.getEffectiveLevel()),
+        "no keys are configured (`anyrouter keys new NAME` makes a lasting one); for this run only, use: %s",
+        key,
     )
     return dataclasses.replace(config, keys=(Key(name="this-run", sha256=keys.digest(key)),))
 

@@ -137,7 +137,13 @@ class Cors:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Log:
-    """What is logged, and how a request's line looks."""
+    """What is logged, and how lines look.
+
+    `format` auto: text on a terminal, JSON elsewhere. `probes`: whether they are logged. `error_messages`: whether the
+    access log says what errors say, which may quote requests.
+    """
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["json", "text"] = "json"
+    format: Literal["auto", "json", "text"] = "auto"
+    probes: bool = False
+    error_messages: bool = False

@@ -12,6 +12,7 @@ from proxy.errors.base import (
     ProxyError,
     UpstreamFault,
     encodable,
+    field_of,
     let_go,
     render,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "UpstreamTimeout",
     "VersionNotSupported",
     "encodable",
+    "field_of",
     "let_go",
     "render",
 ]

@@ -5,6 +5,7 @@ two headers the SDKs and Claude Code obey: `x-should-retry: false` on what a ret
 (seconds) where a time is known.
 """
 
+import re
 from typing import ClassVar
 
 import msgspec
@@ -18,6 +19,15 @@ SHOULD_RETRY = istr("x-should-retry")
 CONTENT_TYPE = istr("Content-Type")
 SERVER = istr("Server")
 SERVER_NAME = "anyrouter"  # no versions: they tell an attacker more than a user
+
+# What a message begins with when it says where the fault is: `messages.0.role: …`.
+_FIELD = re.compile(r"([a-z_][\w.\[\]-]{0,99}): ", re.ASCII)
+
+
+def field_of(message: str) -> str | None:
+    """Return the field that an error's message begins with; None when it names none."""
+    found = _FIELD.match(message)
+    return found[1] if found else None
 
 
 def encodable(text: str) -> str:
@@ -38,7 +48,7 @@ class ProxyError(Exception):
     """
 
     status: ClassVar[int] = 500
-    error_type: ClassVar[str] = "api_error"
+    error_type: str = "api_error"
     cause: Cause = Cause.INTERNAL
     retry: ClassVar[bool] = True
     retry_after_s: int | None = None
@@ -48,6 +58,11 @@ class ProxyError(Exception):
         super().__init__(message)
         self.message = message
         self.error_code = error_code
+
+    @property
+    def detail(self) -> str | None:
+        """What the log says beside `cause`, and nothing of the request's content."""
+        return None
 
     def body(self, request_id: str) -> bytes:
         """Return the JSON body of the response, which is also the data of a stream's `event: error`."""
@@ -76,6 +91,11 @@ def render(error: ProxyError, request_id: str) -> tuple[dict[str, str], bytes]:
 
 class ClientFault(ProxyError):
     """The request cannot be served as it is."""
+
+    @property
+    def detail(self) -> str | None:
+        """The field at fault."""
+        return field_of(self.message)
 
 
 class UpstreamFault(ProxyError):

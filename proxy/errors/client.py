@@ -14,19 +14,31 @@ class InvalidRequest(ClientFault):
 
 
 class Unauthenticated(ClientFault):
-    """No credential the gateway knows. One wording for every reason, so that it tells nobody which keys exist."""
+    """No credential the gateway knows. One wording for every reason, so that it tells nobody which keys exist.
+
+    Args:
+        reason: for the log: `missing`, `unknown`, `expired` or `disabled`.
+        refused_key: the name of the key that is one of the latter.
+    """
 
     status = 401
     error_type = "authentication_error"
     cause = Cause.UNAUTHENTICATED
     retry = False
 
-    def __init__(self) -> None:
+    def __init__(self, reason: str, refused_key: str | None = None) -> None:
+        self.reason = reason
+        self.refused_key = refused_key
         super().__init__(
             # Claude Code replaces every message that holds the name of the API key's header by one of its own.
             "invalid gateway key: send a key of this gateway, which starts with ar-, as the API key or as "
             "`authorization: Bearer ar-...`; a model vendor's own key or login does not work here"
         )
+
+    @property
+    def detail(self) -> str:
+        """The reason."""
+        return self.reason
 
 
 class ModelForbidden(ClientFault):

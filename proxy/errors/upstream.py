@@ -1,7 +1,7 @@
 """What an upstream did wrong. Pure."""
 
 from proxy.causes import Cause
-from proxy.errors.base import UpstreamFault
+from proxy.errors.base import UpstreamFault, field_of
 
 
 class UpstreamFailed(UpstreamFault):
@@ -30,13 +30,21 @@ class UpstreamStatus(UpstreamFault):
     Args:
         status: of the upstream's response.
         own: its body, when that is an error of the API.
+        told: type and message in it.
     """
 
     cause = Cause.UPSTREAM_ERROR
 
-    def __init__(self, status: int, own: bytes | None) -> None:
-        super().__init__(f"the upstream answered with HTTP {status}")
+    def __init__(self, status: int, own: bytes | None, told: tuple[str, str] | None) -> None:
+        generic = (self.error_type, f"the upstream answered with HTTP {status}")
+        self.error_type, message = told or generic
+        super().__init__(message)
         self._own = own
+
+    @property
+    def detail(self) -> str | None:
+        """The field at fault."""
+        return field_of(self.message)
 
     def body(self, request_id: str) -> bytes:
         """Return the upstream's own, when there is one."""

@@ -18,6 +18,7 @@ ACCEPT_ENCODING = istr("Accept-Encoding")
 CONNECTION = istr("Connection")
 CONTENT_TYPE = istr("Content-Type")
 CONTENT_ENCODING = istr("Content-Encoding")
+USER_AGENT = istr("User-Agent")
 SESSION_ID = istr("x-claude-code-session-id")
 JSON = "application/json"
 AGENT_ID = istr("x-claude-code-agent-id")

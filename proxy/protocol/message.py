@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from proxy.causes import Cause
-from proxy.errors import UpstreamFailed
+from proxy.errors import UpstreamFailed, encodable, field_of
 from proxy.protocol import json_members
 
 _MAX_ERROR_BYTES = 1 << 20
+_MAX_TYPE_CHARS = 60
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
@@ -93,21 +94,37 @@ def _is_error(members: Container[str], has_error: bool) -> bool:  # noqa: FBT001
     return has_error and "content" not in members and "input_tokens" not in members
 
 
-def is_api_error(body: bytes) -> bool:
-    """Return whether a body is an error of the API: of its shape, and of a size that an event can have."""
+class ApiError(NamedTuple):
+    """What an error of the API says."""
+
+    type: str
+    message: str
+
+    @property
+    def field(self) -> str | None:
+        """The field at fault; None when the message names none."""
+        return field_of(self.message)
+
+
+def read_error(body: bytes) -> ApiError | None:
+    """Return what a body says that is an error of the API, and of a size that an event can have; None for others."""
     if len(body) > _MAX_ERROR_BYTES:
-        return False
+        return None
     try:
-        decoded = json.loads(body.decode())
+        return error_in(json.loads(body.decode()))
     except (ValueError, RecursionError):
-        return False
+        return None
+
+
+def error_in(decoded: Any) -> ApiError | None:
+    """Return what a decoded body, or the data of an event, says when it has the shape of the API's errors."""
     error = decoded.get("error") if isinstance(decoded, dict) else None
-    return (
-        isinstance(error, dict)
-        and decoded.get("type") == "error"
-        and isinstance(error.get("type"), str)
-        and isinstance(error.get("message"), str)
-    )
+    if not isinstance(error, dict) or decoded.get("type") != "error":
+        return None
+    kind, said = error.get("type"), error.get("message")
+    if not isinstance(kind, str) or not isinstance(said, str):
+        return None
+    return ApiError(encodable(kind[:_MAX_TYPE_CHARS]), encodable(said))
 
 
 def _changed(

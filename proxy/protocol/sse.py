@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import msgspec
 
 from proxy.protocol import events
-from proxy.protocol.message import Echo
+from proxy.protocol.message import ApiError, Echo, error_in
 
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 
@@ -35,12 +35,14 @@ class Tap(Protocol):
         usage: the usage so far, in the API's field names; final once `finished`.
         finished: whether the stream is over, as far as can be told.
         failed: whether it was an `error` that ended it.
+        error: what that one says; None when there was none, or it is not of the API's shape.
         at_boundary: whether what has been passed on ends between two events, so that another event may follow.
     """
 
     usage: dict[str, Any]
     finished: bool
     failed: bool
+    error: ApiError | None
     at_boundary: bool
 
     def feed(self, chunk: bytes) -> bytes:
@@ -61,6 +63,7 @@ class BlindTap:
         self.usage: dict[str, Any] = {}
         self.finished = framed
         self.failed = False
+        self.error: ApiError | None = None
         self.at_boundary = False
 
     def feed(self, chunk: bytes) -> bytes:
@@ -79,6 +82,7 @@ class StreamTap:
         usage: the usage so far, in the API's field names; final once `finished`.
         finished: whether the stream said that it is over (`message_stop` or `error`).
         failed: whether it was an `error` that ended it.
+        error: what that one says; None when there was none, or it is not of the API's shape.
         at_boundary: whether what has been passed on ends between two events, so that another event may follow.
     """
 
@@ -89,6 +93,7 @@ class StreamTap:
         "_partial",
         "_skipping",
         "at_boundary",
+        "error",
         "failed",
         "finished",
         "usage",
@@ -109,6 +114,7 @@ class StreamTap:
         self.usage: dict[str, Any] = {}
         self.finished = False
         self.failed = False
+        self.error: ApiError | None = None
         self.at_boundary = True
 
     def feed(self, chunk: bytes) -> bytes:
@@ -187,6 +193,7 @@ class StreamTap:
             elif kind in ("message_stop", "error"):
                 self.finished = True
                 self.failed = kind == "error"
+                self.error = error_in(decoded)
         return out
 
     def _named(self, complete: bytes, event: events.Event) -> bytes:

@@ -5,6 +5,7 @@ So a failure of the upstream, wherever it comes, is still an error response.
 
 from aiohttp import web
 
+from proxy import errors
 from proxy.aiohttp_fast import TransparentResponse, UpstreamResponse, whole_response
 from proxy.causes import Cause
 from proxy.errors import ClientStalled, Draining, UpstreamFailed
@@ -38,7 +39,7 @@ async def relay(
         exchange.usage, body, is_error = message.read(body, echo)
     fields = response_headers(exchange, upstream)
     if is_error:
-        exchange.cause = Cause.UPSTREAM_ERROR
+        exchange.failed_upstream(message.read_error(body), fields.get(errors.RETRY_AFTER))
     exchange.response_started(status)
     response: web.StreamResponse
     is_short = 0 < len(body) <= _PIECE_BYTES

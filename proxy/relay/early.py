@@ -150,7 +150,8 @@ async def go_on(
     if upstream.is_success:
         exchange.usage, _, is_error = message.read(body, None)
     if is_error:
-        raise UpstreamStatus(upstream.status, body if message.is_api_error(body) else None)
+        told = message.read_error(body)
+        raise UpstreamStatus(upstream.status, None if told is None else body, told)
     raise UpstreamFailed(
         "the upstream answered with a whole message, where a stream was asked for",
         Cause.UPSTREAM_GARBAGE,

@@ -15,11 +15,6 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _ADOPTABLE_ID = re.compile(r"[!-~]{1,100}")
 
 
-def adopt_request_id(exchange: Exchange, response: UpstreamResponse) -> None:
-    """Take the upstream's id, by which its operators find the request; ours stays where it gives no good one."""
-    exchange.request_id = given_request_id(response) or exchange.request_id
-
-
 def given_request_id(response: UpstreamResponse) -> str | None:
     """Return the upstream's id; None when it gives no good one."""
     given = response.headers.get(REQUEST_ID, "")

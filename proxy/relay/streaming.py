@@ -71,7 +71,7 @@ async def relay(
                 "the upstream ended its stream before the message was complete", Cause.UPSTREAM_CUT
             )
         if tap.failed:
-            exchange.cause = Cause.UPSTREAM_ERROR
+            exchange.failed_upstream(tap.error)
         with exchange.waiting(Phase.CLIENT):
             await response.write_eof()
     except ConnectionError as lost:

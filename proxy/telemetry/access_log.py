@@ -1,21 +1,24 @@
 """One line a request: which client asked for which model, where it went, how it ended. Never a key, never content."""
 
-import re
+import logging
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
+from proxy.causes import Cause
+from proxy.config import Log
 from proxy.errors import encodable
 from proxy.exchange import Exchange
+from proxy.telemetry.looks import Clock, Look
+from proxy.telemetry.rows import row_of
 
 LineSink = Callable[[bytes], None]
 
-
 _MAX_ID_CHARS = 100
-# Printable ASCII without space and quote.
-_PLAIN = re.compile(r"[!#-~]+")
+_NAMES = {level: logging.getLevelName(level).lower() for level in (10, 20, 30, 40, 50)}
+_SERVER_ERROR, _CLIENT_ERROR = 500, 400
 
 
 class AccessRecord(msgspec.Struct, omit_defaults=True):
@@ -25,6 +28,7 @@ class AccessRecord(msgspec.Struct, omit_defaults=True):
     """
 
     time: str
+    level: str
     request_id: str
     client: str | None
     method: str
@@ -43,31 +47,55 @@ class AccessRecord(msgspec.Struct, omit_defaults=True):
     usage: dict[str, Any] | None = None
     session_id: str | None = None
     agent_id: str | None = None
+    client_product: str | None = None
+    client_version: str | None = None
     cause: str | None = None
+    error_type: str | None = None
+    detail: str | None = None
+    retry_after: int | str | None = None
 
 
 class AccessLog:
     """Writes each exchange's line.
 
     Args:
-        line_format: `json`, or `text`: the same fields as `name=value`.
-        sink: takes a line, without its end; None: nothing is logged.
+        sink: takes a line, without its end; a logger gets it at its level. None: nothing is logged.
+        settings: whether probes are logged, and what errors say.
+        look: of the lines; None: JSON, unless the settings say text.
+        least: no line is written whose level, a number of `logging`, is lower.
     """
 
-    def __init__(self, line_format: Literal["json", "text"], sink: LineSink | None) -> None:
-        self._sink = sink
-        self._encode = msgspec.json.Encoder().encode if line_format == "json" else _text
-        self._second = -1
-        self._stamp = ""
+    def __init__(
+        self,
+        sink: LineSink | logging.Logger | None,
+        settings: Log,
+        look: Look | None = None,
+        least: int = logging.NOTSET,
+    ) -> None:
+        self._sink = None if isinstance(sink, logging.Logger) else sink
+        self._logger = sink if isinstance(sink, logging.Logger) else None
+        self._settings = settings
+        self._look = look or (Look.TEXT if settings.format == "text" else Look.JSON)
+        self._encode = msgspec.json.Encoder().encode if self._look is Look.JSON else self._row
+        self._least = least
+        self._clock = Clock()
 
     def ended(self, exchange: Exchange) -> None:
         """Write the line of an exchange."""
-        if self._sink is None:
+        if exchange.is_probe and exchange.cause is None and not self._settings.probes:
             return
+        level = _level(exchange)
+        if self._sink is not None and level >= self._least:
+            self._sink(self._line(exchange, level))
+        elif self._logger is not None and self._logger.isEnabledFor(level):
+            self._logger.log(level, "%s", self._line(exchange, level).decode())
+
+    def _line(self, exchange: Exchange, level: int) -> bytes:
         received, key, route = exchange.received, exchange.key, exchange.route
         started_s, first_byte_s = received.started_s, exchange.first_byte_s
         record = AccessRecord(
-            time=self._time(received.at_unix_s),
+            time=self._clock(received.at_unix_s),
+            level=_NAMES[level],
             request_id=exchange.request_id,
             client=received.client,
             method=received.method,
@@ -76,7 +104,7 @@ class AccessLog:
             total_ms=round((time.monotonic() - started_s) * 1e3, 2),
             bytes_in=exchange.bytes_in,
             bytes_out=exchange.bytes_out,
-            key=None if key is None else key.name,
+            key=exchange.refused_key if key is None else key.name,
             model=exchange.model,
             upstream=None if route is None else route.upstream,
             upstream_model=None if route is None else route.upstream_model[:_MAX_ID_CHARS],
@@ -88,34 +116,35 @@ class AccessLog:
             usage=exchange.usage or None,
             session_id=exchange.session_id,
             agent_id=exchange.agent_id,
-            cause=exchange.cause,
+            client_product=exchange.client.product,
+            client_version=exchange.client.version,
         )
+        if exchange.cause is not None:
+            record.cause, record.error_type = exchange.cause, exchange.error_type
+            record.detail, record.retry_after = self._detail(exchange), exchange.retry_after
         try:
-            line = self._encode(record)
+            return self._encode(record)
         except UnicodeEncodeError:
-            line = self._encode(_encodable(record))
-        self._sink(line)
+            return self._encode(_encodable(record))
 
-    def _time(self, unix_s: float) -> str:
-        second = int(unix_s)
-        if second != self._second:
-            self._second = second
-            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f"{self._stamp}.{int((unix_s - second) * 1e3):03d}Z"
+    def _detail(self, exchange: Exchange) -> str | None:
+        word, said = exchange.detail, exchange.error_message
+        if said is None or not self._settings.error_messages:
+            return word
+        return said if word is None or said.startswith(word) else f"{word}: {said}"
 
-
-def _text(record: AccessRecord) -> bytes:
-    fields = msgspec.to_builtins(record)
-    head = [_shown(fields.pop(name)) for name in ("time", "method", "path", "status")]
-    return b" ".join(
-        [*head, *(name.encode() + b"=" + _shown(value) for name, value in fields.items())]
-    )
+    def _row(self, record: AccessRecord) -> bytes:
+        return row_of(record, coloured=self._look is Look.COLOURED).encode()
 
 
-def _shown(value: object) -> bytes:
-    """Show a value so that it cannot break the line or fake another field: clients and upstreams choose some."""
-    plain = isinstance(value, str) and _PLAIN.fullmatch(value) is not None
-    return str(value).encode() if plain else msgspec.json.encode(value)
+def _level(exchange: Exchange) -> int:
+    """Return how bad it is: a 4xx is the client's, a 5xx and a stream that broke are the operator's to look at."""
+    status, cause = exchange.status or 0, exchange.cause
+    if status >= _CLIENT_ERROR:
+        return logging.ERROR if status >= _SERVER_ERROR else logging.WARNING
+    if cause is None or cause is Cause.CLIENT_CLOSED:
+        return logging.INFO
+    return logging.WARNING if cause is Cause.CLIENT_STALLED else logging.ERROR
 
 
 def _encodable(value: Any) -> Any:

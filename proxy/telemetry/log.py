@@ -3,13 +3,60 @@
 import contextlib
 import logging
 import math
+import sys
+import threading
 import time
 from collections.abc import Hashable, Iterator
 
+import msgspec
+
+from proxy.config import Log
+from proxy.errors import encodable
 from proxy.telemetry.floods import WINDOW_S, Floods
+from proxy.telemetry.looks import Clock, Look, look_for
+from proxy.telemetry.rows import log_row
 from proxy.telemetry.sink import BufferedSink, RawStream
 
-_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_log = logging.getLogger(__name__)
+
+# Whose name says nothing to an operator.
+_OURS = ("anyrouter", "proxy")
+
+
+class LogLine(msgspec.Struct, omit_defaults=True):
+    """A line's fields as JSON. `exception` is a traceback."""
+
+    time: str
+    level: str
+    logger: str
+    message: str
+    exception: str | None = None
+
+
+class Formatter(logging.Formatter):
+    """Makes a line of a record."""
+
+    def __init__(self, look: Look) -> None:
+        super().__init__()
+        self._look = look
+        self._clock = Clock()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record's line, as JSON or as text."""
+        time, level, message = (
+            self._clock(record.created),
+            record.levelname.lower(),
+            record.getMessage(),
+        )
+        exception = self.formatException(record.exc_info) if record.exc_info else None
+        if self._look is Look.JSON:
+            line = LogLine(
+                time, level, record.name, encodable(message), exception and encodable(exception)
+            )
+            return msgspec.json.encode(line).decode()
+        said = message if record.name.partition(".")[0] in _OURS else f"{record.name}: {message}"
+        row = log_row(time, level, said, coloured=self._look is Look.COLOURED)
+        return row if exception is None else f"{row}\n{exception}"
 
 
 class LogHandler(logging.Handler):
@@ -19,9 +66,9 @@ class LogHandler(logging.Handler):
     are the same. Debug lines are all shown.
     """
 
-    def __init__(self, stream: RawStream) -> None:
+    def __init__(self, stream: RawStream, look: Look) -> None:
         super().__init__()
-        self.setFormatter(logging.Formatter(_FORMAT))
+        self.setFormatter(Formatter(look))
         self._floods = Floods[logging.LogRecord]()
         self._sink = BufferedSink(stream, "log", gather_s=0.0, more=self._due)
 
@@ -80,15 +127,29 @@ def _with_count(record: logging.LogRecord, count: int) -> logging.LogRecord:
 
 
 @contextlib.contextmanager
-def logging_to(stream: RawStream, level: str) -> Iterator[None]:
-    """Send the log of this process, access lines apart, to a stream inside the context."""
-    handler = LogHandler(stream)
+def logging_to(stream: RawStream, settings: Log) -> Iterator[Look]:
+    """Send the log of this process, access lines apart, to a stream inside the context; yields how lines look."""
+    look = look_for(settings.format, stream)
+    handler = LogHandler(stream, look)
+    level = settings.level.upper()
     # In a worker the handler that was there is its parent's: its thread and its locks stayed in the parent.
     logging.root.handlers[:] = [handler]
-    logging.root.setLevel(level.upper())
-    logging.getLogger("anyrouter").setLevel(level.upper())
+    logging.root.setLevel(level)
+    logging.getLogger("anyrouter").setLevel(level)
     logging.captureWarnings(capture=True)
+    hooks = threading.excepthook, sys.unraisablehook
+    threading.excepthook, sys.unraisablehook = _log_thread, _log_unraisable
     try:
-        yield
+        yield look
     finally:
+        threading.excepthook, sys.unraisablehook = hooks
         handler.close()
+
+
+def _log_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None:
+        _log.error("a thread ended: a defect", exc_info=args.exc_value)
+
+
+def _log_unraisable(args: "sys.UnraisableHookArgs") -> None:
+    _log.error("%s: a defect", args.err_msg or "an exception in passing", exc_info=args.exc_value)

@@ -187,7 +187,7 @@ async def test_it_ends_when_nobody_reads_its_access_lines(tmp_path: Path) -> Non
         assert process.stderr is not None
         async with asyncio.timeout(15):
             said = await process.stderr.readuntil(LISTENING)
-            port = int(await process.stderr.readline())
+            port = int((await process.stderr.readline()).partition(b'"')[0])
             async with aiohttp.ClientSession() as session:
                 url = f"http://127.0.0.1:{port}/v1/models"
                 assert await status_of(session, url, **HEADERS) == 200
@@ -266,8 +266,8 @@ async def test_the_log_can_be_text_and_its_level_be_raised(tmp_path: Path) -> No
         async with aiohttp.ClientSession() as session:
             url = f"http://127.0.0.1:{port}/v1/models"
             assert await status_of(session, url, **HEADERS) == 200
-        line = await command.says(b"GET /v1/models 200")
-        assert "key=tester" in line
+        assert "tester" in await command.says(b"200 GET models")
+    assert not command.text.count("{")
     config = write_config(tmp_path, more=FEW + "log: {level: warning}\n")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])

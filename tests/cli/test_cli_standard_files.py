@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import shlex
 import signal
@@ -159,9 +160,10 @@ async def test_a_flood_of_failing_calls_is_one_line_at_once_and_one_with_their_n
         assert process.stderr is not None
         said = (await process.stderr.read()).decode()
         assert await ended(process) == 0
-    lines = [line for line in said.splitlines() if " WARNING proxy.upstreams" in line]
-    assert len(lines) == 2
-    assert lines[1].endswith("(repeated 19 times in 10 s)")
+    lines = [json.loads(line) for line in said.splitlines()]
+    failing = [line["message"] for line in lines if line["logger"].startswith("proxy.upstreams")]
+    assert len(failing) == 2
+    assert failing[1].endswith("(repeated 19 times in 10 s)")
 
 
 @pytest.mark.parametrize(

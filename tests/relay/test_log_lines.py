@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 
+import msgspec
 import pytest
 from aiohttp import web
 
-from proxy import setup
+from proxy import Log, Timeouts, setup
 from proxy.exchange import Exchange, Phase
 from proxy.gateway import Gateway
 from tests.relay.settled import waits_in
@@ -86,10 +87,99 @@ async def test_a_stream_that_fails_logs_why_and_every_byte(script: Script, cause
     assert line["bytes_out"] == len(reply.body)
 
 
+def refusal(message: str, kind: str = "invalid_request_error") -> bytes:
+    return msgspec.json.encode(
+        {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_up"}
+    )
+
+
 async def test_an_error_of_the_upstream_is_logged_as_its_own() -> None:
     async with gateway_before(says(answer(b"{}", b"529 Overloaded"))) as (_, gateway):
         await ask(gateway, request())
     assert (gateway.log[0]["status"], gateway.log[0]["cause"]) == (529, "upstream_error")
+    assert "error_type" not in gateway.log[0]
+
+
+async def test_why_the_upstream_refuses_is_logged_without_what_it_quotes() -> None:
+    said = refusal("thinking.type: Input should be 'adaptive', not 'a prompt'")
+    async with gateway_before(says(answer(said, b"400 Bad Request"))) as (_, gateway):
+        await ask(gateway, request(headers={"user-agent": "claude-cli/2.1.330 (external, cli)"}))
+    (line,) = gateway.log
+    assert {name: line[name] for name in ("level", "error_type", "detail")} == {
+        "level": "warning",
+        "error_type": "invalid_request_error",
+        "detail": "thinking.type",
+    }
+    assert (line["client_product"], line["client_version"]) == ("claude-cli", "2.1.330")
+    assert "prompt" not in str(line)
+
+
+async def test_what_the_upstream_says_is_logged_when_a_setting_asks_for_it() -> None:
+    said = refusal("Number of requests has exceeded your limit." + "x" * 300, "rate_limit_error")
+    reply = answer(said, b"429 Too Many Requests").replace(b"\r\n", b"\r\nretry-after: 17\r\n", 1)
+    log = Log(error_messages=True)
+    async with gateway_before(says(reply), log=log) as (_, gateway):
+        await ask(gateway, request())
+    (line,) = gateway.log
+    assert line["detail"].startswith("Number of requests has exceeded your limit.xx")
+    assert len(line["detail"]) == 200
+    assert (line["error_type"], line["retry_after"]) == ("rate_limit_error", 17)
+
+
+async def test_the_error_in_a_stream_is_logged() -> None:
+    async with gateway_before(streaming(*EVENTS[:3], FAILING)) as (_, gateway):
+        await ask(gateway, request(body=STREAM_BODY))
+    (line,) = gateway.log
+    assert (line["level"], line["status"]) == ("error", 200)
+    assert (line["cause"], line["error_type"]) == ("upstream_error", "overloaded_error")
+
+
+async def test_an_error_that_came_after_an_early_head_is_logged_as_the_upstreams() -> None:
+    async def script(exchange: UpstreamSide) -> None:
+        await quiet.wait()
+        said = refusal("prompt is too long: 1 > 0")
+        await exchange.send(answer(said, b"400 Bad Request"))
+
+    quiet = asyncio.Event()
+    timeouts = Timeouts(ping_after_s=0.05)
+    async with (
+        gateway_before(script, early_head=True, timeouts=timeouts) as (_, gateway),
+        connected(gateway.host, gateway.port) as client,
+    ):
+        await client.send(request(body=STREAM_BODY))
+        await client.until(b"event: ping")
+        quiet.set()
+        await client.until(b"event: error")
+        await gateway.gateway.deadlines.idle()
+    (line,) = gateway.log
+    assert (line["status"], line["cause"]) == (200, "upstream_error")
+    assert line["error_type"] == "invalid_request_error"
+
+
+def with_id(data: bytes) -> bytes:
+    return data.replace(b"\r\n", b"\r\nrequest-id: req_up\r\n", 1)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [b"401 Unauthorized", b"302 Found", b"205 Reset Content"],
+    ids=lambda each: each.decode(),
+)
+async def test_the_id_of_a_response_that_is_not_passed_on_is_logged(status: bytes) -> None:
+    async with gateway_before(says(with_id(answer(b"{}", status)))) as (_, gateway):
+        reply = await ask(gateway, request())
+    (line,) = gateway.log
+    assert line["upstream_request_id"] == "req_up"
+    assert line["request_id"] == reply.headers["request-id"]
+    assert line["request_id"] != "req_up"
+
+
+async def test_the_id_that_the_client_got_too_is_logged_once() -> None:
+    async with gateway_before(says(with_id(answer()))) as (_, gateway):
+        await ask(gateway, request())
+    (line,) = gateway.log
+    assert line["request_id"] == "req_up"
+    assert "upstream_request_id" not in line
 
 
 async def test_a_client_that_leaves_keeps_the_usage_known_so_far() -> None:

@@ -1,24 +1,36 @@
 """One line for every request, however it ended, with nothing secret in it."""
 
 import asyncio
+import datetime
 import io
-import json
 import threading
 from typing import Any
 
 import pytest
 
-from proxy import exchange as exchanges
-from proxy.telemetry.access_log import AccessLog
+from proxy import Key
+from proxy.access.keys import digest
 from proxy.telemetry.sink import BufferedSink
 from tests.support.client import connected, request, talk
-from tests.support.gateways import BODY, HEADERS, MODEL, STREAM_BODY, Running
+from tests.support.gateways import (
+    BODY,
+    HEADERS,
+    MODEL,
+    STREAM_BODY,
+    Running,
+    config_for,
+    running,
+)
 from tests.support.raw import SSE_HEAD, STREAM, RawUpstream, UpstreamSide, answer, chunk
 from tests.support.scripts import gateway_before, says
 
 
 async def test_a_message_is_logged_with_every_field(gateway: Running) -> None:
-    ids = {"x-claude-code-session-id": "s" * 500, "x-claude-code-agent-id": "agent-1"}
+    ids = {
+        "x-claude-code-session-id": "s" * 500,
+        "x-claude-code-agent-id": "agent-1",
+        "user-agent": "claude-cli/2.1.330 (external, cli)",
+    }
     async with gateway.post(path="/v1/messages?beta=true", headers=ids) as response:
         body = await response.read()
         request_id = response.headers["request-id"]
@@ -26,6 +38,7 @@ async def test_a_message_is_logged_with_every_field(gateway: Running) -> None:
     assert line.pop("time").endswith("Z")
     assert 0 <= line.pop("first_byte_ms") <= line.pop("total_ms")
     assert line == {
+        "level": "info",
         "request_id": request_id,
         "client": "127.0.0.1",
         "method": "POST",
@@ -40,6 +53,8 @@ async def test_a_message_is_logged_with_every_field(gateway: Running) -> None:
         "usage": {"input_tokens": 11, "output_tokens": 7},
         "session_id": "s" * 100,
         "agent_id": "agent-1",
+        "client_product": "claude-cli",
+        "client_version": "2.1.330",
     }
 
 
@@ -108,6 +123,52 @@ async def test_a_refusal_is_one_line_with_its_cause(
     assert "secret" not in line["path"]
 
 
+async def test_the_field_at_fault_is_logged_and_not_what_it_holds(gateway: Running) -> None:
+    async with gateway.post(BODY.replace(b'"user"', b'["secret"]')) as response:
+        assert response.status == 400
+    (line,) = gateway.log
+    assert (line["error_type"], line["detail"]) == ("invalid_request_error", "messages.0.role")
+    assert "secret" not in str(line)
+
+
+async def test_when_to_try_again_is_logged(gateway: Running) -> None:
+    gateway.gateway.draining = True
+    async with gateway.post() as response:
+        assert response.status == 529
+    (line,) = gateway.log
+    assert (line["level"], line["retry_after"]) == ("error", 1)
+
+
+OLD = Key("old", digest("ar-old"), expires_at=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
+
+OFF = Key("off", digest("ar-off"), disabled=True)
+
+
+@pytest.mark.parametrize(
+    ("key", "detail", "name"),
+    [
+        ("", "missing", None),
+        ("ar-x", "unknown", None),
+        ("ar-old", "expired", "old"),
+        ("ar-off", "disabled", "off"),
+    ],
+    ids=["missing", "unknown", "expired", "disabled"],
+)
+async def test_a_401_says_in_the_log_what_was_wrong_with_the_key(
+    key: str, detail: str, name: str | None
+) -> None:
+    async with (
+        running(config_for("http://127.0.0.1:1", keys=(OLD, OFF))) as gateway,
+        gateway.post(headers={"x-api-key": key, "user-agent": "curl/8.5.0"}) as response,
+    ):
+        assert response.status == 401
+        told = await response.text()
+    (line,) = gateway.log
+    assert (line["detail"], line.get("key"), line["client_product"]) == (detail, name, "curl")
+    assert "old" not in told
+    assert "disabled" not in told
+
+
 async def test_what_an_upstream_refuses_is_logged_as_its_error() -> None:
     async with (
         gateway_before(says(answer(b"{}", b"429 Too Many Requests"))) as (_, gateway),
@@ -117,12 +178,18 @@ async def test_what_an_upstream_refuses_is_logged_as_its_error() -> None:
     assert [(line["status"], line["cause"]) for line in gateway.log] == [(429, "upstream_error")]
 
 
-async def test_probes_and_models_are_logged_too(gateway: Running, upstream: RawUpstream) -> None:
-    async with gateway.session.get(gateway.url + "/healthz") as response:
-        assert response.status == 200
+PROBES = ("", "/", "/hello", "/api/hello", "/healthz", "/readyz")
+
+
+async def test_the_model_list_is_logged_and_no_probe(
+    gateway: Running, upstream: RawUpstream
+) -> None:
+    for path in PROBES:
+        async with gateway.session.get(gateway.url + path) as response:
+            assert response.status == 200
     async with gateway.session.get(gateway.url + "/v1/models", headers=HEADERS) as response:
         assert response.status == 200
-    assert [line["path"] for line in gateway.log] == ["/api/healthz", "/api/v1/models"]
+    assert [line["path"] for line in gateway.log] == ["/api/v1/models"]
     # For what stands behind the wildcard.
     assert [each.head.split()[1] for each in upstream.requests] == [b"/v1/models?limit=1000"]
 
@@ -131,27 +198,6 @@ async def test_long_paths_are_cut(gateway: Running) -> None:
     async with gateway.session.get(f"{gateway.url}/{'a' * 5000}") as response:
         assert response.status == 404
     assert len(gateway.log[0]["path"]) == 200
-
-
-async def test_text_lines_hold_the_same_fields_and_cannot_be_forged() -> None:
-    lines: list[bytes] = []
-    exchange = exchanges.Exchange(exchanges.Received("POST", "/v1/messages", "127.0.0.1"))
-    exchange.session_id = "a b\nc status=500"
-    exchange.model = "x=\u00fc"
-    exchange.usage = {"input_tokens": 1}
-    exchange.response_started(200)
-    AccessLog("text", lines.append).ended(exchange)
-    line = lines[0].decode()
-    assert "\n" not in line
-    assert " POST /v1/messages 200 request_id=req_" in line
-    assert 'session_id="a b\\nc status=500"' in line
-    assert 'usage={"input_tokens":1}' in line
-    AccessLog("json", lines.append).ended(exchange)
-    assert json.loads(lines[1])["session_id"] == exchange.session_id
-
-
-async def test_without_a_sink_nothing_is_written() -> None:
-    AccessLog("json", None).ended(exchanges.Exchange(exchanges.Received("GET", "/", None)))
 
 
 class SlowStream(io.BytesIO):

@@ -87,7 +87,7 @@ async def test_a_good_credential_comes_in_by_either_header(
     [(NOW - datetime.timedelta(seconds=1), 401), (NOW + datetime.timedelta(hours=1), 200)],
     ids=["expired", "not yet"],
 )
-async def test_an_expired_key_is_401(
+async def test_an_refused_key_is_401(
     upstream: RawUpstream, expires_at: datetime.datetime, status: int
 ) -> None:
     keys = (Key("old", digest(KEY), expires_at=expires_at),)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import json
 import os
 import signal
 import sys
@@ -70,7 +71,7 @@ class Command:
         async with asyncio.timeout(WITHIN_S):
             while True:
                 self.written.clear()
-                for text in (self.out, self.err):
+                for text in (self.out, readable(bytes(self.err))):
                     _, found, rest = bytes(text).partition(mark)
                     if found and b"\n" in rest:
                         return rest.partition(b"\n")[0].decode()
@@ -95,6 +96,15 @@ class Command:
     def text(self) -> str:
         """Everything written."""
         return (self.out + self.err).decode()
+
+
+def readable(log: bytes) -> bytes:
+    """Return a log of JSON lines as the messages in them; other lines as they are."""
+    return b"".join(
+        json.loads(line)["message"].encode() + b"\n" if line.startswith(b'{"time"') else line
+        for line in log.splitlines(keepends=True)
+        if line.endswith(b"\n")
+    )
 
 
 @contextlib.asynccontextmanager

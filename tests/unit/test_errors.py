@@ -10,7 +10,7 @@ from proxy.errors import ProxyError
 
 ROWS: list[tuple[ProxyError, int, str, str, bool]] = [
     (errors.InvalidRequest("m"), 400, "invalid_request_error", "invalid_request", False),
-    (errors.Unauthenticated(), 401, "authentication_error", "unauthenticated", False),
+    (errors.Unauthenticated("unknown"), 401, "authentication_error", "unauthenticated", False),
     (errors.ModelForbidden("m"), 403, "permission_error", "model_forbidden", False),
     (errors.NotFound("m"), 404, "not_found_error", "not_found", False),
     (errors.UnknownModel("m"), 404, "not_found_error", "unknown_model", False),
@@ -43,7 +43,7 @@ ROWS: list[tuple[ProxyError, int, str, str, bool]] = [
     (errors.InternalError("m"), 500, "api_error", "internal", True),
     (errors.UpstreamFailed("m", Cause.UPSTREAM_CUT), 502, "api_error", "upstream_cut", True),
     (errors.UpstreamRefusedCredential(), 502, "api_error", "upstream_auth", False),
-    (errors.UpstreamStatus(429, None), 502, "api_error", "upstream_error", True),
+    (errors.UpstreamStatus(429, None, None), 502, "api_error", "upstream_error", True),
     (errors.LimitsUnavailable(), 503, "api_error", "limits_unavailable", True),
     (errors.LimitsUnavailable(budget=True), 503, "api_error", "limits_unavailable", False),
     (errors.KeysUnavailable(), 503, "api_error", "keys_unavailable", True),
@@ -118,7 +118,7 @@ def test_method_not_allowed_names_the_methods_that_are() -> None:
 
 
 def test_one_wording_for_every_bad_credential_says_how_to_send_a_key() -> None:
-    message = errors.Unauthenticated().message
+    message = errors.Unauthenticated("unknown").message
     assert "authorization: Bearer ar-" in message
     assert "x-api-key" not in message  # Claude Code would show a text of its own instead
     assert "authorization: Bearer ar-" in message

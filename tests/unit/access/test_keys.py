@@ -73,7 +73,7 @@ def test_whichever_credential_is_ours_counts_and_of_two_x_api_key_decides(
 def test_anything_else_is_refused_with_the_one_wording(inbound: CIMultiDict[str]) -> None:
     with pytest.raises(Unauthenticated) as refused:
         RING.authenticate(inbound, clock=lambda: NOW)
-    assert refused.value.message == Unauthenticated().message
+    assert refused.value.message == Unauthenticated("unknown").message
 
 
 @pytest.mark.parametrize(

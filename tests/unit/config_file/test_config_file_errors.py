@@ -81,7 +81,7 @@ UNKNOWN_KEYS = [
             "request_head_s, request_body_idle_s, client_idle_s, drain_s"
         ),
     ),
-    ("log.x", "log.x: unknown field; known here: level, format"),
+    ("log.x", "log.x: unknown field; known here: level, format, probes, error_messages"),
 ]
 
 

@@ -1,22 +1,26 @@
 """A request's line: complete, in order, one line, whatever its values; written without holding the loop."""
 
 import asyncio
+import logging
 import re
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config import Key, Model
+from proxy.access.user_agents import Client
+from proxy.causes import Cause
+from proxy.config import Key, Log, Model
 from proxy.exchange import Exchange, Received
 from proxy.routing.router import Route
 from proxy.telemetry.access_log import AccessLog, AccessRecord
+from proxy.telemetry.looks import Look
 
-FORMATS: list[Literal["json", "text"]] = ["json", "text"]
 TEXTS = ("request_id", "client", "method", "path", "key", "model", "upstream", "upstream_model")
-MORE_TEXTS = ("upstream_request_id", "session_id", "agent_id", "cause")
+MORE_TEXTS = ("upstream_request_id", "session_id", "agent_id", "cause", "error_type", "detail")
+_ESCAPE = re.compile(r"\x1b\[\d+m")
 
 
 def _exchange(**values: Any) -> Exchange:
@@ -34,19 +38,29 @@ def _exchange(**values: Any) -> Exchange:
     if "upstream" in values:
         model = Model("anthropic/m", "a")
         exchange.route = Route(values.pop("upstream"), values.pop("upstream_model"), model, "m")
+    if "client_product" in values:
+        exchange.client = Client(values.pop("client_product"), values.pop("client_version"))
     for name, value in values.items():
         setattr(exchange, name, value)
     return exchange
 
 
-def line(line_format: Literal["json", "text"], **values: Any) -> bytes:
-    async def written() -> bytes:
-        lines: list[bytes] = []
-        AccessLog(line_format, lines.append).ended(_exchange(**values))
-        (only,) = lines
-        return only
+def lines(settings: Log, look: Look | None = None, **values: Any) -> list[bytes]:
+    async def written() -> list[bytes]:
+        found: list[bytes] = []
+        AccessLog(found.append, settings, look).ended(_exchange(**values))
+        return found
 
     return asyncio.run(written())
+
+
+def line(look: Look, **values: Any) -> bytes:
+    (only,) = lines(Log(), look, **values)
+    return only
+
+
+def row(**values: Any) -> str:
+    return line(Look.TEXT, **values).decode()
 
 
 FULL: dict[str, Any] = {
@@ -63,12 +77,26 @@ FULL: dict[str, Any] = {
     "usage": {"input_tokens": 1},
     "session_id": "s",
     "agent_id": "g",
-    "cause": "client_closed",
+    "client_product": "claude-cli",
+    "client_version": "2.1.330",
+    "cause": "upstream_error",
+    "error_type": "overloaded_error",
+    "detail": "messages.0.role",
+    "retry_after": 3,
+}
+
+
+SERVED: dict[str, Any] = {
+    "status": 200,
+    "key": "laptop",
+    "model": "anthropic/m",
+    "upstream": "a",
+    "upstream_model": "m",
 }
 
 
 def test_a_json_line_has_every_field_in_order() -> None:
-    decoded = msgspec.json.decode(line("json", **FULL))
+    decoded = msgspec.json.decode(line(Look.JSON, **FULL))
     assert list(decoded) == list(AccessRecord.__struct_fields__)
     assert decoded["time"] == "2026-11-18T11:06:40.250Z"
     assert decoded["first_byte_ms"] == 500
@@ -78,27 +106,149 @@ def test_a_json_line_has_every_field_in_order() -> None:
 
 
 def test_fields_that_hold_nothing_are_left_out() -> None:
-    decoded = msgspec.json.decode(line("json", status=404, usage={}))
+    decoded = msgspec.json.decode(line(Look.JSON, status=404, usage={}))
     assert list(decoded) == [
-        *("time", "request_id", "client", "method", "path", "status", "total_ms"),
+        *("time", "level", "request_id", "client", "method", "path", "status", "total_ms"),
         *("bytes_in", "bytes_out"),
     ]
 
 
-def test_a_text_line_begins_with_time_method_path_and_status() -> None:
-    text = line("text", **FULL).decode()
-    assert text.startswith("2026-11-18T11:06:40.250Z POST /v1/messages 200 request_id=req_1 ")
-    assert text.endswith(
-        "bytes_in=7 bytes_out=9 key=laptop model=anthropic/m upstream=a upstream_model=m "
-        'upstream_request_id=req_2 stream=true first_byte_ms=500.0 usage={"input_tokens":1} '
-        "session_id=s agent_id=g cause=client_closed"
-    )
+# The duration is that of a clock that has gone on: any.
+ROWS: dict[str, tuple[dict[str, Any], str]] = {
+    "a message": (
+        {**SERVED, "path": "/api/v1/messages", "usage": {"input_tokens": 9, "output_tokens": 4}},
+        "11:06:40 200 POST messages m laptop … 9→4 tok",
+    ),
+    "cached input is input, too": (
+        {**SERVED, "usage": {"input_tokens": 2, "cache_read_input_tokens": 70, "output_tokens": 1}},
+        "11:06:40 200 POST messages m laptop … 72→1 tok",
+    ),
+    "a count": (
+        {**SERVED, "path": "/v1/v1/messages/count_tokens", "usage": None},
+        "11:06:40 200 POST messages/count_tokens m laptop …",
+    ),
+    "a usage that is none": (
+        {**SERVED, "usage": {"input_tokens": "x"}},
+        "11:06:40 200 POST messages m laptop …",
+    ),
+    "nothing known": (
+        {"status": 404, "method": "GET", "path": "/favicon.ico", "cause": "not_found"},
+        "11:06:40 404 GET /favicon.ico … not_found req_1",
+    ),
+    "a client that left": (
+        {**SERVED, "status": None, "cause": "client_closed"},
+        "11:06:40 --- POST messages m laptop … client_closed req_1",
+    ),
+    "a refusal": (
+        {
+            **SERVED,
+            "status": 400,
+            "cause": "invalid_request",
+            "error_type": "invalid_request_error",
+            "detail": "messages.0.role",
+            "client_product": "claude-cli",
+            "client_version": "2.1.330",
+        },
+        "11:06:40 400 POST messages m laptop … invalid_request req_1 messages.0.role claude-cli/2.1.330",
+    ),
+    "an error of the upstream": (
+        {**SERVED, "status": 529, "cause": "upstream_error", "error_type": "overloaded_error"},
+        "11:06:40 529 POST messages m laptop … upstream_error overloaded_error req_1",
+    ),
+}
+
+
+@pytest.mark.parametrize(("values", "expected"), ROWS.values(), ids=ROWS)
+def test_a_row_of_text_says_what_a_person_wants_to_know(
+    values: dict[str, Any], expected: str
+) -> None:
+    before, after = (re.escape(part) for part in expected.split("…"))
+    assert re.fullmatch(rf"{before}\d+(?:\.\d)? m?s{after}", row(**values)), row(**values)
+
+
+@pytest.mark.parametrize(
+    ("status", "cause", "level"),
+    [
+        (200, None, "info"),
+        (404, "not_found", "warning"),
+        (429, "upstream_error", "warning"),
+        (502, "upstream_cut", "error"),
+        (529, "draining", "error"),
+        (None, Cause.CLIENT_CLOSED, "info"),
+        (200, Cause.CLIENT_CLOSED, "info"),
+        (200, Cause.CLIENT_STALLED, "warning"),
+        (200, Cause.UPSTREAM_CUT, "error"),
+    ],
+)
+def test_a_4xx_is_a_warning_and_a_5xx_or_a_broken_stream_an_error(
+    status: int | None, cause: str | None, level: str
+) -> None:
+    decoded = msgspec.json.decode(line(Look.JSON, status=status, cause=cause))
+    assert decoded["level"] == level
+
+
+@pytest.mark.parametrize(("least", "kept"), [(10, [200, 404, 502]), (30, [404, 502]), (40, [502])])
+def test_lines_below_the_least_level_are_not_written(least: int, kept: list[int]) -> None:
+    async def written() -> list[int]:
+        found: list[bytes] = []
+        log = AccessLog(found.append, Log(), Look.JSON, least)
+        for status, cause in ((200, None), (404, Cause.NOT_FOUND), (502, Cause.UPSTREAM_CUT)):
+            log.ended(_exchange(status=status, cause=cause))
+        return [msgspec.json.decode(each)["status"] for each in found]
+
+    assert asyncio.run(written()) == kept
+
+
+def test_a_logger_gets_each_line_at_its_level(caplog: pytest.LogCaptureFixture) -> None:
+    async def written() -> None:
+        log = AccessLog(logging.getLogger("host"), Log())
+        for status, cause in ((200, None), (404, Cause.NOT_FOUND), (502, Cause.UPSTREAM_CUT)):
+            log.ended(_exchange(status=status, cause=cause))
+
+    with caplog.at_level(logging.INFO, "host"):
+        asyncio.run(written())
+    assert [record.levelname for record in caplog.records] == ["INFO", "WARNING", "ERROR"]
+    assert all(msgspec.json.decode(record.getMessage()) for record in caplog.records)
+
+
+PROBE: dict[str, Any] = {"path": "/healthz", "is_probe": True, "status": 200}
+
+
+def test_a_probe_is_logged_when_it_fails_or_a_setting_asks_for_it() -> None:
+    assert lines(Log(), **PROBE) == []
+    assert len(lines(Log(probes=True), **PROBE)) == 1
+    assert len(lines(Log(), **{**PROBE, "status": 500, "cause": Cause.INTERNAL})) == 1
+
+
+SAID: dict[str, Any] = {"status": 400, "cause": "invalid_request"}
+
+
+@pytest.mark.parametrize(
+    ("detail", "message", "shown"),
+    [
+        ("system", "system: must be short", "system: must be short"),
+        ("expired", "invalid gateway key", "expired: invalid gateway key"),
+        (None, "Overloaded", "Overloaded"),
+    ],
+)
+def test_what_errors_say_is_logged_when_a_setting_asks_for_it(
+    detail: str | None, message: str, shown: str
+) -> None:
+    values = {**SAID, "detail": detail, "error_message": message}
+    (quiet,), (open_,) = lines(Log(), **values), lines(Log(error_messages=True), **values)
+    assert msgspec.json.decode(quiet).get("detail") == detail
+    assert msgspec.json.decode(open_)["detail"] == shown
+
+
+def test_the_name_of_a_key_that_has_expired_is_logged() -> None:
+    decoded = msgspec.json.decode(line(Look.JSON, status=401, refused_key="laptop"))
+    assert decoded["key"] == "laptop"
 
 
 def test_times_of_one_second_and_of_the_next_are_told_apart() -> None:
     async def stamps() -> list[str]:
         lines: list[bytes] = []
-        log = AccessLog("json", lines.append)
+        log = AccessLog(lines.append, Log(), Look.JSON)
         for at_unix_s in (0.0, 0.999, 1.5):
             log.ended(_exchange(at_unix_s=at_unix_s))
         return [msgspec.json.decode(each)["time"][-8:] for each in lines]
@@ -111,51 +261,48 @@ _hostile = st.text(st.characters() | st.sampled_from(' \n\r\t"=\\\0\udcff\u2028'
 
 @given(st.fixed_dictionaries(dict.fromkeys((*TEXTS, *MORE_TEXTS), _hostile)))
 def test_no_value_can_break_a_json_line(values: dict[str, str]) -> None:
-    written = line("json", **values)
+    written = line(Look.JSON, **values)
     assert b"\n" not in written
     decoded = msgspec.json.decode(written)
     for name, value in values.items():
         assert decoded[name] == value.encode(errors="replace").decode()
 
 
-_FIELD = re.compile(rb'(\w+)=((?:[!#-~]+)|"(?:[^"\\]|\\.)*"|null)(?: |$)')
+_long = st.text(
+    st.characters() | st.sampled_from(" \n\r\t\x1b\x9b\udcff\u2028\u4e00"), max_size=300
+)
 
 
-@given(st.fixed_dictionaries(dict.fromkeys((*TEXTS, *MORE_TEXTS), _hostile)))
-def test_no_value_can_break_a_text_line_or_fake_a_field(values: dict[str, str]) -> None:
-    written = line("text", **values)
-    assert b"\n" not in written
-    assert b"\r" not in written
-    fields = written[written.index(b" request_id=") + 1 :]
-    found = dict[str, str]()
-    while fields:
-        match = _FIELD.match(fields)
-        assert match
-        raw = match[2]
-        found[match[1].decode()] = msgspec.json.decode(raw) if raw[:1] == b'"' else raw.decode()
-        fields = fields[match.end() :]
-    assert set(found) <= set(AccessRecord.__struct_fields__)
-    for name in (*TEXTS, *MORE_TEXTS):
-        if name not in ("method", "path"):
-            assert found[name] == values[name].encode(errors="replace").decode()
-
-
-@pytest.mark.parametrize("line_format", FORMATS)
-def test_a_path_that_is_not_utf8_is_logged(line_format: Literal["json", "text"]) -> None:
-    assert b"/?" in line(line_format, path="/\udcff")
-
-
-@pytest.mark.parametrize("line_format", FORMATS)
-def test_half_a_surrogate_pair_anywhere_in_the_usage_is_logged(
-    line_format: Literal["json", "text"],
+@given(st.fixed_dictionaries(dict.fromkeys({*TEXTS, *MORE_TEXTS} - {"cause"}, _long)))
+def test_no_value_can_break_a_row_or_move_the_cursor_and_none_makes_it_too_long(
+    values: dict[str, str],
 ) -> None:
+    plain = line(Look.TEXT, **values).decode()
+    assert re.fullmatch(r"[ -~→…]{15,120}", plain)
+    coloured = line(Look.COLOURED, **values).decode()
+    # The duration may differ.
+    assert len(_ESCAPE.sub("", coloured)) <= 120
+    assert "\x1b" not in _ESCAPE.sub("", coloured)
+
+
+@pytest.mark.parametrize(("status", "colour"), [(200, 32), (404, 33), (502, 31)])
+def test_a_status_has_its_colour(status: int, colour: int) -> None:
+    assert f"\x1b[{colour}m{status}\x1b[0m" in line(Look.COLOURED, status=status).decode()
+
+
+@pytest.mark.parametrize("look", [Look.JSON, Look.TEXT])
+def test_a_path_that_is_not_utf8_is_logged(look: Look) -> None:
+    assert b"/?" in line(look, path="/\udcff")
+
+
+def test_half_a_surrogate_pair_anywhere_in_the_usage_is_logged() -> None:
     usage = {"service_tier": "\ud83d", "iterations": [{"\udc00": ["\ud83d", None, 1.5]}]}
-    written = line(line_format, usage=usage)
+    written = line(Look.JSON, usage=usage)
     assert b'{"service_tier":"?","iterations":[{"?":["?",null,1.5]}]}' in written
 
 
 def test_without_a_sink_nothing_is_logged() -> None:
     async def written() -> None:
-        AccessLog("json", None).ended(_exchange())
+        AccessLog(None, Log()).ended(_exchange())
 
     asyncio.run(written())
