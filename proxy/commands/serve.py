@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     config = with_listen(
         load_config(args.config), host=args.host, port=args.port, workers=args.workers
     )
+    refuse_strangers_without_keys(config)
     with logging_to(standard_files.errors(), config.log) as look:
         try:
             return _run(with_ephemeral_key(config))
@@ -110,18 +111,22 @@ def announce(addresses: Sequence[tuple[str, int]]) -> None:
     _log.info("aiohttp %s, %s", aiohttp.__version__, wire)
 
 
-def with_ephemeral_key(config: Config) -> Config:
-    """Make a key for this run when none is configured: a gateway nobody can use helps nobody.
+def refuse_strangers_without_keys(config: Config) -> None:
+    """Take no configuration without keys that serves other machines.
 
     Raises:
-        ConfigError: other machines are served too, and their users do not read our stderr.
+        ConfigError: it does, and their users do not read our stderr, where a key for the run would be.
     """
-    if config.keys:
-        return config
-    if not all(map(_is_loopback, config.listen.hosts)):
+    if not config.keys and not all(map(_is_loopback, config.listen.hosts)):
         raise ConfigError(
             "keys: at least one is needed to serve other machines; make one with anyrouter keys new NAME"
         )
+
+
+def with_ephemeral_key(config: Config) -> Config:
+    """Make a key for this run when none is configured: a gateway nobody can use helps nobody."""
+    if config.keys:
+        return config
     key = keys.new_key()
     # Whatever level is shown: without it nobody could use the gateway.
     _log.log(

@@ -18,7 +18,15 @@ from proxy.commands.serve import with_ephemeral_key
 from proxy.config import with_listen
 from proxy.sandbox import Knobs, serve_sandbox
 from tests.support.client import connected, request
-from tests.support.commands import environment, ran, serving, started, status_of, write_config
+from tests.support.commands import (
+    environment,
+    ran,
+    readable,
+    serving,
+    started,
+    status_of,
+    write_config,
+)
 from tests.support.gateways import HEADERS, KEY, STREAM_BODY, UPSTREAM_KEY, config_for
 from tests.support.raw import EVENTS, SSE_HEAD, RawUpstream, UpstreamSide, chunk, raw_upstream
 
@@ -165,7 +173,7 @@ async def test_a_configured_host_that_cannot_be_looked_up_is_one_line(
     config.write_text(config.read_text("utf-8").replace("port: 0", f"port: 0, host: {'a' * 70}"))
     status, _, err = await ran("serve", "--config", config, "--workers", workers)
     assert status in {1, 2}
-    assert err.startswith("anyrouter: ")
+    assert readable(err.encode()) != err.encode()
     assert err.count("\n") == 1
 
 

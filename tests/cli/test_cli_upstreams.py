@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.certificates import CA, server_context
 from tests.support.client import connected, request
-from tests.support.commands import environment, ran, started, write_config
+from tests.support.commands import environment, ran, readable, started, write_config
 from tests.support.forward_proxy import forward_proxy
 from tests.support.raw import UpstreamSide, answer, raw_upstream
 
@@ -59,5 +59,6 @@ async def test_a_proxy_that_is_none_for_http_ends_the_start_in_one_line(
     env = environment(ALL_PROXY="socks5://me:secret@127.0.0.1:1080")
     status, _, err = await ran("serve", "--config", config, "--workers", workers, env=env)
     assert status == 1
-    assert err.startswith("anyrouter: ALL_PROXY names no HTTP proxy: write http://HOST:PORT, or ")
+    said = readable(err.encode())
+    assert said.startswith(b"ALL_PROXY names no HTTP proxy: write http://HOST:PORT, or ")
     assert len(err.splitlines()) == 1
