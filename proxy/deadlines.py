@@ -5,12 +5,14 @@ import time
 from collections.abc import Callable
 
 from proxy import errors
+from proxy.causes import Cause
 from proxy.config import Timeouts
 from proxy.errors import ProxyError
 from proxy.exchange import Exchange, Phase
 from proxy.standstill import Standstill
 
 _LONGEST_TICK_S = 1.0
+_RETRY_S = 5
 _TICKS_PER_TIMEOUT = 20
 _UPSTREAMS_TURN = (Phase.RESPONSE_HEAD, Phase.RESPONSE_BODY)
 
@@ -29,16 +31,19 @@ class Deadlines:
         self,
         timeouts: Timeouts,
         min_body_bytes_per_s: float = 0,
+        queue_s: float = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._timeouts = timeouts
         self._min_body_rate = min_body_bytes_per_s
+        self._queue_s = queue_s
         self._clock = clock
         shortest = min(
             timeouts.first_byte_s,
             timeouts.idle_s,
             timeouts.ping_after_s,
             timeouts.request_body_idle_s,
+            queue_s or timeouts.idle_s,
         )
         self._tick_s = min(shortest / _TICKS_PER_TIMEOUT, _LONGEST_TICK_S)
         self._standstill = Standstill(self._tick_s)
@@ -93,7 +98,7 @@ class Deadlines:
                     exchange.pinged_s = now
                     exchange.on_quiet()
 
-    def _overdue(self, exchange: Exchange, now: float) -> ProxyError | None:
+    def _overdue(self, exchange: Exchange, now: float) -> ProxyError | None:  # noqa: PLR0911 - one a phase
         waited = now - exchange.since_s
         limits = self._timeouts
         match exchange.phase:
@@ -104,6 +109,12 @@ class Deadlines:
             case Phase.REQUEST_BODY if self._is_too_slow(exchange, now):
                 return errors.RequestBodyTimeout(
                     f"the request body came at less than {self._min_body_rate:g} bytes a second"
+                )
+            case Phase.QUEUE if waited >= self._queue_s:
+                return errors.LimitExceeded(
+                    f"no request in flight ended within {self._queue_s:g} s",
+                    Cause.LIMITED_IN_FLIGHT,
+                    _RETRY_S,
                 )
             case Phase.RESPONSE_HEAD if waited >= limits.first_byte_s:
                 return errors.UpstreamTimeout(

@@ -35,6 +35,7 @@ class Phase(enum.Enum):
 
     NOTHING = enum.auto()
     REQUEST_BODY = enum.auto()
+    QUEUE = enum.auto()
     RESPONSE_HEAD = enum.auto()
     RESPONSE_BODY = enum.auto()
     CLIENT = enum.auto()

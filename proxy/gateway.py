@@ -71,7 +71,9 @@ class Gateway:
     def __init__(self, config: Config, observers: tuple[Observer, ...]) -> None:
         self.snapshot = Snapshot.of(config)
         self.connections = UpstreamConnections(config.timeouts)
-        self.deadlines = Deadlines(config.timeouts, config.limits.min_body_bytes_per_s)
+        self.deadlines = Deadlines(
+            config.timeouts, config.limits.min_body_bytes_per_s, config.quota.queue_s
+        )
         self.model_lists = ModelLists(_of_wildcards(config))
         self.draining = False
         self.host_may_decode = True

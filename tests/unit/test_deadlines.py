@@ -48,6 +48,13 @@ async def interruption(
     raise AssertionError("the wait ended by itself")
 
 
+async def test_who_queues_for_a_slot_is_told_that_none_became_free() -> None:
+    reason = await interruption(Deadlines(PATIENT, queue_s=SOON_S), Phase.QUEUE)
+    assert isinstance(reason, errors.LimitExceeded)
+    assert reason.message == "no request in flight ended within 0.02 s"
+    assert reason.cause == "limited_in_flight"
+
+
 @pytest.mark.parametrize(
     ("setting", "phase", "reason", "message"),
     [
