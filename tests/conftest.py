@@ -81,14 +81,14 @@ def empty_store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def _sqlite_made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sqlite_made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("sqlite") / "store.db"
     make_store(f"sqlite:///{file}")
     return file
 
 
 @pytest.fixture(scope="session")
-def _postgres_made(postgres: Postgres) -> str:
+def postgres_made(postgres: Postgres) -> str:
     url = postgres.database()
     make_store(url)
     return url
@@ -98,8 +98,8 @@ def _postgres_made(postgres: Postgres) -> str:
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Return the URL of a store with its tables and without rows, of each engine in turn."""
     if request.param == "sqlite":
-        made: Path = request.getfixturevalue("_sqlite_made")
+        made: Path = request.getfixturevalue("sqlite_made")
         return f"sqlite:///{shutil.copy(made, tmp_path / 'store.db')}"
-    template: str = request.getfixturevalue("_postgres_made")
+    template: str = request.getfixturevalue("postgres_made")
     server: Postgres = request.getfixturevalue("postgres")
     return server.database(like=template)

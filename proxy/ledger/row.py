@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 _MAX_TEXT_CHARS = 500
+_MAX_LINE_BYTES = 8_000
 _MAX_INT = 2**63 - 1
 # What one engine stores and another does not: NUL, and halves of surrogate pairs.
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
@@ -126,6 +127,8 @@ class Row(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 FIELDS = msgspec.structs.fields(Row)
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Row)
 
 
 def storable(row: Row) -> Row:
@@ -133,9 +136,45 @@ def storable(row: Row) -> Row:
     return Row(*(_storable(value) for value in msgspec.structs.astuple(row)))
 
 
-def gap(row_id: str, at_ms: int, requests: int) -> Row:
-    """Return the row that stands for requests whose own rows are lost."""
-    return Row(row_id, at_ms, "", "", cause=_LOST, requests=requests)
+def to_line(row: Row) -> bytes:
+    """Return a row as a line of JSON, storable."""
+    try:
+        line = _ENCODER.encode(row)
+    except (UnicodeEncodeError, OverflowError):
+        return to_line(storable(row))
+    is_storable = b"\\u0000" not in line and len(line) <= _MAX_LINE_BYTES
+    return line if is_storable else _ENCODER.encode(storable(row))
+
+
+def from_line(line: bytes) -> Row | None:
+    """Return the row of a line; None: it is none."""
+    try:
+        return _DECODER.decode(line)
+    except msgspec.MsgspecError:
+        pass
+    try:
+        return storable(Row(*msgspec.json.decode(line, type=list[Any])))
+    except (msgspec.MsgspecError, TypeError, ValueError):
+        return None
+
+
+def gap(first: Row, requests: int) -> Row:
+    """Return the row that stands for requests whose own rows are lost, of which one is given."""
+    return Row(first.id, first.at_ms, "", "", cause=_LOST, requests=requests)
+
+
+def folded(first: Row, requests: int) -> Row:
+    """Return the row that stands for requests that were refused alike, of which one is given."""
+    return Row(
+        id=first.id,
+        at_ms=first.at_ms,
+        key=first.key,
+        endpoint=first.endpoint,
+        owner=first.owner,
+        status=first.status,
+        cause=first.cause,
+        requests=requests,
+    )
 
 
 def _storable(value: Any) -> Any:

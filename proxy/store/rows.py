@@ -64,7 +64,7 @@ class RowStore:
             return True
 
     def _missing(self, rows: Sequence[Row]) -> list[Row]:
-        by_id = {row.id: row for row in rows}
+        by_id = {row.id: row for row in reversed(rows)}  # of two with one id, the first
         with reading(self._engine) as connection:
             there = connection.scalars(sa.select(REQUEST.c.id).where(REQUEST.c.id.in_(by_id)))
             for row_id in there.all():

@@ -1,0 +1,69 @@
+"""What dead processes have left: their rows, and those of the requests that were in flight."""
+
+import contextlib
+import fcntl
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from proxy.ledger.row import Row, from_line
+from proxy.ledger.spool import IN_FLIGHT, LOCK, SEGMENTS, remove
+
+
+class DeadSpool:
+    """The folder of a process that has ended; its lock is ours meanwhile.
+
+    Attributes:
+        unreadable: lines that are no rows: torn by the end of the process, or of the machine.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.unreadable = 0
+
+    def batches(self, count: int) -> Iterator[list[Row]]:
+        """Return the rows, at most so many at a time: those of ended requests, then those that were in flight."""
+        for path in (*sorted(self.folder.glob(SEGMENTS)), self.folder / IN_FLIGHT):
+            with contextlib.suppress(FileNotFoundError), path.open("rb") as lines:
+                while some := list(itertools.islice(lines, count)):
+                    rows = [row for line in some if (row := _whole(line)) is not None]
+                    self.unreadable += len(some) - len(rows)
+                    yield rows
+
+    def remove(self) -> None:
+        """Remove the folder: all of it is stored."""
+        remove(self.folder)
+
+
+def dead_spools(folder: Path) -> Iterator[DeadSpool]:
+    """Return the folders of processes that have ended, one after the other, oldest first.
+
+    Args:
+        folder: where the folders of all processes are.
+    """
+    for each in sorted(folder.glob("[!.]*")):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), _locked(each) as is_ours:
+            if is_ours:
+                yield DeadSpool(each)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Hold the folder's lock, unless its process, or another that recovers it, has it."""
+    file = os.open(folder / LOCK, os.O_RDWR)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            # Whoever had it may have removed the folder since.
+            yield (folder / LOCK).exists()
+    finally:
+        os.close(file)
+
+
+def _whole(line: bytes) -> Row | None:
+    """Return the row of a line; None: it was not written to its end, or is none."""
+    return from_line(line) if line.endswith(b"\n") else None
