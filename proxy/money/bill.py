@@ -23,6 +23,7 @@ from proxy.money.prices import UNKNOWN, Price, PriceTable, to_micros
 from proxy.money.usage import Billed, Sums
 from proxy.progress import Progress
 
+_REFUSAL = "refusal"
 _UNBILLED_REFUSALS = (None, "cyber", "general_harms")
 # Of a delta of text: its two lines and its JSON, but for the text.
 _DELTA_FRAMING_BYTES = 115
@@ -138,19 +139,22 @@ def bill(facts: Facts, table: PriceTable) -> Bill:
         sums, source = usage.sums(facts.usage, billed), UsageSource.PARTIAL
         sums = sums._replace(output_tokens=sum(each.output for each in billed))
     said = facts.usage or {}
-    speed = _word(said.get("speed")) or facts.speed
-    geo = _word(said.get("inference_geo")) or facts.geo
-    tier = _word(said.get("service_tier"))
+    speed, geo, tier = said.get("speed"), said.get("inference_geo"), said.get("service_tier")
+    speed = facts.speed if speed is None else _word(speed)
+    geo = facts.geo if geo is None else _word(geo)
+    tier = None if tier is None else _word(tier)
     modifiers = table.modifiers(facts.upstream, speed=speed, geo=geo, tier=tier)
     prices = [table.find(each.model or facts.served_model, facts.upstream_model) for each in billed]
-    if _is_unbilled(facts, billed):
-        cost, names = 0, f"refusal@{table.version}"
+    if len(billed) == 1:
+        cost, names = prices[0].cost_micros(billed[0], modifiers), prices[0].name
     else:
         nanos = (price.nanos(each, modifiers) for price, each in zip(prices, billed, strict=True))
-        cost = to_micros(sum(nanos))
-        names = ",".join(dict.fromkeys(price.name for price in prices))
+        cost, names = to_micros(sum(nanos)), ",".join(dict.fromkeys(each.name for each in prices))
+    if facts.stop_reason == _REFUSAL and _is_unbilled(facts, billed):
+        cost, names = 0, f"{_REFUSAL}@{table.version}"
     remarks: tuple[str, ...] = ()
-    if told.odd or modifiers.fast or table.unknown in prices:
+    unknown = prices[0] is table.unknown or (len(prices) > 1 and table.unknown in prices)
+    if told.odd or modifiers.fast or unknown:
         models = [each.model or facts.served_model or facts.upstream_model for each in billed]
         priced = list(zip(models, prices, strict=True))
         remarks = _remarks(facts.upstream, told.odd, priced, fast=modifiers.fast)
@@ -185,11 +189,7 @@ def _with_output_sent(
 
 
 def _is_unbilled(facts: Facts, billed: tuple[Billed, ...]) -> bool:
-    return (
-        facts.stop_reason == "refusal"
-        and facts.refusal in _UNBILLED_REFUSALS
-        and not any(each.output for each in billed)
-    )
+    return facts.refusal in _UNBILLED_REFUSALS and not any(each.output for each in billed)
 
 
 def _remarks(

@@ -69,7 +69,7 @@ def build(
     configured = reader.rows(overrides, "overrides", CONFIGURED, search)
     table = PriceTable(
         version,
-        Price(UNKNOWN, version, rates, web_search=search),
+        Price(UNKNOWN, f"{UNKNOWN}@{version}", rates, web_search=search),
         (configured, models),
         tiers=reader.factors(file.get("tier", {}), "tier"),
         geos=reader.factors(file.get("geo", {}), "geo"),
@@ -111,7 +111,7 @@ class _Reader:
             fast = entry.get("fast")
             found[name] = Price(
                 written,
-                version,
+                f"{written}@{version}",
                 self.rates(entry, here),
                 long_rates,
                 long_over,

@@ -65,7 +65,8 @@ class Price(NamedTuple):
     """What one model costs.
 
     Attributes:
-        id: as in the price file, perhaps a wildcard. `version`: of the file, or where else it is from.
+        id: as in the price file, perhaps a wildcard.
+        name: with the version of the file, or where else it is from: it tells this price from all others, for ever.
         rates: of a prompt of ordinary length.
         long_rates: of the whole request when its prompt is over `long_over` tokens; None: there are none.
         long_over: see `long_rates`.
@@ -74,17 +75,12 @@ class Price(NamedTuple):
     """
 
     id: str
-    version: str
+    name: str
     rates: Rates
     long_rates: Rates | None = None
     long_over: int = 0
     fast: Factor | None = None
     web_search: int = 0
-
-    @property
-    def name(self) -> str:
-        """Return what tells this price from all others, for ever."""
-        return f"{self.id}@{self.version}"
 
     def nanos(self, billed: Billed, modifiers: Modifiers) -> int:
         """Return the nano-dollars that one entry costs, cut to whole ones."""
@@ -183,10 +179,10 @@ class PriceTable:
             tier: of service.
         """
         num, den = self._upstreams.get(upstream, self._multiplier)
-        for factors, value in ((self._tiers, tier), (self._geos, geo)):
-            if isinstance(value, str) and value in factors:
-                factor = factors[value]
-                num, den = num * factor[0], den * factor[1]
+        if isinstance(tier, str) and (factor := self._tiers.get(tier)) is not None:
+            num, den = num * factor[0], den * factor[1]
+        if isinstance(geo, str) and (factor := self._geos.get(geo)) is not None:
+            num, den = num * factor[0], den * factor[1]
         return Modifiers(num, den, speed == "fast")
 
     def _look_up(self, model: str) -> Price:

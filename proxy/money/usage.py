@@ -155,23 +155,34 @@ def _iterations(
 
 
 def _entry(usage: Mapping[str, Any], model: Any, odd: list[str]) -> Billed:
-    total = _count(usage, "cache_creation_input_tokens", odd)
-    write_1h, write_5m = 0, total
-    if isinstance(split := usage.get("cache_creation"), dict):
+    get = usage.get
+    fresh, output, total, cached = (
+        get("input_tokens"),
+        get("output_tokens"),
+        get("cache_creation_input_tokens"),
+        get("cache_read_input_tokens"),
+    )
+    # Plain counts, as nearly all are, are not looked at one by one.
+    if not (
+        type(fresh) is type(output) is type(total) is type(cached) is int
+        and 0 <= fresh <= _MAX_COUNT
+        and 0 <= output <= _MAX_COUNT
+        and 0 <= total <= _MAX_COUNT
+        and 0 <= cached <= _MAX_COUNT
+    ):
+        fresh = _count(usage, "input_tokens", odd)
+        output = _count(usage, "output_tokens", odd)
+        total = _count(usage, "cache_creation_input_tokens", odd)
+        cached = _count(usage, "cache_read_input_tokens", odd)
+    write_5m, write_1h, searches = total, 0, 0
+    split, tools = get("cache_creation"), get("server_tool_use")
+    if isinstance(split, dict):
         write_1h = _count(split, "ephemeral_1h_input_tokens", odd)
         write_5m = max(_count(split, "ephemeral_5m_input_tokens", odd), total - write_1h)
-    searches = 0
-    if isinstance(tools := usage.get("server_tool_use"), dict):
+    if isinstance(tools, dict):
         searches = _count(tools, "web_search_requests", odd)
-    return Billed(
-        model if isinstance(model, str) and model else None,
-        _count(usage, "input_tokens", odd),
-        _count(usage, "output_tokens", odd),
-        write_5m,
-        write_1h,
-        _count(usage, "cache_read_input_tokens", odd),
-        searches,
-    )
+    named = model if isinstance(model, str) and model else None
+    return Billed(named, fresh, output, write_5m, write_1h, cached, searches)
 
 
 def _count(usage: Mapping[str, Any], name: str, odd: list[str]) -> int:

@@ -31,11 +31,11 @@ def test_each_shape_of_usage_bills_its_tokens_once(
         (
             "counts of other kinds",
             (
-                "cache_creation_input_tokens",
-                "web_search_requests",
                 "input_tokens",
                 "output_tokens",
+                "cache_creation_input_tokens",
                 "cache_read_input_tokens",
+                "web_search_requests",
             ),
         ),
     ],
