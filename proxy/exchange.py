@@ -21,8 +21,10 @@ from proxy.body_memory import Permit
 from proxy.causes import Cause
 from proxy.config import Key
 from proxy.errors import ProxyError
+from proxy.progress import Progress
 from proxy.protocol.call import Call
 from proxy.protocol.message import ApiError
+from proxy.protocol.told import Told
 from proxy.routing.router import Route
 
 _MAX_ERROR_CHARS = 200
@@ -86,7 +88,13 @@ class Exchange(msgspec.Struct, eq=False):
         first_byte_s: `time.monotonic()` of the response's first byte.
         bytes_in: of the request's body, as received. `bytes_out`: of the response's body, as sent.
         body_since_s: `time.monotonic()` when the body was first waited for.
-        usage: as the upstream reported it, in the API's field names.
+        body_bytes: of the request's body, decoded. `max_tokens`: that it asks for; None: it is no message.
+        speed, geo: that it asks for, when it was read without care.
+        progress: how far it has come with its upstream.
+        sent_s: `time.monotonic()` when it was given to the upstream's connection.
+        opaque: whether the upstream's response is compressed, so that nothing of it is read.
+        usage: as the upstream reported it, in the API's field names; of a stream, so far.
+        told: what else its response says of itself; of a stream, so far.
         cause: why it failed; None when it did not.
         error_type: `error.type` of the API's error that the client was told, ours or the upstream's.
         detail: the field at fault, or another word that says more than `cause`, and nothing of the request's content.
@@ -117,7 +125,15 @@ class Exchange(msgspec.Struct, eq=False):
     bytes_in: int = 0
     body_since_s: float = 0.0
     bytes_out: int = 0
+    body_bytes: int = 0
+    max_tokens: int | None = None
+    speed: str | None = None
+    geo: str | None = None
+    progress: Progress = Progress.UNSENT
+    sent_s: float = 0.0
+    opaque: bool = False
     usage: dict[str, Any] | None = None
+    told: Told | None = None
     cause: Cause | None = None
     error_type: str | None = None
     detail: str | None = None

@@ -11,7 +11,7 @@ from proxy.api.request_body import read_body
 from proxy.config import Key
 from proxy.errors import Draining, InvalidRequest, ModelForbidden, Unauthenticated
 from proxy.gateway import GATEWAY
-from proxy.protocol import headers
+from proxy.protocol import headers, json_members
 from proxy.protocol.call import Call, parse_small, parse_steps
 from proxy.protocol.version import check_version
 from proxy.routing.named_models import upstream_models
@@ -75,6 +75,9 @@ def route_model(schema_name: str) -> Middleware:
         call = await _read_call(request, schema_name)
         exchange.stream = call.stream
         exchange.model = _cut(call.model)
+        exchange.body_bytes, exchange.max_tokens = len(call.body), call.max_tokens
+        exchange.speed = json_members.word(call.members, "speed")
+        exchange.geo = json_members.word(call.members, "inference_geo")
         router = request[SNAPSHOT].router
         found = router.find(call.model)
         if not permits(caller(request).models, found):

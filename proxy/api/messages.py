@@ -6,6 +6,7 @@ from aiohttp import web
 
 from proxy.api.context import EXCHANGE, SNAPSHOT
 from proxy.gateway import GATEWAY
+from proxy.progress import Progress
 from proxy.protocol.message import Echo
 from proxy.relay import buffered, early, streaming
 from proxy.relay.head import given_request_id
@@ -56,6 +57,7 @@ async def _relay(
     # Sent and answered: a stream may live for minutes, and must not keep megabytes of a request.
     del call
     exchange.let_body_go()
+    exchange.progress = Progress.BEGUN if response.is_success else Progress.REFUSED
     try:
         upstream_id = given_request_id(response)
         exchange.upstream_request_id = upstream_id

@@ -27,6 +27,7 @@ _DECODER = msgspec.json.Decoder(Members)
 _NAME = re.compile(
     rb'[{,][ \t\r\n]*+("[^"\\]*+(?:\\.[^"\\]*+)*")[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL
 )
+_WORD = re.compile(rb'"([A-Za-z0-9_.-]{1,64})"')
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _CACHED_NAME_BYTES = 512
 
@@ -39,6 +40,12 @@ def read(body: bytes) -> Members:
         UnicodeDecodeError: a name is not UTF-8. Bytes inside values are not checked.
     """
     return _DECODER.decode(body)
+
+
+def word(members: Members, name: str) -> str | None:
+    """Return the value of a member that is one plain word; None: it is not there, or something else."""
+    found = _WORD.fullmatch(bytes(members.get(name, b"")))
+    return found[1].decode() if found is not None else None
 
 
 class _Name(str):

@@ -1,4 +1,4 @@
-"""A whole response of the Messages API: its usage, and the model it names. Pure.
+"""A whole response of the Messages API: its usage, what else it tells, and the model it names. Pure.
 
 JSON may hold half of a surrogate pair, when a text was cut inside an emoji; msgspec refuses it.
 """
@@ -13,9 +13,12 @@ import msgspec
 from proxy.causes import Cause
 from proxy.errors import UpstreamFailed, encodable, field_of
 from proxy.protocol import json_members
+from proxy.protocol.told import Told
 
 _MAX_ERROR_BYTES = 1 << 20
 _MAX_TYPE_CHARS = 60
+_TOLD = ("model", "stop_reason", "stop_details", "diagnostics")
+_decode = msgspec.json.Decoder().decode
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
@@ -59,11 +62,13 @@ class Message(NamedTuple):
         usage: in the API's field names; None when there is none.
         body: to send.
         is_error: whether it is an error, whatever its status says.
+        told: what else it says of itself.
     """
 
     usage: Any
     body: bytes
     is_error: bool
+    told: Told
 
 
 def read(body: bytes, echo: Echo | None) -> Message:
@@ -81,12 +86,17 @@ def read(body: bytes, echo: Echo | None) -> Message:
         members = json_members.read(readable)
         usage = msgspec.json.decode(members.get("usage", b"null"))
         is_error = _is_error(members, bytes(members.get("error", b"null")) != b"null")
+        told = Told()
+        told.take_message({name: _decode(members[name]) for name in _TOLD if name in members})
         if echo is not None:
             body = echo.in_members(body, readable, members)
-        return Message(usage, body, is_error)
+        return Message(usage, body, is_error, told)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         whole = _read_whole(body)
-        return Message(whole.get("usage"), body, _is_error(whole, whole.get("error") is not None))
+        told = Told()
+        told.take_message(whole)
+        is_error = _is_error(whole, whole.get("error") is not None)
+        return Message(whole.get("usage"), body, is_error, told)
 
 
 def _is_error(members: Container[str], has_error: bool) -> bool:  # noqa: FBT001 - of a private function

@@ -7,20 +7,27 @@ cumulative, so the last one overlays it, field by field, nulls apart; `message_s
 stream, and nothing else does, because clients do not notice a missing `message_stop`. SDKs read the last event also
 when its blank line is missing.
 
-Only the few events named here are ever decoded: 0.5 µs per delta of 150 bytes.
+Only the few events named here are ever decoded: 0.5 µs per delta of 150 bytes. Deltas are counted, not read.
 """
 
+import re
 from typing import Any, Protocol
 
 import msgspec
 
 from proxy.protocol import events
 from proxy.protocol.message import ApiError, Echo, error_in
+from proxy.protocol.told import DELTA, Told
 
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 
 _MAX_EVENT_BYTES = 1 << 20
 _MAX_HELD_BYTES = 1 << 16
+_DELTA_BEGINS = b'event: content_block_delta\ndata: {"type":"content_block_delta"'
+_BETWEEN_EVENTS = re.compile(rb"\n\n|\n\r\n?|\r\r\n?")
+_BLANK_LINE_BYTES = 2
+# Of a delta, what is not its data.
+_FRAMING_BYTES = len(b"event: content_block_delta\ndata: \n\n")
 
 
 def error_event(body: bytes) -> bytes:
@@ -33,6 +40,7 @@ class Tap(Protocol):
 
     Attributes:
         usage: the usage so far, in the API's field names; final once `finished`.
+        told: what else it has said of itself so far, and how many deltas there were.
         finished: whether the stream is over, as far as can be told.
         failed: whether it was an `error` that ended it.
         error: what that one says; None when there was none, or it is not of the API's shape.
@@ -40,6 +48,7 @@ class Tap(Protocol):
     """
 
     usage: dict[str, Any]
+    told: Told
     finished: bool
     failed: bool
     error: ApiError | None
@@ -61,6 +70,7 @@ class BlindTap:
 
     def __init__(self, *, framed: bool) -> None:
         self.usage: dict[str, Any] = {}
+        self.told = Told()
         self.finished = framed
         self.failed = False
         self.error: ApiError | None = None
@@ -79,11 +89,8 @@ class StreamTap:
     """Watches one stream.
 
     Attributes:
-        usage: the usage so far, in the API's field names; final once `finished`.
+        told: as of every tap; `deltas` and their bytes are those of whole events.
         finished: whether the stream said that it is over (`message_stop` or `error`).
-        failed: whether it was an `error` that ended it.
-        error: what that one says; None when there was none, or it is not of the API's shape.
-        at_boundary: whether what has been passed on ends between two events, so that another event may follow.
     """
 
     __slots__ = (
@@ -96,6 +103,7 @@ class StreamTap:
         "error",
         "failed",
         "finished",
+        "told",
         "usage",
     )
 
@@ -112,6 +120,7 @@ class StreamTap:
         self._partial = bytearray()
         self._skipping = False
         self.usage: dict[str, Any] = {}
+        self.told = Told()
         self.finished = False
         self.failed = False
         self.error: ApiError | None = None
@@ -125,8 +134,13 @@ class StreamTap:
         held = self._echo is not None
         whole = not self._partial and chunk.endswith(b"\n\n")
         complete = chunk if whole else self._complete(chunk)
-        if _may_tell(complete):
+        if whole and chunk.startswith(_DELTA_BEGINS) and chunk.find(b"\n\n") == len(chunk) - 2:
+            # One delta as the API writes it, which is what most chunks are.
+            self.told.count(1, len(chunk))
+        elif _may_tell(complete):
             complete = self._read(complete)
+        else:
+            self._count(complete)
         self._begins = self._begins and not complete
         if not held:
             self.at_boundary = self._is_between()
@@ -142,8 +156,11 @@ class StreamTap:
         """Read the last event at the end of a framed stream, and return the bytes that are still held back."""
         held = self._echo is not None
         rest = bytes(self._partial)
-        if self._framed and _may_tell(rest) and not self._skipping:
-            rest = self._read(rest)
+        if self._framed and not self._skipping:
+            if _may_tell(rest):
+                rest = self._read(rest)
+            else:
+                self._count(rest)
         self._echo = None
         self.at_boundary = self._is_between()
         return rest if held else b""
@@ -166,6 +183,7 @@ class StreamTap:
         if end < 0:
             if len(partial) > _MAX_EVENT_BYTES and self._echo is None:
                 # No event that tells anything is this long: wait for its end without keeping it.
+                self._count(bytes(partial))
                 self._skipping = True
                 del partial[:-1]
             return b""
@@ -173,10 +191,23 @@ class StreamTap:
         del partial[:end]
         return complete
 
+    def _count(self, complete: bytes) -> None:
+        """Count deltas among events that tell nothing, with their bytes."""
+        deltas = complete.count(DELTA)
+        if not deltas or complete.count(b"\n\n") == deltas:
+            self.told.count(deltas, len(complete) if deltas else 0)
+            return
+        plain = b"\r" not in complete
+        for event in complete.split(b"\n\n") if plain else _BETWEEN_EVENTS.split(complete):
+            if DELTA in event:
+                self.told.count(1, len(event) + _BLANK_LINE_BYTES)
+
     def _read(self, complete: bytes) -> bytes:
         """Read the telling events among whole ones; return them, `message_start` with the model replaced."""
         out = complete
         for event in events.split(complete, begins=self._begins):
+            if DELTA in event.data:
+                self.told.count(1, len(event.data) + _FRAMING_BYTES)
             if not _may_tell(event.data):
                 continue
             decoded = events.decode(event.data)
@@ -185,11 +216,13 @@ class StreamTap:
                 message = decoded.get("message")
                 if isinstance(message, dict):
                     self._overlay(message.get("usage"))
+                    self.told.take_message(message)
                     if self._echo is not None and message.get("model") == self._echo.sent:
                         out = self._named(complete, event)
                 self._echo = None
             elif kind == "message_delta":
                 self._overlay(decoded.get("usage"))
+                self.told.take_end(decoded.get("delta"))
             elif kind in ("message_stop", "error"):
                 self.finished = True
                 self.failed = kind == "error"

@@ -10,6 +10,7 @@ from proxy.aiohttp_fast import TransparentResponse, UpstreamResponse, whole_resp
 from proxy.causes import Cause
 from proxy.errors import ClientStalled, Draining, UpstreamFailed
 from proxy.exchange import Exchange, Phase
+from proxy.progress import Progress
 from proxy.protocol import headers, message
 from proxy.protocol.message import Echo
 from proxy.relay.head import refuse_unsendable, response_headers, unsendable
@@ -35,8 +36,10 @@ async def relay(
     body = await read(exchange, upstream)
     status, reason = upstream.status, upstream.reason
     is_error = not upstream.is_success
-    if upstream.is_success and headers.CONTENT_ENCODING not in upstream.headers:
-        exchange.usage, body, is_error = message.read(body, echo)
+    if upstream.is_success and headers.CONTENT_ENCODING in upstream.headers:
+        exchange.progress, exchange.opaque = Progress.COMPLETE, True
+    elif upstream.is_success:
+        body, is_error = take(exchange, body, echo)
     fields = response_headers(exchange, upstream)
     if is_error:
         exchange.failed_upstream(message.read_error(body), fields.get(errors.RETRY_AFTER))
@@ -59,6 +62,17 @@ async def relay(
         if request.transport is not None:
             request.transport.abort()
     return response
+
+
+def take(exchange: Exchange, body: bytes, echo: Echo | None) -> tuple[bytes, bool]:
+    """Take what a success says, and return the body to send, and whether it is an error all the same.
+
+    Raises:
+        UpstreamFailed: it is not a JSON object.
+    """
+    exchange.usage, body, is_error, exchange.told = message.read(body, echo)
+    exchange.progress = Progress.REFUSED if is_error else Progress.COMPLETE
+    return body, is_error
 
 
 async def _send_short(

@@ -148,7 +148,7 @@ async def go_on(
     body = await buffered.read(exchange, upstream)
     is_error = not upstream.is_success
     if upstream.is_success:
-        exchange.usage, _, is_error = message.read(body, None)
+        _, is_error = buffered.take(exchange, body, None)
     if is_error:
         told = message.read_error(body)
         raise UpstreamStatus(upstream.status, None if told is None else body, told)

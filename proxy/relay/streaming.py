@@ -16,6 +16,7 @@ from proxy.aiohttp_fast import TransparentResponse, UpstreamResponse
 from proxy.causes import Cause
 from proxy.errors import ClientStalled, ProxyError, UpstreamFailed, let_go
 from proxy.exchange import Exchange, Phase
+from proxy.progress import Progress
 from proxy.protocol import headers, sse
 from proxy.protocol.message import Echo
 from proxy.relay.head import refuse_unsendable, response_headers
@@ -53,7 +54,8 @@ async def relay(
     """
     tap = _tap_for(upstream, echo)
     exchange.stream = True
-    exchange.usage = tap.usage
+    exchange.usage, exchange.told = tap.usage, tap.told
+    exchange.opaque = isinstance(tap, sse.BlindTap)
     if response is None:
         fields = response_headers(exchange, upstream)
         refuse_unsendable(upstream.reason, fields)
@@ -65,7 +67,10 @@ async def relay(
         exchange.response_started(upstream.status)
         await response.prepare(request)
     try:
-        await Pump(request, exchange, upstream, response, tap).run()
+        try:
+            await Pump(request, exchange, upstream, response, tap).run()
+        finally:
+            _note_end(exchange, tap)
         if not tap.finished:
             raise UpstreamFailed(
                 "the upstream ended its stream before the message was complete", Cause.UPSTREAM_CUT
@@ -82,6 +87,16 @@ async def relay(
         failure = to_proxy_error(error, exchange)
         await end_broken(request, exchange, response, tap, failure)
     return response
+
+
+def _note_end(exchange: Exchange, tap: sse.Tap) -> None:
+    """Note what a stream that said its end came to, whatever the client took of it."""
+    if exchange.opaque or not tap.finished:
+        return
+    if not tap.failed:
+        exchange.progress = Progress.COMPLETE
+    elif not tap.usage and tap.told.model is None:
+        exchange.progress = Progress.REFUSED
 
 
 def _tap_for(upstream: UpstreamResponse, echo: Echo | None) -> sse.Tap:

@@ -24,8 +24,10 @@ from proxy.aiohttp_fast import (
     StaleConnectionError,
     UpstreamResponse,
 )
+from proxy.causes import Cause
 from proxy.config import Timeouts, Upstream
 from proxy.exchange import Exchange, Phase
+from proxy.progress import Progress
 from proxy.protocol import headers
 from proxy.upstreams.credentials import own_headers
 from proxy.upstreams.failures import to_proxy_error
@@ -34,6 +36,7 @@ from proxy.upstreams.proxies import proxy_for
 _log = logging.getLogger(__name__)
 
 _CACHED_TEMPLATES = 1024
+_NEVER_SENT = (Cause.UPSTREAM_UNREACHABLE, Cause.UNSENDABLE_HEADER, Cause.OUT_OF_FILES)
 
 
 class UpstreamTemplate:
@@ -143,9 +146,13 @@ class UpstreamConnections:
         try:
             with exchange.waiting(Phase.RESPONSE_HEAD):
                 fields = upstream.headers.render(inbound.raw_headers, inbound.headers)
+                exchange.progress, exchange.sent_s = Progress.SENT, exchange.since_s
                 try:
                     return await self._client.post(template, fields, body)
                 except StaleConnectionError:
                     return await self._client.post(template, fields, body, pooled=False)
         except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
-            raise to_proxy_error(error, exchange, upstream.where) from error
+            failure = to_proxy_error(error, exchange, upstream.where)
+            if failure.cause in _NEVER_SENT:
+                exchange.progress = Progress.UNSENT
+            raise failure from error

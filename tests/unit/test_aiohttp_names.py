@@ -20,8 +20,12 @@ PUBLIC_MODULES = {"abc", "hdrs", "http_exceptions", "typedefs", "web"}
 OTHERS = {("os", "_exit"), ("argparse", "_SubParsersAction")}
 
 
+# What every named tuple has, spelled so that no field can be called so.
+_NAMED_TUPLES = {"_asdict", "_fields", "_make", "_replace"}
+
+
 def _is_private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__")
+    return name.startswith("_") and not name.startswith("__") and name not in _NAMED_TUPLES
 
 
 def _own_names(tree: ast.Module) -> set[str]:

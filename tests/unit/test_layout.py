@@ -133,7 +133,7 @@ LAYERS = (
     {"access", "body_memory", "limits", "routing"},
     {"money", "store"},
     {"config_file", "exchange", "ledger"},
-    {"deadlines", "telemetry", "turns"},
+    {"deadlines", "facts", "telemetry", "turns"},
     {"upstreams"},
     {"gateway", "relay"},
     {"api"},

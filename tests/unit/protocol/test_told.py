@@ -1,0 +1,131 @@
+"""What a response says about itself is told the same of a message and of its stream, however that was cut."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.protocol import message
+from proxy.protocol.sse import StreamTap
+from proxy.protocol.told import Told
+from tests.unit.protocol.streams import ECHO, MIXTURES, chunked, mixed
+
+DELTA = 'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":%s}\n\n'
+TEXTS = (
+    "plain",
+    "",
+    'event: content_block_delta\ndata: {"type":"content_block_delta"}\n\n',
+    "\n\n\r\n\r\n",
+    '"content_block_delta" \\"content_block_delta\\"',
+    "é\U0001f600",
+    'message_stop and "error"',
+)
+OTHERS = (
+    'event: ping\ndata: {"type": "ping"}\n\n',
+    'event: content_block_start\ndata: {"type":"content_block_start","index":0}\n\n',
+    ": content_block_delta\n\n",
+    'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n',
+)
+
+
+def delta(text: str) -> str:
+    said = msgspec.json.encode({"type": "text_delta", "text": text}).decode()
+    return DELTA % said
+
+
+@pytest.mark.parametrize("line_ends", MIXTURES.values(), ids=MIXTURES.keys())
+@given(data=st.data())
+def test_deltas_are_counted_with_their_bytes_whatever_the_chunks_and_what_stands_between(
+    line_ends: tuple[str, str], data: st.DataObject
+) -> None:
+    texts = data.draw(st.lists(st.sampled_from(TEXTS), max_size=6))
+    others = data.draw(st.lists(st.sampled_from(OTHERS), min_size=1, max_size=4))
+    parts = data.draw(st.permutations([*map(delta, texts), *others]))
+    tap = StreamTap(None, framed=True)
+    for chunk in data.draw(chunked(mixed("".join(parts), *line_ends))):
+        tap.feed(chunk)
+    tap.rest()
+    sizes = [len(mixed(delta(text), *line_ends)) for text in texts]
+    assert tap.told.deltas == len(texts)
+    # A line end may be one byte or two.
+    assert abs(tap.told.delta_bytes - sum(sizes)) <= 3 * len(texts)
+
+
+@given(data=st.data())
+def test_of_a_stream_that_is_cut_the_whole_deltas_are_counted(data: st.DataObject) -> None:
+    stream = "".join(map(delta, TEXTS)).encode()
+    cut = data.draw(st.integers(2, len(stream)))
+    tap = StreamTap(ECHO, framed=False)
+    for chunk in data.draw(chunked(stream[:cut])):
+        tap.feed(chunk)
+    whole = stream[:cut].count(b"\n\n")
+    assert tap.told.deltas == whole
+    assert tap.told.delta_bytes == sum(len(delta(text).encode()) for text in TEXTS[:whole])
+
+
+def test_a_giant_delta_counts_as_far_as_it_was_looked_at() -> None:
+    tap = StreamTap(None, framed=True)
+    giant = delta("x" * (1 << 21)).encode()
+    for at in range(0, len(giant), 1 << 16):
+        tap.feed(giant[at : at + (1 << 16)])
+    assert tap.told.deltas == 1
+    assert tap.told.delta_bytes > 1 << 20
+    tap.feed(delta("y").encode())
+    assert tap.told.deltas == 2
+
+
+SAYINGS: dict[str, tuple[dict[str, Any], Told]] = {
+    "nothing": ({}, Told()),
+    "a model": ({"model": "m"}, Told("m")),
+    "an end": ({"model": "m", "stop_reason": "end_turn"}, Told("m", "end_turn")),
+    "a refusal": (
+        {"model": "m", "stop_reason": "refusal", "stop_details": {"category": "bio"}},
+        Told("m", "refusal", "bio"),
+    ),
+    "a refusal that names no category": (
+        {"model": "m", "stop_reason": "refusal", "stop_details": {"category": None}},
+        Told("m", "refusal"),
+    ),
+    "a missed cache": (
+        {"model": "m", "diagnostics": {"cache_miss_reason": {"type": "tools_changed"}}},
+        Told("m", cache_miss="tools_changed"),
+    ),
+    "other kinds": (
+        {
+            "model": 7,
+            "stop_reason": ["refusal"],
+            "stop_details": {"category": "bio"},
+            "diagnostics": {"cache_miss_reason": "x"},
+        },
+        Told(),
+    ),
+    "parts of other kinds": (
+        {"model": "", "stop_reason": "end_turn", "stop_details": "x", "diagnostics": 7},
+        Told(None, "end_turn"),
+    ),
+    "long words": ({"model": "m" * 999}, Told("m" * 256)),
+}
+
+
+def start(said: dict[str, Any]) -> bytes:
+    first = {name: said[name] for name in ("model", "diagnostics") if name in said}
+    return b"data: %b\n\n" % msgspec.json.encode({"type": "message_start", "message": first})
+
+
+@pytest.mark.parametrize(("said", "told"), SAYINGS.values(), ids=SAYINGS.keys())
+def test_a_message_and_its_stream_tell_the_same(said: dict[str, Any], told: Told) -> None:
+    end = {name: said[name] for name in ("stop_reason", "stop_details") if name in said}
+    tap = StreamTap(None, framed=True)
+    tap.feed(start(said))
+    tap.feed(b'data: {"type":"message_delta","delta":{"stop_reason":null}}\n\n')
+    tap.feed(b"data: %b\n\n" % msgspec.json.encode({"type": "message_delta", "delta": end}))
+    assert tap.told == told
+    assert message.read(msgspec.json.encode({"content": [], **said}), None).told == told
+
+
+@pytest.mark.parametrize("text", ['{"model":"\\ud83d","stop_reason":"x"}', '{"model":"m","n":NaN}'])
+def test_a_message_that_is_read_with_care_tells_as_well(text: str) -> None:
+    told = message.read(text.encode(), None).told
+    assert told.model is not None
