@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from proxy import __version__
-from proxy.commands import check, claude, demo, doctor, keys, sandbox, serve, standard_files
+from proxy.commands import check, claude, demo, doctor, init, keys, sandbox, serve, standard_files
 from proxy.config_file.faults import ConfigError
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
 
-_COMMANDS = (serve, demo, sandbox, check, keys, claude, doctor)
+_COMMANDS = (demo, init, serve, sandbox, check, keys, claude, doctor)
 
 
 class _Parser(argparse.ArgumentParser):

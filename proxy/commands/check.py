@@ -16,7 +16,7 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
 
 def run(args: argparse.Namespace) -> int:
     """Read the configuration; a `ConfigError` says what is wrong with it."""
-    config = load_config(args.config)
+    config = load_config(options.config_file(args))
     say(
         f"{args.config}: good: {len(config.upstreams)} upstreams, {len(config.models)} models, "
         f"{len(config.keys)} keys"

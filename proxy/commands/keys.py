@@ -1,20 +1,42 @@
-"""`anyrouter keys new`: make a client's key."""
+"""`anyrouter keys new`: make a client's key, or keep one that clients have already."""
 
 import argparse
+import contextlib
+import getpass
 import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
 
 from proxy.access import keys
 from proxy.commands import options
+from proxy.commands.standard_files import hand_out, say_on_errors
+from proxy.config_file.document import read_text
 from proxy.config_file.faults import ConfigError
-from proxy.config_file.load import check_key_name
+from proxy.config_file.key_entry import key_entry, with_key
+from proxy.config_file.load import check_key, check_key_name
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
     """Describe the command."""
     parser = subparsers.add_parser("keys", help="make keys for clients")
-    actions = parser.add_subparsers(metavar="ACTION", required=True)
-    new = actions.add_parser("new", help="print a new key once, and the entry to store")
+    actions = parser.add_subparsers(metavar="ACTION", required=True, prog="anyrouter keys")
+    new = actions.add_parser(
+        "new",
+        help="print a new key once, and the entry to store",
+        description="The key alone goes to standard output, the entry for the configuration, and what to do with it, "
+        "to standard error. A running gateway takes a new key when it is started again.",
+    )
     new.add_argument("name", metavar="NAME", help="who uses it; appears in the log")
+    new.add_argument("--write", metavar="FILE", help="add the entry to this configuration")
+    new.add_argument("--json", action="store_true", help="name, key and sha256, as one JSON object")
+    new.add_argument(
+        "--keep",
+        action="store_true",
+        help="read the key from standard input, such as one of another gateway that clients have already",
+    )
     new.set_defaults(run=run)
 
 
@@ -24,15 +46,61 @@ def run(args: argparse.Namespace) -> int:
         check_key_name(args.name)
     except ConfigError as error:
         raise ConfigError(f"NAME: {error}") from None
-    key = keys.new_key()
-    entry = json.dumps({"name": args.name, "sha256": keys.digest(key)})
-    try:
-        print(
-            f"{key}\n\nThe key is shown this once. In the configuration goes, in place of `keys: []`:\n"
-            f"keys:\n  - {entry}",
-            flush=True,
+    key = _given() if args.keep else keys.new_key()
+    sha256 = keys.digest(key)
+    path = Path(args.write).resolve() if args.write else None
+    new_text = with_key(read_text(path, args.write), args.name, sha256) if path else ""
+    if args.json:
+        made = {} if args.keep else {"key": key}
+        hand_out(json.dumps({"name": args.name, **made, "sha256": sha256}))
+    elif not args.keep:
+        hand_out(key)
+    if path:
+        _replace(path, new_text)
+    if not args.json:
+        shown = "" if args.keep else "The key is shown this once. "
+        done = (
+            f"{args.write} has its entry: start the gateway again to make it count."
+            if path
+            else "In the configuration goes, in place of `keys: []`, and the gateway is then started again:\n"
+            f"keys:\n  - {key_entry(args.name, sha256)}"
         )
-    except OSError as error:
-        # The key is known to nobody: that is no success.
-        raise RuntimeError(f"the key could not be printed: {error.strerror}") from None
+        say_on_errors(shown + done)
     return 0
+
+
+def _given() -> str:
+    """Read the key to keep: typed without an echo, or the one line of what is piped in."""
+    try:
+        key = getpass.getpass("key: ") if sys.stdin.isatty() else sys.stdin.read()
+    except (EOFError, UnicodeDecodeError):
+        key = ""
+    key = key.rstrip("\r\n")
+    try:
+        check_key(key)
+    except ConfigError as error:
+        raise ConfigError(f"--keep: the key on standard input {error}") from None
+    return key
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file that is there, whole or not at all."""
+    try:
+        number, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+        try:
+            with open(number, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(number)
+            shutil.copymode(path, name)
+            owner = path.stat()
+            with contextlib.suppress(PermissionError):
+                os.chown(name, owner.st_uid, owner.st_gid)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink()
+            raise
+    except OSError as error:
+        raise RuntimeError(
+            f"{path} is as it was, and knows nothing of this key: {error.strerror}"
+        ) from None

@@ -8,6 +8,10 @@ from proxy.config_file.faults import ConfigError
 Subparsers = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for what it returns
 
 
+# The first that is there is read.
+CONFIG_FILES = ("anyrouter.yaml", "config.yaml")
+
+
 def port(text: str) -> int:
     """Read a TCP port; 0 takes a free one."""
     number = int(text)
@@ -34,9 +38,27 @@ def host(text: str) -> str:
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
-    """Add `--config`."""
+    """Add `--config`; read it with `config_file`."""
     parser.add_argument(
-        "--config", default="config.yaml", metavar="FILE", help="default: %(default)s"
+        "--config", metavar="FILE", help=f"default: {', or else '.join(CONFIG_FILES)}"
+    )
+
+
+def config_file(args: argparse.Namespace) -> str:
+    """Return the configuration file that `--config` names, or that is here.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    given: str | None = args.config
+    found = next(filter(os.path.exists, [given] if given else CONFIG_FILES), None)
+    if found is not None:
+        return found
+    if given:
+        raise ConfigError(f"{given}: no such file; `anyrouter init --config {given}` writes one")
+    raise ConfigError(
+        f"no configuration: neither {' nor '.join(CONFIG_FILES)} is here; `anyrouter init` writes one, "
+        "`--config FILE` names another"
     )
 
 
@@ -58,7 +80,10 @@ def given_key(args: argparse.Namespace) -> str:
     """
     key: str | None = args.key or os.environ.get("ANYROUTER_KEY")
     if not key:
-        raise ConfigError("--key: give a key of the gateway, or set ANYROUTER_KEY")
+        raise ConfigError(
+            "--key: a key of the gateway is needed: `export ANYROUTER_KEY=ar-...`; `anyrouter init` has printed one, "
+            "and `anyrouter keys new NAME` prints another"
+        )
     if not (key.isascii() and key.isprintable()):
         raise ConfigError("--key: must be printable ASCII")
     return key

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
     ignore_user_signals()
     config = with_listen(
-        load_config(args.config), host=args.host, port=args.port, workers=args.workers
+        load_config(options.config_file(args)), host=args.host, port=args.port, workers=args.workers
     )
     refuse_strangers_without_keys(config)
     with logging_to(standard_files.errors(), config.log) as look:

@@ -40,6 +40,18 @@ def say(text: str) -> None:
         print(text, flush=True)
 
 
+def hand_out(key: str) -> None:
+    """Print a new key, alone on standard output, so that a shell or a program can take it from there.
+
+    Raises:
+        RuntimeError: it could not be printed, so that it is known to nobody: that is no success.
+    """
+    try:
+        print(key, flush=True)
+    except OSError as error:
+        raise RuntimeError(f"the key could not be printed: {error.strerror}") from None
+
+
 def say_on_errors(text: str) -> None:
     """As `say`, on standard error."""
     with contextlib.suppress(OSError):

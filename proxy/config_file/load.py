@@ -69,6 +69,16 @@ def check_key_name(name: str) -> None:
         raise ConfigError(wrong)
 
 
+def check_key(key: str) -> None:
+    """Check the text of a key that is to be configured.
+
+    Raises:
+        ConfigError: no key looks so.
+    """
+    if (wrong := rules.key_fault(key)) is not None:
+        raise ConfigError(wrong)
+
+
 def _build(document: Mapping[str, Any], folder: Path) -> Config:
     versions = document.get("anthropic_versions", "any")
     return Config(

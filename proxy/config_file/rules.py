@@ -68,8 +68,17 @@ def kind_at(path: Sequence[str | int]) -> str | None:
 
 def key_name_fault(name: str) -> str | None:
     """Describe what is wrong with the name of a key; None when it can stand in a configuration."""
-    rule = schema_files.load("config")["properties"]["keys"]["items"]["properties"]["name"]
-    return None if _Validator(rule).is_valid(name) else f"must be {rule['x-expected']}"
+    return _key_fault("name", name)
+
+
+def key_fault(key: str) -> str | None:
+    """Describe what is wrong with a key itself; as `key_name_fault`."""
+    return _key_fault("key", key)
+
+
+def _key_fault(field: str, text: str) -> str | None:
+    rule = schema_files.load("config")["properties"]["keys"]["items"]["properties"][field]
+    return None if _Validator(rule).is_valid(text) else f"must be {rule['x-expected']}"
 
 
 def _describe(error: ValidationError) -> Iterator[Fault]:
