@@ -3,6 +3,7 @@
 # changes no installation. `pip check` then shows that they are.
 PYTHON ?= python3
 PORT ?= 8080
+PREFIX ?= $(HOME)/.local
 PYTEST_ARGS ?=
 SECONDS ?= 120
 SEED ?= 1
@@ -14,15 +15,17 @@ SBOM := $(VENV)/sbom
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick check fmt lock clean test-clients test-stack test-wheel test-install bench bench-quick test-sdist test-sbom sbom fuzz fuzz-atheris
+.PHONY: help run install test-quickstart test test-quick check fmt lock clean test-clients test-stack test-wheel test-install bench bench-quick test-sdist test-sbom sbom fuzz fuzz-atheris
 
 help:
 	@echo "make run [PORT=8080]   install into .venv and start the demo gateway"
+	@echo "make install [PREFIX=~/.local]   the command for good, in an environment of its own"
 	@echo "make test              formatter check, linter, type checker, all tests"
 	@echo "make test-quick        all tests but the slow ones, without coverage: for the change in hand"
 	@echo "  PYTEST_ARGS=...      for both: make test-quick PYTEST_ARGS='tests/relay -k ping'"
 	@echo "make test-clients      every client of docs/clients.md against the gateway"
 	@echo "make test-stack        the docker compose stack, for real"
+	@echo "make test-quickstart   the README's lines, typed into fresh shells"
 	@echo "make test-wheel        the wheel in an empty environment"
 	@echo "make test-sdist        the source distribution: its own tests, its own wheel"
 	@echo "make test-install      the locks, with old and new pip"
@@ -59,6 +62,18 @@ $(SBOM)/.ready: requirements/image.txt requirements/sbom.txt | $(BIN)/python
 run: $(VENV)/.run
 	$(BIN)/anyrouter demo --port $(PORT)
 
+# The code is copied: what becomes of the checkout changes nothing that is installed. What runs goes on.
+install: SHARE := $(PREFIX)/share/anyrouter
+install:
+	@echo 'installing into $(SHARE) ...'
+	@$(MAKE) --silent VENV='$(SHARE)' '$(SHARE)/bin/python'
+	@'$(SHARE)/bin/pip' install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	@'$(SHARE)/bin/pip' install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
+	@'$(SHARE)/bin/pip' check --disable-pip-version-check >/dev/null
+	@mkdir -p '$(PREFIX)/bin' && ln -sf '$(SHARE)/bin/anyrouter' '$(PREFIX)/bin/anyrouter'
+	@'$(PREFIX)/bin/anyrouter' --version && echo "is now $(PREFIX)/bin/anyrouter"
+	@case ":$$PATH:" in *":$(PREFIX)/bin:"*) ;; *) echo 'Your shell does not look there yet: export PATH="$(PREFIX)/bin:$$PATH"' ;; esac
+
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -76,6 +91,9 @@ test-clients: $(VENV)/.run
 
 test-stack:
 	tests/stack/run.sh
+
+test-quickstart:
+	tests/quickstart/run.sh
 
 test-wheel:
 	tests/wheel/run.sh

@@ -1,24 +1,19 @@
 """The command `anyrouter`, also `python -m proxy`."""
 
-import argparse
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from proxy import __version__
 from proxy.commands import check, claude, demo, doctor, init, keys, sandbox, serve, standard_files
+from proxy.commands.parser import FAILED, WRONG_USE, Parser
 from proxy.config_file.faults import ConfigError
 
-DONE, FAILED, WRONG_USE = 0, 1, 2
-
-_COMMANDS = (demo, init, serve, sandbox, check, keys, claude, doctor)
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as everything else here does; argparse would print the usage before it."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_USE, f"{self.prog}: {' '.join(message.split())}\n")
+_COMMANDS = (demo, init, serve, check, keys, doctor, claude, sandbox)
+_START = """\
+anyrouter demo         a gateway with a sandbox behind it, ready to try
+anyrouter init         write a configuration with a first key
+anyrouter serve        run the gateway
+anyrouter claude       start Claude Code against it"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,17 +22,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 failed, 2 wrong use or configuration. What went wrong is one line on stderr.
     """
-    parser = _Parser(
+    parser = Parser(
         prog="anyrouter",
         description="An Anthropic Messages gateway: change the base URL, keep your client.",
+        notes={"to begin": _START},
     )
     parser.add_argument("--version", action="version", version=f"anyrouter {__version__}")
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    # Named, so that argparse need not format a usage for it at each start.
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", prog="anyrouter")
     for command in _COMMANDS:
         command.add_parser(subparsers)
     standard_files.fill_in()
     try:
         args = parser.parse_args(claude.separated(sys.argv[1:] if argv is None else argv))
+        if not hasattr(args, "run"):
+            parser.error(
+                "which command? `anyrouter demo` shows the gateway, `anyrouter init` begins"
+            )
         status: int = args.run(args)
     except ConfigError as error:
         for fault in error.faults:

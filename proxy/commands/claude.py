@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 
 from proxy.commands import options
+from proxy.commands.parser import add_command
 
 # What else would decide where Claude Code goes, or with which credential.
 _CLASHING = (
@@ -22,11 +23,17 @@ _OURS = ("--url", "--key", *_WITHOUT_VALUE)
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
     """Describe the command."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "claude",
-        help="start Claude Code against a running gateway",
-        description="Starts `claude` with the environment that points it at a gateway. "
-        "What follows is passed to it.",
+        "start Claude Code against a running gateway",
+        "Starts `claude` with the environment that points it at a gateway. What follows is passed to it.",
+        examples=(
+            "anyrouter claude --model anthropic/claude-sonnet-4.6",
+            "anyrouter claude --url https://llm.example.com/api -p 'say hi'",
+        ),
+        environment=options.GATEWAY_VARIABLES,
+        exit_status={"other": "that of claude"},
     )
     options.add_gateway(parser)
     parser.add_argument("args", nargs=argparse.REMAINDER, help="arguments for claude")

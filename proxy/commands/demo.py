@@ -8,6 +8,7 @@ import uvloop
 from proxy.access import keys
 from proxy.app import create_app
 from proxy.commands import options, standard_files
+from proxy.commands.parser import add_command
 from proxy.config import Auth, Config, Key, Listen, Log, Model, Upstream
 from proxy.sandbox import Knobs, serve_sandbox
 from proxy.server.serve import serve
@@ -47,7 +48,14 @@ TypeScript (npm install @anthropic-ai/sdk):
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
     """Describe the command."""
-    parser = subparsers.add_parser("demo", help="gateway and sandbox upstream, ready to try")
+    parser = add_command(
+        subparsers,
+        "demo",
+        "a gateway with a sandbox behind it, ready to try",
+        "Starts a gateway and a sandbox that answers like the API, in one process, and prints a key and what to type: "
+        "no account, no configuration, no network needed. Ctrl-C ends it.",
+        examples=("anyrouter demo", "anyrouter demo --port 9000"),
+    )
     parser.add_argument("--port", type=options.port, default=8080, help="default: %(default)s")
     parser.set_defaults(run=run)
 

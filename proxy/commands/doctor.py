@@ -10,6 +10,7 @@ import msgspec
 
 from proxy.commands import options
 from proxy.commands.examination import WELL_KNOWN_MODEL, Examination, FindingError, Note
+from proxy.commands.parser import add_command
 from proxy.commands.standard_files import say
 
 _TIMEOUT_S = 30.0
@@ -26,11 +27,18 @@ _FEATURES = (
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
     """Describe the command."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "doctor",
-        help="check a running gateway as a client would",
-        description="Uses a gateway as a client does, and stops at the first thing that is wrong. "
+        "check a running gateway as a client would",
+        "Uses a gateway as a client does, and stops at the first thing that is wrong. "
         "The upstream is asked for two or three answers, of 16 and 64 tokens.",
+        examples=(
+            "anyrouter doctor",
+            "anyrouter doctor --url https://llm.example.com/api --model claude-haiku-4-5",
+        ),
+        environment=options.GATEWAY_VARIABLES,
+        exit_status={"0": "all is good", "1": "something is not; its line says what to do"},
     )
     options.add_gateway(parser)
     parser.add_argument(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from proxy.access import keys
 from proxy.commands import options
+from proxy.commands.parser import add_command
 from proxy.commands.standard_files import hand_out, say_on_errors
 from proxy.config_file.faults import ConfigError
 from proxy.config_file.key_entry import with_key
@@ -17,11 +18,13 @@ _API_KEY = "ANTHROPIC_API_KEY"
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
     """Describe the command."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "init",
-        help="write a configuration with a first key",
-        description="Writes a commented configuration that works as it is, with the digest of a first key in it. "
+        "write a configuration with a first key",
+        "Writes a commented configuration that works as it is, with the digest of a first key in it. "
         "The key alone goes to standard output. What is there is never overwritten.",
+        examples=("anyrouter init", "export ANYROUTER_KEY=$(anyrouter init --config team.yaml)"),
     )
     parser.add_argument(
         "--config",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from proxy.access import keys
 from proxy.commands import options
+from proxy.commands.parser import add_command
 from proxy.commands.standard_files import hand_out, say_on_errors
 from proxy.config_file.document import read_text
 from proxy.config_file.faults import ConfigError
@@ -21,13 +22,25 @@ from proxy.config_file.load import check_key, check_key_name
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
     """Describe the command."""
-    parser = subparsers.add_parser("keys", help="make keys for clients")
+    parser = add_command(
+        subparsers,
+        "keys",
+        "make keys for clients",
+        "`anyrouter keys new NAME` makes one; `anyrouter keys new --help` tells more.",
+        examples=("anyrouter keys new laptop", "anyrouter keys new ci --write anyrouter.yaml"),
+    )
     actions = parser.add_subparsers(metavar="ACTION", required=True, prog="anyrouter keys")
-    new = actions.add_parser(
+    new = add_command(
+        actions,
         "new",
-        help="print a new key once, and the entry to store",
-        description="The key alone goes to standard output, the entry for the configuration, and what to do with it, "
+        "print a new key once, and the entry to store",
+        "The key alone goes to standard output, the entry for the configuration, and what to do with it, "
         "to standard error. A running gateway takes a new key when it is started again.",
+        examples=(
+            "anyrouter keys new laptop",
+            "export ANYROUTER_KEY=$(anyrouter keys new ci --write anyrouter.yaml)",
+            "anyrouter keys new old --keep --write anyrouter.yaml < key-of-another-gateway",
+        ),
     )
     new.add_argument("name", metavar="NAME", help="who uses it; appears in the log")
     new.add_argument("--write", metavar="FILE", help="add the entry to this configuration")
@@ -88,7 +101,7 @@ def _replace(path: Path, text: str) -> None:
     try:
         number, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
         try:
-            with open(number, "w", encoding="utf-8") as file:
+            with os.fdopen(number, "w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(number)

@@ -7,9 +7,14 @@ from proxy.config_file.faults import ConfigError
 
 Subparsers = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for what it returns
 
-
 # The first that is there is read.
 CONFIG_FILES = ("anyrouter.yaml", "config.yaml")
+# Of the help's section on variables.
+ANY_VARIABLE = "VARIABLE"
+GATEWAY_VARIABLES = {
+    "ANYROUTER_URL": "base URL of the gateway",
+    "ANYROUTER_KEY": "a key of the gateway",
+}
 
 
 def port(text: str) -> int:

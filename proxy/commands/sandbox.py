@@ -7,13 +7,20 @@ import signal
 import uvloop
 
 from proxy.commands import options
+from proxy.commands.parser import add_command
 from proxy.commands.standard_files import say
 from proxy.sandbox import Knobs, add_arguments, knobs_from, serve_sandbox
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
     """Describe the command."""
-    parser = subparsers.add_parser("sandbox", help="run the sandbox upstream alone")
+    parser = add_command(
+        subparsers,
+        "sandbox",
+        "run the sandbox upstream alone",
+        "A stand-in for the API, which answers like it and breaks on request.",
+        examples=("anyrouter sandbox", "anyrouter sandbox --port 9091 --ttfb 2 --fail-rate 0.1"),
+    )
     parser.add_argument(
         "--host", type=options.host, default="127.0.0.1", help="default: %(default)s"
     )

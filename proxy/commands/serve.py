@@ -13,6 +13,7 @@ from proxy.access import keys
 from proxy.aiohttp_fast import IS_FAST
 from proxy.app import create_app
 from proxy.commands import options, standard_files
+from proxy.commands.parser import add_command
 from proxy.config import Config, Key, with_listen
 from proxy.config_file.faults import ConfigError
 from proxy.config_file.load import load_config
@@ -32,7 +33,19 @@ _log = logging.getLogger("anyrouter")
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
     """Describe the command."""
-    parser = subparsers.add_parser("serve", help="run the gateway")
+    parser = add_command(
+        subparsers,
+        "serve",
+        "run the gateway",
+        "Runs the gateway until SIGTERM or Ctrl-C, which let running requests finish; a second one ends them. "
+        "Access lines go to standard output, everything else to standard error.",
+        examples=("anyrouter serve", "anyrouter serve --config team.yaml --port 9000 --workers 2"),
+        environment={
+            options.ANY_VARIABLE: "the ${...} that the configuration names",
+            "HTTPS_PROXY, NO_PROXY": "the proxy on the way to the upstreams; also HTTP_PROXY, ALL_PROXY",
+            "SSL_CERT_FILE": "the file of a private authority's certificate",
+        },
+    )
     options.add_config(parser)
     parser.add_argument(
         "--host", type=options.host, help="address to bind; default: the configuration's"

@@ -8,7 +8,9 @@ from proxy.sandbox.knobs import METADATA, Knobs, read_knob, switch
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add one flag for each knob, `fail_rate` as `--fail-rate`; read them with `knobs_from`."""
-    group = parser.add_argument_group("knobs", "also per request: x-sandbox: name=value,name=value")
+    group = parser.add_argument_group(
+        "knobs", "also per request, with _ for - in the names: x-sandbox: fail_rate=0.1,no_stop"
+    )
     for name, meta in METADATA.items():
         flag = "--" + name.replace("_", "-")
         about = meta["about"].replace("%", "%%")
