@@ -117,10 +117,10 @@ async def test_a_port_in_use_is_one_line_and_exit_1(tmp_path: Path, workers: str
 
 async def test_without_a_file_it_says_so(tmp_path: Path) -> None:
     status, _, err = await ran("serve", cwd=tmp_path)
-    assert (status, err) == (
-        2,
+    assert status == 2
+    assert err == (
         "anyrouter: no configuration: neither anyrouter.yaml nor config.yaml is here; `anyrouter init` writes one, "
-        "`--config FILE` names another\n",
+        "`--config FILE` names another\n"
     )
 
 

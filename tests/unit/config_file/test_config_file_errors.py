@@ -211,7 +211,8 @@ WRONG_VALUES: list[tuple[str, Any, str]] = [
     (
         "keys.0.key",
         "sk-canary",
-        "keys.0.key: must be ar- and at least five more characters, or another gateway's key, of 16 or more and not sk-ant-..., of printable ASCII without spaces",
+        "keys.0.key: must be ar- and at least five more characters, or another gateway's key of 16 or more "
+        "(no sk-ant-...), without spaces",
     ),
     (
         "keys.0",
