@@ -107,7 +107,7 @@ test-install:
 # The tool reads the version in pyproject.toml only; there it is the build that fills it in.
 sbom: $(SBOM)/.ready
 	@mkdir -p dist
-	@sed "s/^dynamic = .*/version = $$(sed -n 's/^__version__ = //p' proxy/__init__.py)/" pyproject.toml >$(SBOM)/pyproject.toml
+	@sed "s/^dynamic = .*/version = $$(sed -n 's/^__version__ = //p' proxy/version.py)/" pyproject.toml >$(SBOM)/pyproject.toml
 	$(SBOM)/tool/bin/cyclonedx-py environment --validate --output-reproducible --pyproject $(SBOM)/pyproject.toml --output-file dist/sbom.json $(SBOM)/runtime/bin/python
 
 test-sbom:

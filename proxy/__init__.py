@@ -1,5 +1,6 @@
 """An Anthropic Messages gateway on aiohttp: as a command, as an application, or as a part of yours."""
 
+from proxy import version
 from proxy.app import RUNNER_OPTIONS, create_app, setup
 from proxy.config import (
     Admin,
@@ -53,4 +54,4 @@ __all__ = [
     "load_config",
     "setup",
 ]
-__version__ = "0.1.0"
+__version__ = version.__version__

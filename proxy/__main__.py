@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Sequence
 
-from proxy import __version__
 from proxy.commands import check, claude, demo, doctor, init, keys, sandbox, serve, standard_files
+from proxy.commands.failures import described
 from proxy.commands.parser import FAILED, WRONG_USE, Parser
 from proxy.config_file.faults import ConfigError
+from proxy.version import __version__
 
 _COMMANDS = (demo, init, serve, check, keys, doctor, claude, sandbox)
 _START = """\
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return WRONG_USE
     # UnicodeError: a configured host that cannot be looked up is no OSError.
     except (OSError, RuntimeError, UnicodeError) as error:
-        standard_files.say_on_errors(f"anyrouter: {error}")
+        standard_files.say_on_errors(f"anyrouter: {described(error)}")
         return FAILED
     except KeyboardInterrupt:
         return FAILED

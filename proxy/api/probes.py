@@ -5,6 +5,9 @@ from aiohttp.typedefs import Handler
 
 from proxy.api.context import EXCHANGE
 from proxy.gateway import GATEWAY
+from proxy.version import __version__
+
+_HELLO = f'{{"service":"anyrouter","version":"{__version__}"}}'.encode()
 
 
 @web.middleware
@@ -16,7 +19,7 @@ async def mark_probe(request: web.Request, handler: Handler) -> web.StreamRespon
 
 async def say_hello(_request: web.Request) -> web.Response:
     """Serve `HEAD|GET /` and `/api/hello`: clients look whether anybody is there."""
-    return _json(b'{"service":"anyrouter"}')
+    return _json(_HELLO)
 
 
 async def answer_options(_request: web.Request) -> web.Response:

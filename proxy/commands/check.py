@@ -1,11 +1,14 @@
-"""`anyrouter check`: validate a configuration."""
+"""`anyrouter check`: say what is wrong with a configuration, or what it holds."""
 
 import argparse
+from collections import Counter
 
 from proxy.commands import options
 from proxy.commands.parser import add_command
-from proxy.commands.standard_files import say
-from proxy.config_file.load import load_config
+from proxy.commands.standard_files import say, say_on_errors
+from proxy.config import Config, Key, Model
+from proxy.config_file.load import load
+from proxy.routing.model_ids import native
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
@@ -15,7 +18,7 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
         "check",
         "say what is wrong with a configuration, or what it holds",
         "Reads a configuration as `serve` does. Everything that is wrong is told at once, a line each, with file and "
-        "line; what is good is shown as a table. Nothing is started, and no upstream is asked.",
+        "line; what is good is shown as a table. Warnings stop nothing. Nothing is started, and no upstream is asked.",
         examples=("anyrouter check", "anyrouter check --config deploy/anthropic.yaml"),
         environment={options.ANY_VARIABLE: "the ${...} that the configuration names"},
     )
@@ -25,9 +28,48 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
 
 def run(args: argparse.Namespace) -> int:
     """Read the configuration; a `ConfigError` says what is wrong with it."""
-    config = load_config(options.config_file(args))
+    # It takes as long as everything else that is imported, and is not for what serves.
+    from proxy.commands.tables import table  # noqa: PLC0415
+
+    file = options.config_file(args)
+    config, warnings = load(file)
+    say(f"{file}: good: {summary(config)}\n")
+    models = Counter(model.upstream for model in config.models)
     say(
-        f"{args.config}: good: {len(config.upstreams)} upstreams, {len(config.models)} models, "
-        f"{len(config.keys)} keys"
+        table(
+            ("upstream", "base URL", "credential", "models"),
+            [
+                (each.name, each.base_url, each.auth.scheme, str(models[each.name]))
+                for each in config.upstreams
+            ],
+        )
     )
+    say(table(("model", "sent as", "upstream", "aliases"), map(_model_row, config.models)))
+    if config.keys:
+        say(table(("key", "models", "expires"), map(_key_row, config.keys)))
+    for warning in warnings:
+        say_on_errors(f"anyrouter: warning: {warning}")
     return 0
+
+
+def summary(config: Config) -> str:
+    """Count what a configuration holds."""
+    return (
+        f"{_counted(len(config.upstreams), 'upstream')}, {_counted(len(config.models), 'model')}, "
+        f"{_counted(len(config.keys), 'key')}"
+    )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _model_row(model: Model) -> tuple[str, str, str, str]:
+    sent = model.upstream_model or ("as asked for" if model.id.endswith("*") else native(model.id))
+    return model.id, sent, model.upstream, ", ".join(model.aliases)
+
+
+def _key_row(key: Key) -> tuple[str, str, str]:
+    models = "all" if "*" in key.models else ", ".join(key.models)
+    expires = "never" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M}"
+    return f"{key.name} (disabled)" if key.disabled else key.name, models, expires

@@ -17,6 +17,7 @@ from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.log import logging_to
 from proxy.telemetry.looks import look_for
 from proxy.telemetry.sink import BufferedSink
+from proxy.version import __version__
 
 MODEL = "anthropic/claude-sonnet-4.6"
 
@@ -26,22 +27,22 @@ _MODELS = (
     "anthropic/claude-haiku-4.5",
 )
 _GUIDE = """\
-AnyRouter demo: a gateway, and behind it a sandbox that answers like the API. Ctrl-C ends it.
+AnyRouter {version}, a demo: a gateway, and behind it a sandbox that answers like the API. Ctrl-C ends it.
 
 Your key, for this run:  {key}
 
 Try it:
-  curl -s {url}/v1/messages -H 'x-api-key: {key}' \\
+  curl -s {url}/v1/messages -w '\\n' -H 'x-api-key: {key}' \\
     -H 'anthropic-version: 2023-06-01' -H 'content-type: application/json' \\
     -d '{{"model": "{model}", "max_tokens": 64, "messages": [{{"role": "user", "content": "say hi"}}]}}'
 
-Claude Code:
+Claude Code (npm install -g @anthropic-ai/claude-code@latest):
   ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN={key} claude --model {model}
 
 Python (pip install anthropic):
   anthropic.Anthropic(base_url="{url}", api_key="{key}")
 
-TypeScript (npm install @anthropic-ai/sdk):
+TypeScript (npm install @anthropic-ai/sdk), in a file hi.mjs:
   new Anthropic({{ baseURL: "{url}", apiKey: "{key}" }})
 """
 
@@ -94,7 +95,7 @@ async def _demo(port: int, access_log: AccessLog) -> None:
 
         def ready(addresses: Sequence[tuple[str, int]]) -> None:
             url = f"http://127.0.0.1:{addresses[0][1]}{config.listen.base_path}"
-            standard_files.say(_GUIDE.format(key=key, url=url, model=MODEL))
+            standard_files.say(_GUIDE.format(version=__version__, key=key, url=url, model=MODEL))
 
         await serve(create_app(config, access_log=access_log), config, ready)
     finally:

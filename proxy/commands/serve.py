@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import ipaddress
 import logging
+import re
 from collections.abc import Callable, Sequence
 
 import aiohttp
@@ -13,10 +14,12 @@ from proxy.access import keys
 from proxy.aiohttp_fast import IS_FAST
 from proxy.app import create_app
 from proxy.commands import options, standard_files
+from proxy.commands.check import summary
+from proxy.commands.failures import described
 from proxy.commands.parser import add_command
 from proxy.config import Config, Key, with_listen
 from proxy.config_file.faults import ConfigError
-from proxy.config_file.load import load_config
+from proxy.config_file.load import load
 from proxy.gateway import Snapshot
 from proxy.server.heartbeat import ParentLink
 from proxy.server.open_files import raise_open_file_limit
@@ -27,8 +30,10 @@ from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.log import logging_to
 from proxy.telemetry.looks import Look, look_for
 from proxy.telemetry.sink import BufferedSink
+from proxy.version import __version__
 
 _log = logging.getLogger("anyrouter")
+_EVERYWHERE = re.compile(r"\b0\.0\.0\.0\b|\[::\]")
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
@@ -63,27 +68,41 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
     ignore_user_signals()
-    config = with_listen(
-        load_config(options.config_file(args)), host=args.host, port=args.port, workers=args.workers
-    )
+    file = options.config_file(args)
+    config, warnings = load(file)
+    config = with_listen(config, host=args.host, port=args.port, workers=args.workers)
     refuse_strangers_without_keys(config)
     with logging_to(standard_files.errors(), config.log) as look:
+        for warning in warnings:
+            _log.warning(warning)
         try:
-            return _run(with_ephemeral_key(config))
+            return _run(config, file)
         except (OSError, RuntimeError, UnicodeError) as error:
             if look is not Look.JSON:
                 raise
-            _log.critical("%s", error)
+            _log.critical("%s", described(error))
             return 1
 
 
-def _run(config: Config) -> int:
+def _run(config: Config, file: str) -> int:
+    key = None if config.keys else keys.new_key()
+    if key is not None:
+        made = Key(name="this-run", sha256=keys.digest(key))
+        config = dataclasses.replace(config, keys=(made,))
+
+    def ready(addresses: Sequence[tuple[str, int]]) -> None:
+        announce(addresses, f"{file}: {summary(config)}", config.listen.base_path)
+        if key is not None:
+            # Whatever level is shown: without it nobody could use the gateway.
+            level = max(logging.WARNING, _log.getEffectiveLevel())
+            _log.log(level, "no keys are configured; for this run only, use: %s", key)
+
     raise_open_file_limit(config.limits.max_connections)
     if config.listen.workers > 1:
         # A proxy in the environment that cannot be used is told once, and not by each worker as it starts again.
         Snapshot.of(config)
-        return supervise(config, serve_worker, announce)
-    serve_one(config, announce)
+        return supervise(config, serve_worker, ready)
+    serve_one(config, ready)
     return 0
 
 
@@ -113,15 +132,19 @@ def serve_one(
         sink.close()
 
 
-def announce(addresses: Sequence[tuple[str, int]]) -> None:
-    """Log where the gateway listens."""
-    urls = [
-        f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        for host, port in addresses
-    ]
-    _log.info("listening on %s", ", ".join(urls))
+def announce(addresses: Sequence[tuple[str, int]], configured: str, base_path: str) -> None:
+    """Log what serves, with what configuration, and where."""
+    origins = [origin(host, port) for host, port in addresses]
+    here = _EVERYWHERE.sub("127.0.0.1", origins[0])
+    _log.info("anyrouter %s; %s; base URL %s", __version__, configured, here + base_path)
+    _log.info("listening on %s", ", ".join(origins))
     wire = "fast paths" if IS_FAST else "public API only: correct, and slower"
     _log.info("aiohttp %s, %s", aiohttp.__version__, wire)
+
+
+def origin(host: str, port: int) -> str:
+    """Return the URL of an address."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def refuse_strangers_without_keys(config: Config) -> None:
@@ -132,22 +155,8 @@ def refuse_strangers_without_keys(config: Config) -> None:
     """
     if not config.keys and not all(map(_is_loopback, config.listen.hosts)):
         raise ConfigError(
-            "keys: at least one is needed to serve other machines; make one with anyrouter keys new NAME"
+            "keys: at least one is needed to serve other machines: `anyrouter keys new NAME --write FILE` adds one"
         )
-
-
-def with_ephemeral_key(config: Config) -> Config:
-    """Make a key for this run when none is configured: a gateway nobody can use helps nobody."""
-    if config.keys:
-        return config
-    key = keys.new_key()
-    # Whatever level is shown: without it nobody could use the gateway.
-    _log.log(
-        max(logging.WARNING, _log.getEffectiveLevel()),
-        "no keys are configured (`anyrouter keys new NAME` makes a lasting one); for this run only, use: %s",
-        key,
-    )
-    return dataclasses.replace(config, keys=(Key(name="this-run", sha256=keys.digest(key)),))
 
 
 def _is_loopback(host: str) -> bool:

@@ -30,7 +30,7 @@ class _Loader(yaml.SafeLoader):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.doubled: list[str] = []
+        self.doubled: list[Fault] = []
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -41,7 +41,8 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
         key = loader.construct_object(key_node)
         if isinstance(key, str | int) and key in seen:
             line = key_node.start_mark.line + 1
-            loader.doubled.append(f"{shown(key)}: written twice; the second time in line {line}")
+            twice = f"written twice; the second time in line {line}"
+            loader.doubled.append(Fault((key,), twice, line))
         seen.add(key if isinstance(key, str | int) else None)
     return loader.construct_mapping(node, deep=True)
 
@@ -60,13 +61,13 @@ def parse(text: str) -> Any:
         document = loader.get_single_data()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}" if mark else "file"
-        raise ConfigError(f"{place}: not YAML: {getattr(error, 'problem', error)}") from None
+        said = f"not YAML: {getattr(error, 'problem', error)}"
+        raise ConfigError(Fault((), said, mark.line + 1 if mark else None)) from None
     except ValueError:
         # Its text quotes the value.
-        raise ConfigError("file: not YAML: a value is not what its tag says") from None
+        raise ConfigError(Fault((), "not YAML: a value is not what its tag says")) from None
     except RecursionError:
-        raise ConfigError("file: nested too deep") from None
+        raise ConfigError(Fault((), "nested too deep")) from None
     if loader.doubled:
         raise ConfigError(*loader.doubled)
     return document
@@ -142,6 +143,6 @@ class References:
         elif _VARIABLE.fullmatch(name) is None:
             self._fail(path, "${...} takes the name of an environment variable, or file:NAME")
         else:
-            known = suggest(name, self._environ)
+            known = suggest(name, self._environ) or f"; export {shown(name)}=..."
             self._fail(path, f"environment variable {shown(name)} is not set{known}")
         return ""

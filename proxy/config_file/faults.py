@@ -15,30 +15,42 @@ _LIKE_A_SECRET = re.compile(r"(?i)^(sk|ar)-|[a-z0-9]{20}")
 _MAX_LISTED = 12
 
 
+class Fault(NamedTuple):
+    """Something wrong at a path; `line`, from 1, where it is known from the start."""
+
+    path: Path
+    text: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        if not self.path and self.line is not None:
+            return f"line {self.line}: {self.text}"
+        return f"{dotted(self.path)}: {self.text}"
+
+    def at(self, file: str, line: int | None) -> str:
+        """Say it with the file and the line, as compilers do."""
+        place = file if line is None else f"{file}:{line}"
+        return (
+            f"{place}: {dotted(self.path)}: {self.text}" if self.path else f"{place}: {self.text}"
+        )
+
+
 class ConfigError(Exception):
     """The configuration cannot be used.
 
     Attributes:
         faults: everything wrong with it, each `path.of.the.field: what is wrong`, on one line.
+        found: those of them whose place in the document is known.
     """
 
-    def __init__(self, *faults: str) -> None:
-        self.faults = tuple(map(_one_line, faults))
+    def __init__(self, *faults: str | Fault) -> None:
+        self.found = tuple(each for each in faults if isinstance(each, Fault))
+        self.faults = tuple(_one_line(str(each)) for each in faults)
         super().__init__("\n".join(self.faults))
 
 
 def _one_line(text: str) -> str:
     return "".join(each if each.isprintable() else "?" for each in " ".join(text.split()))
-
-
-class Fault(NamedTuple):
-    """Something wrong at a path."""
-
-    path: Path
-    text: str
-
-    def __str__(self) -> str:
-        return f"{dotted(self.path)}: {self.text}"
 
 
 def dotted(path: Sequence[str | int]) -> str:
@@ -49,9 +61,14 @@ def dotted(path: Sequence[str | int]) -> str:
 def shown(name: object) -> str:
     """Return a name as it may be shown: a slip of the indentation makes a name of a secret."""
     text = str(name)
-    if _NAME.fullmatch(text) is None or _LIKE_A_SECRET.search(text):
+    if _NAME.fullmatch(text) is None or looks_secret(text):
         return "(a name not shown here)"
     return text
+
+
+def looks_secret(text: str) -> bool:
+    """Return whether a text looks like a key or a password that a machine has made."""
+    return _LIKE_A_SECRET.search(text) is not None
 
 
 def suggest(given: object, known: Iterable[str]) -> str:

@@ -1,19 +1,26 @@
-"""Read `config.yaml` into a `Config`, or say what is wrong with it, one line a fault."""
+"""Read a configuration file into a `Config`, or say what is wrong with it, one line a fault."""
 
 import dataclasses
 import datetime
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from proxy.access.keys import digest
 from proxy.config import Auth, Config, Cors, Key, Limits, Listen, Log, Model, Timeouts, Upstream
-from proxy.config_file import quotas, references, rules, tenancy
+from proxy.config_file import doubts, lines, quotas, references, rules, tenancy
 from proxy.config_file.document import References, parse, read_text
 from proxy.config_file.faults import ConfigError
 
 _HERE = Path()
+
+
+class Loaded(NamedTuple):
+    """A configuration that can be used, and what in it is probably not as it was meant, a sentence each."""
+
+    config: Config
+    warnings: tuple[str, ...]
 
 
 def load_config(path: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) -> Config:
@@ -26,7 +33,20 @@ def load_config(path: str | os.PathLike[str], environ: Mapping[str, str] = os.en
     Raises:
         ConfigError: it cannot be read, or something in it is wrong.
     """
-    return parse_config(read_text(path, os.fspath(path)), environ, Path(path).parent)
+    return load(path, environ).config
+
+
+def load(path: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) -> Loaded:
+    """Read a configuration file; as `load_config`, with its warnings."""
+    file = os.fspath(path)
+    text = read_text(path, file)
+    try:
+        document = parse(text)
+        config = config_from(document, environ, Path(path).parent)
+    except ConfigError as error:
+        raise ConfigError(*lines.located(error.found, file, text)) from None
+    found = doubts.about(document, config, datetime.datetime.now(datetime.UTC))
+    return Loaded(config, tuple(lines.located(found, file, text)))
 
 
 def parse_config(
@@ -55,7 +75,7 @@ def config_from(
     faults += references.faults(document, broken)
     faults += quotas.faults(document, broken)
     if faults:
-        raise ConfigError(*map(str, faults))
+        raise ConfigError(*faults)
     return _build(document, folder)
 
 

@@ -81,9 +81,13 @@ async def serve_sandbox(host: str, port: int, knobs: Knobs = _DEFAULTS) -> web.A
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
-    except OSError:
+    except OSError as error:
         await runner.cleanup()
-        raise
+        if error.errno is None:
+            raise
+        # The event loop's own text repeats its number and quotes a tuple.
+        said = f"cannot listen on {host}, port {port}: {os.strerror(error.errno)}"
+        raise OSError(error.errno, said) from None
     return runner
 
 

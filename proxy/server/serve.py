@@ -62,7 +62,12 @@ async def drain(app: web.Application, drain_s: float, force_exit: asyncio.Event)
     """Take no new request, let those in flight finish, end what is left after `drain_s` or on `force_exit`."""
     gateway = app[GATEWAY]
     gateway.draining = True
-    _log.info("draining: %d requests in flight", len(gateway.deadlines.in_flight))
+    if in_flight := len(gateway.deadlines.in_flight):
+        _log.info(
+            "draining: %d in flight, for %g s at the most; a second Ctrl-C or SIGTERM ends them now",
+            in_flight,
+            drain_s,
+        )
     idle = asyncio.create_task(gateway.deadlines.idle())
     forced = asyncio.create_task(force_exit.wait())
     await asyncio.wait((idle, forced), timeout=drain_s, return_when=asyncio.FIRST_COMPLETED)

@@ -44,12 +44,13 @@ async def test_the_guide_names_url_and_key_for_every_client() -> None:
 async def test_the_printed_curl_works_when_pasted() -> None:
     async with demo() as (command, url, _):
         guide = command.out.decode()
-        pasted = guide[guide.index("curl ") : guide.index("Claude Code:")].strip()
+        pasted = guide[guide.index("curl ") : guide.index("Claude Code (")].strip()
         process = await asyncio.create_subprocess_shell(
             pasted, stdout=asyncio.subprocess.PIPE, env=environment()
         )
         out, _ = await process.communicate()
     assert b"You said: say hi" in out
+    assert out.endswith(b"\n")
     assert url in pasted
 
 

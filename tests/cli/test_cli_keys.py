@@ -1,7 +1,6 @@
 """`anyrouter keys new` and `init`: a key once, alone on stdout; its entry where it belongs."""
 
 import json
-import os
 import stat
 import subprocess
 import sys
@@ -19,6 +18,11 @@ from tests.support.gateways import KEY
 
 FOREIGN = "sk-of-another-gateway-0123"
 ENVIRON = {"CLIENT_KEY": KEY, "UPSTREAM_KEY": "sk-x", "ANTHROPIC_API_KEY": "sk-y"}
+
+
+def names_in(folder: Path) -> list[str]:
+    """List a folder."""
+    return [each.name for each in folder.iterdir()]
 
 
 async def opens(config: Path, key: str) -> bool:
@@ -73,7 +77,7 @@ async def test_a_written_key_counts_when_the_gateway_is_started_again(
     out, err = capsys.readouterr()
     assert f"{config} has its entry: start the gateway again" in err
     assert stat.S_IMODE(config.stat().st_mode) == 0o640
-    assert os.listdir(tmp_path) == [config.name]
+    assert names_in(tmp_path) == [config.name]
     loaded = load_config(config, ENVIRON)
     assert [key.name for key in loaded.keys] == ["phone", "tester"]
     added = config.read_text("utf-8")

@@ -13,8 +13,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+import proxy
 from proxy.__main__ import main
-from proxy.commands.serve import with_ephemeral_key
+from proxy.commands.serve import ephemeral_key
 from proxy.config import with_listen
 from proxy.sandbox import Knobs, serve_sandbox
 from tests.support.client import connected, request
@@ -111,8 +112,48 @@ async def test_a_port_in_use_is_one_line_and_exit_1(tmp_path: Path, workers: str
             "serve", "--config", config, "--port", port, "--workers", workers
         )
     assert (status, out) == (1, "")
-    assert "ddress already in use" in err
-    assert err.count("\n") == 1
+    assert err == (
+        f"anyrouter: cannot listen on 127.0.0.1, port {port}: Address already in use; another gateway perhaps: "
+        "end it, or add --port 0, which takes a free one\n"
+    )
+
+
+async def test_a_key_for_one_run_is_not_told_before_that_run_has_begun(tmp_path: Path) -> None:
+    config = without_keys(write_config(tmp_path, more=FEW))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        _, _, err = await ran("serve", "--config", config, "--port", port)
+    assert "ar-" not in err
+    assert "for this run" not in err
+
+
+async def test_the_start_tells_version_configuration_and_base_url_and_what_is_doubtful(
+    tmp_path: Path,
+) -> None:
+    config = write_config(tmp_path, more='models: [{id: "anthropic/*", upstream: first}]\n')
+    text = config.read_text("utf-8").replace(
+        "models: [", "  other: {base_url: 'http://h'}\nmodels: [", 1
+    )
+    config.write_text(text.rpartition("models:")[0], "utf-8")
+    async with started("serve", "--config", config, "--host", "0.0.0.0") as command:
+        said = await command.says(b"INFO anyrouter: anyrouter ")
+        port = await command.says(b"listening on http://0.0.0.0:")
+    assert said == (
+        f"{proxy.__version__}; {config}: 2 upstreams, 1 model, 1 key; base URL http://127.0.0.1:{port}/api"
+    )
+    assert (
+        f"WARNING anyrouter: {config}:4: upstreams.other: no model is served there" in command.text
+    )
+
+
+async def test_a_second_signal_and_what_it_does_is_told_only_when_there_is_something_to_end(
+    tmp_path: Path,
+) -> None:
+    async with started("serve", "--config", write_config(tmp_path)) as command:
+        await command.says(LISTENING)
+        command.tell(signal.SIGINT)
+        assert await command.ended() == 0
+    assert "draining" not in command.text
 
 
 async def test_without_a_file_it_says_so(tmp_path: Path) -> None:
@@ -158,15 +199,16 @@ def test_without_keys_it_serves_no_other_machine(
     config = without_keys(write_config(tmp_path))
     assert main(["serve", "--config", str(config), "--host", host]) == 2
     assert capsys.readouterr().err == (
-        "anyrouter: keys: at least one is needed to serve other machines; "
-        "make one with anyrouter keys new NAME\n"
+        "anyrouter: keys: at least one is needed to serve other machines: "
+        "`anyrouter keys new NAME --write FILE` adds one\n"
     )
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_without_keys_it_makes_one_for_this_machine(host: str) -> None:
     config = with_listen(config_for("http://127.0.0.1:1", keys=()), host=host)
-    assert [key.name for key in with_ephemeral_key(config).keys] == ["this-run"]
+    assert (ephemeral_key(config) or "").startswith("ar-")
+    assert ephemeral_key(config_for("http://127.0.0.1:1")) is None
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -264,7 +306,8 @@ async def test_a_second_signal_hurries(tmp_path: Path, workers: str) -> None:
                 await client.send(request(body=STREAM_BODY))
                 await client.until(BEGUN)
                 command.tell(signal.SIGINT)
-                await command.says(b"draining: 1")
+                told = await command.says(b"draining: 1 in flight, for 30 s at the most; ")
+                assert told == "a second Ctrl-C or SIGTERM ends them now"
                 command.tell(signal.SIGINT)
                 assert b"event: error" in await client.until(b"0\r\n\r\n")
             assert await command.ended() == 0

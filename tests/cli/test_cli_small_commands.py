@@ -38,8 +38,21 @@ def test_check_says_what_a_good_configuration_holds(
     monkeypatch.setenv("UPSTREAM_KEY", "sk-x")
     config = write_config(tmp_path)
     assert main(["check", "--config", str(config)]) == 0
-    out = capsys.readouterr().out
-    assert out == f"{config}: good: 1 upstreams, 1 models, 1 keys\n"
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        f"{config}: good: 1 upstream, 1 model, 1 key",
+        "",
+        "upstream  base URL            credential  models",
+        "first     http://127.0.0.1:1  x-api-key   1",
+        "",
+        "model        sent as       upstream  aliases",
+        "anthropic/*  as asked for  first",
+        "",
+        "key     models  expires",
+        "tester  all     never",
+        "",
+    ]
+    assert err == ""
 
 
 def test_check_says_what_is_wrong(
@@ -47,16 +60,20 @@ def test_check_says_what_is_wrong(
 ) -> None:
     monkeypatch.delenv("CLIENT_KEY", raising=False)
     monkeypatch.setenv("UPSTREAM_KEY", "sk-x")
-    assert main(["check", "--config", str(write_config(tmp_path))]) == 2
+    config = write_config(tmp_path)
+    assert main(["check", "--config", str(config)]) == 2
     assert capsys.readouterr().err == (
-        "anyrouter: keys.0.key: environment variable CLIENT_KEY is not set\n"
+        f"anyrouter: {config}:5: keys.0.key: environment variable CLIENT_KEY is not set; export CLIENT_KEY=...\n"
     )
 
 
 async def test_the_shipped_configuration_is_good() -> None:
     env = environment(ANTHROPIC_API_KEY="sk-ant-x")
     status, out, err = await ran("check", cwd=ROOT, env=env)
-    assert (status, err) == (0, "")
+    assert status == 0
+    assert err.startswith("anyrouter: warning: config.yaml:")
+    assert err.count("\n") == 1
+    assert "keys: there is none" in err
     assert out.startswith("config.yaml: good: ")
 
 
@@ -174,9 +191,9 @@ def test_check_says_everything_that_is_wrong_a_line_each(
     config = write_config(tmp_path, more="timeouts: {idle_s: 0}\nlog: {formt: text}\n")
     assert main(["check", "--config", str(config)]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "anyrouter: upstreams.first.auth.key: must be printable ASCII without spaces",
-        "anyrouter: timeouts.idle_s: must be a number from 1 to 86400",
-        "anyrouter: log.formt: unknown field; did you mean format?",
+        f"anyrouter: {config}:3: upstreams.first.auth.key: must be printable ASCII without spaces",
+        f"anyrouter: {config}:6: timeouts.idle_s: must be a number from 1 to 86400",
+        f"anyrouter: {config}:7: log.formt: unknown field; did you mean format?",
     ]
 
 

@@ -15,7 +15,7 @@ def test_the_start_says_which_wire_is_in_use(plain: str, said: str) -> None:
     code = (
         "import logging; logging.basicConfig(level='INFO')\n"
         "from proxy.commands.serve import announce\n"
-        "announce([('127.0.0.1', 80)])"
+        "announce([('127.0.0.1', 80)], 'x.yaml: 1 key', '/api')"
     )
     shown = subprocess.run(
         [sys.executable, "-c", code],

@@ -26,7 +26,10 @@ PURE_MODULES = (
     "proxy.server.registry",
     "proxy.standstill",
     "proxy.upstreams.proxies",
+    "proxy.config_file.doubts",
     "proxy.config_file.faults",
+    "proxy.config_file.lines",
+    "proxy.version",
     "proxy.config_file.quotas",
     "proxy.config_file.tenancy",
     "proxy.ledger.row",
@@ -127,7 +130,7 @@ def test_a_pure_module_awaits_opens_and_prints_nothing(name: str) -> None:
 
 # Folders and single modules, from the ground up: each imports its own folder's and what stands below it.
 LAYERS = (
-    {"aiohttp_fast", "causes", "ledger.row", "progress", "schema_files", "standstill"},
+    {"aiohttp_fast", "causes", "ledger.row", "progress", "schema_files", "standstill", "version"},
     {"config", "errors"},
     {"protocol"},
     {"access", "body_memory", "limits", "routing"},

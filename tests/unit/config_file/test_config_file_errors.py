@@ -93,6 +93,10 @@ def test_an_unknown_key_is_refused_at_each_level(path: str, message: str) -> Non
     assert refused(given) == message
 
 
+KEY_EXPECTED = (
+    "ar- and at least five more characters, or another gateway's key of 16 or more (no sk-ant-...), "
+    "without spaces"
+)
 WRONG_VALUES: list[tuple[str, Any, str]] = [
     ("upstreams", ..., "upstreams: missing, and required"),
     ("models", ..., "models: missing, and required"),
@@ -211,8 +215,7 @@ WRONG_VALUES: list[tuple[str, Any, str]] = [
     (
         "keys.0.key",
         "sk-canary",
-        "keys.0.key: must be ar- and at least five more characters, or another gateway's key of 16 or more "
-        "(no sk-ant-...), without spaces",
+        f"keys.0.key: must be {KEY_EXPECTED}",
     ),
     (
         "keys.0",
@@ -272,7 +275,11 @@ WRONG_VALUES: list[tuple[str, Any, str]] = [
         "trusted_proxies.1: must be an address or a network such as 10.0.0.0/8",
     ),
     ("log.level", "loud", "log.level: must be one of debug, info, warning, error"),
-    ("listen.host", "${UNSET}", "listen.host: environment variable UNSET is not set"),
+    (
+        "listen.host",
+        "${UNSET}",
+        "listen.host: environment variable UNSET is not set; export UNSET=...",
+    ),
     ("keys.0.key", "${file:/no/such}", "keys.0.key: /no/such: No such file or directory"),
     ("keys.0.key", "${file:/}", "keys.0.key: /: Is a directory"),
     ("keys.0.key", "${file:a\x00b}", "keys.0.key: a?b: not a file name"),
@@ -399,9 +406,9 @@ keys:
   - {name: k, key: "${SECRET}"}
 """
     assert refused_text(text).splitlines() == [
-        "upstreams.a.auth.key: environment variable UNSET is not set",
+        "upstreams.a.auth.key: environment variable UNSET is not set; export UNSET=...",
         "upstreams.b.base_url: none: No such file or directory",
-        "models.0.aliases.0: environment variable UNSET is not set",
+        "models.0.aliases.0: environment variable UNSET is not set; export UNSET=...",
         "listen.prot: unknown field; did you mean port?",
         "listen.host: at least one is needed",
         (

@@ -1,0 +1,68 @@
+"""What in a good configuration is probably not as it was meant: warnings, which stop nothing. Pure."""
+
+import datetime
+import re
+from collections.abc import Iterator
+from typing import Any, TypeGuard
+
+from proxy.config import Config
+from proxy.config_file.faults import Fault, Path, looks_secret
+
+_WITH_PASSWORD = re.compile(r"://[^/@\s]*:([^/@\s]+)@")
+
+
+def about(document: Any, config: Config, now: datetime.datetime) -> Iterator[Fault]:
+    """Find what a person should look at.
+
+    Args:
+        document: as written, references not filled in: a secret in the file is one of the things looked for.
+        config: what was made of it.
+        now: with its time zone.
+    """
+    yield from _unused(config)
+    yield from _plain_secrets(document)
+    for i, key in enumerate(config.keys):
+        if key.expires_at is not None and key.expires_at <= now:
+            since = key.expires_at.astimezone(datetime.UTC).date()
+            yield Fault(("keys", i), f"{key.name} has expired on {since}: take it out, or renew it")
+    if not config.keys and config.store is None:
+        yield Fault(
+            ("keys",),
+            "there is none, so that each start makes one for its run, on loopback only; "
+            "`anyrouter keys new NAME --write FILE` adds a lasting one",
+        )
+
+
+def _unused(config: Config) -> Iterator[Fault]:
+    used = {model.upstream for model in config.models}
+    for upstream in config.upstreams:
+        if upstream.name not in used:
+            yield Fault(("upstreams", upstream.name), "no model is served there")
+
+
+def _plain_secrets(document: Any) -> Iterator[Fault]:
+    for i, entry in enumerate(document.get("keys") or ()):
+        if _is_plain(entry.get("key")):
+            hint = "store its `sha256`, which opens nothing, or a ${VARIABLE}"
+            yield Fault(("keys", i, "key"), f"the key itself stands in the file: {hint}")
+    for name, entry in document["upstreams"].items():
+        key = (entry.get("auth") or {}).get("key")
+        # Not what stands there for a server that takes any.
+        if _is_plain(key) and looks_secret(key):
+            yield _in_the_file(("upstreams", name, "auth", "key"))
+    for i, entry in enumerate((document.get("admin") or {}).get("keys") or ()):
+        if _is_plain(entry.get("key")):
+            yield _in_the_file(("admin", "keys", i, "key"))
+    for section in ("store", "redis"):
+        url = (document.get(section) or {}).get("url")
+        password = _WITH_PASSWORD.search(url) if isinstance(url, str) else None
+        if password is not None and _is_plain(password[1]):
+            yield _in_the_file((section, "url"))
+
+
+def _is_plain(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and "${" not in value
+
+
+def _in_the_file(path: Path) -> Fault:
+    return Fault(path, "a secret stands in the file: put a ${VARIABLE} or ${file:NAME} there")
