@@ -227,5 +227,5 @@ async def test_too_few_or_too_many_workers_are_wrong_use(tmp_path: Path, workers
     status, _, err = await ran("serve", "--config", write_config(tmp_path), "--workers", workers)
     assert (status, err) == (
         2,
-        "anyrouter serve: argument --workers: must be from 1 to 256\n",
+        "anyrouter serve: argument --workers: must be from 1 to 256; `anyrouter serve --help` has examples\n",
     )
