@@ -17,7 +17,7 @@ RUN python -m venv tools && python -m venv --without-pip /opt/anyrouter
 COPY requirements/build.txt requirements/image.txt requirements/
 RUN tools/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements/build.txt \
  && tools/bin/pip --python /opt/anyrouter/bin/python install --no-cache-dir --no-deps --require-hashes -r requirements/image.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE config.yaml ./
 COPY schemas schemas
 COPY proxy proxy
 # Installed below /app, so that a change of the code leaves the layer of the dependencies as it was.

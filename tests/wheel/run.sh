@@ -45,6 +45,7 @@ wheel, source = zipfile.ZipFile(sys.argv[1]), pathlib.Path(sys.argv[2])
 held = set(wheel.namelist())
 wanted = {str(path.relative_to(source)) for path in source.glob("proxy/**/*") if path.is_file()}
 wanted |= {f"proxy/schemas/{path.name}" for path in source.glob("schemas/*.json")}
+wanted.add("proxy/config.yaml")
 assert any(name.startswith("proxy/schemas/") for name in wanted), "there are no schemas"
 assert "proxy/py.typed" in held, "py.typed is missing"
 missing, more = wanted - held, {name for name in held - wanted if ".dist-info/" not in name}
