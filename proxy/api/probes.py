@@ -1,13 +1,15 @@
 """What answers without a key: is anybody there, is the process up, is it ready."""
 
+import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from proxy.api.context import EXCHANGE
+from proxy.api.context import EXCHANGE, SNAPSHOT
+from proxy.errors import Unauthenticated
 from proxy.gateway import GATEWAY
 from proxy.version import __version__
 
-_HELLO = f'{{"service":"anyrouter","version":"{__version__}"}}'.encode()
+_HELLO = {"service": "anyrouter", "version": __version__}
 
 
 @web.middleware
@@ -17,9 +19,13 @@ async def mark_probe(request: web.Request, handler: Handler) -> web.StreamRespon
     return await handler(request)
 
 
-async def say_hello(_request: web.Request) -> web.Response:
-    """Serve `HEAD|GET /` and `/api/hello`: clients look whether anybody is there."""
-    return _json(_HELLO)
+async def say_hello(request: web.Request) -> web.Response:
+    """Serve `HEAD|GET /` and `/api/hello`: clients look whether anybody is there, and whose their key is."""
+    try:
+        key = request[SNAPSHOT].key_ring.authenticate(request.headers)
+    except Unauthenticated:
+        return _json(msgspec.json.encode(_HELLO))
+    return _json(msgspec.json.encode({**_HELLO, "key": key.name}))
 
 
 async def answer_options(_request: web.Request) -> web.Response:

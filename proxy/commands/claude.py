@@ -1,13 +1,19 @@
 """`anyrouter claude`: start Claude Code against a running gateway."""
 
 import argparse
+import asyncio
+import json
 import os
 import shutil
 from collections.abc import Sequence
+from typing import NoReturn
 
-from proxy.commands import options
+from proxy.commands import client_variables, diagnosis, options
+from proxy.commands.greeting import FindingError, absolute, client, greet
 from proxy.commands.parser import add_command
+from proxy.commands.standard_files import say, say_on_errors
 
+_GREETED_WITHIN_S = 10.0
 # What else would decide where Claude Code goes, or with which credential.
 _CLASHING = (
     "ANTHROPIC_API_KEY",
@@ -17,8 +23,8 @@ _CLASHING = (
     "CLAUDE_CODE_USE_FOUNDRY",
     "CLAUDE_CODE_USE_VERTEX",
 )
-_WITHOUT_VALUE = ("-h", "--help")
-_OURS = ("--url", "--key", *_WITHOUT_VALUE)
+_WITHOUT_VALUE = ("-h", "--help", "--print-settings")
+_OURS = ("--url", "--key", "--ca", *_WITHOUT_VALUE)
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
@@ -27,15 +33,28 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
         subparsers,
         "claude",
         "start Claude Code against a running gateway",
-        "Starts `claude` with the environment that points it at a gateway. What follows is passed to it.",
+        "Asks the gateway whether it knows the key, and starts `claude` with the environment that points it there and "
+        "brings back what it leaves off behind other base URLs. A variable that is set already stays as it is. What "
+        "follows is passed to claude.",
         examples=(
             "anyrouter claude --model anthropic/claude-sonnet-4.6",
             "anyrouter claude --url https://llm.example.com/api -p 'say hi'",
+            "anyrouter claude --print-settings --url https://llm.example.com/api",
         ),
-        environment=options.GATEWAY_VARIABLES,
+        environment={
+            **options.GATEWAY_VARIABLES,
+            **{
+                name: f"set to {value}: {feature}" for name, value, feature in client_variables.SAFE
+            },
+        },
         exit_status={"other": "that of claude"},
     )
     options.add_gateway(parser)
+    parser.add_argument(
+        "--print-settings",
+        action="store_true",
+        help="print the same as managed settings of a team, all but the key, and start nothing",
+    )
     parser.add_argument("args", nargs=argparse.REMAINDER, help="arguments for claude")
     parser.set_defaults(run=run)
 
@@ -54,14 +73,49 @@ def separated(argv: Sequence[str]) -> list[str]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Become Claude Code."""
+    """Become Claude Code, or print what makes it use the gateway."""
+    variables = {name: value for name, value, _ in client_variables.SAFE}
+    if (ca := absolute(args.ca)) is not None:
+        variables["NODE_EXTRA_CA_CERTS"] = ca
+    if args.print_settings:
+        _print_settings(args.url, variables)
+        return 0
+    return _start(args, variables)
+
+
+def _start(args: argparse.Namespace, variables: dict[str, str]) -> NoReturn:
     program = shutil.which("claude")
     if program is None:
         raise RuntimeError(
             "claude is not installed: npm install -g @anthropic-ai/claude-code@latest"
         )
+    key = options.given_key(args)
+    name = asyncio.run(_name_of(args.url, key, args.ca))
+    say_on_errors(f"Claude Code through {args.url} as {name}")
     environment = {name: value for name, value in os.environ.items() if name not in _CLASHING}
+    environment = {**variables, **environment}
     environment["ANTHROPIC_BASE_URL"] = args.url
-    environment["ANTHROPIC_AUTH_TOKEN"] = options.given_key(args)
+    environment["ANTHROPIC_AUTH_TOKEN"] = key
     passed = args.args[1:] if args.args[:1] == ["--"] else args.args
     os.execve(program, [program, *passed], environment)  # noqa: S606 - the user's own claude, no shell
+
+
+async def _name_of(url: str, key: str, ca: str | None) -> str:
+    """Return whose key it is: a wrong one would be minutes of silence, as would a gateway that is not there."""
+    async with client(_GREETED_WITHIN_S, ca) as session:
+        try:
+            greeting = await greet(session, url, key)
+        except FindingError as error:
+            raise RuntimeError(str(error)) from None
+    if greeting.key_name is None:
+        raise RuntimeError(diagnosis.UNKNOWN_KEY)
+    return greeting.key_name
+
+
+def _print_settings(url: str, variables: dict[str, str]) -> None:
+    say(json.dumps({"env": {"ANTHROPIC_BASE_URL": url, **variables}}, indent=2))
+    say_on_errors(
+        "This goes into managed-settings.json: in /etc/claude-code on Linux, in "
+        "/Library/Application Support/ClaudeCode on macOS. Each user sets ANTHROPIC_AUTH_TOKEN to a key of "
+        "the gateway, made by `anyrouter keys new NAME`."
+    )

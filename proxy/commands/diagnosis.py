@@ -10,6 +10,11 @@ import msgspec
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+UNKNOWN_KEY = (
+    "the gateway does not know this key, or it has expired: `anyrouter keys new NAME` "
+    "prints another, and the entry for its configuration"
+)
+
 _MAX_QUOTED_CHARS = 300
 # OpenSSL's numbers for why a certificate is not good.
 _EXPIRED, _OTHER_NAME, _OTHER_ADDRESS = 10, 62, 64
@@ -42,6 +47,11 @@ def unreached(error: Exception, url: URL) -> str:
     place = f"{url.host}:{url.port}"
     other = "https" if url.scheme == "http" else "http"
     match error:
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+            said = (
+                f"the proxy that the environment names does not lead to {place}: put {url.host} into "
+                "NO_PROXY if it is to be reached directly"
+            )
         case aiohttp.ClientConnectorCertificateError():
             said = _distrusted(error.certificate_error, place)
         case aiohttp.ClientConnectorSSLError():
@@ -68,8 +78,8 @@ def _distrusted(error: Exception, place: str) -> str:
     if code in (_OTHER_NAME, _OTHER_ADDRESS):
         return f"the certificate of {place} is for another name: use that one in the URL"
     return (
-        f"the certificate of {place} is not trusted: name the file of its authority in "
-        "SSL_CERT_FILE (NODE_EXTRA_CA_CERTS for Claude Code)"
+        f"the certificate of {place} is not trusted: name that of its authority by --ca FILE "
+        "(for other clients: SSL_CERT_FILE, NODE_EXTRA_CA_CERTS)"
     )
 
 

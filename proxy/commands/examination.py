@@ -1,6 +1,5 @@
 """What `anyrouter doctor` looks at: each check is a coroutine that uses a gateway as its clients do."""
 
-import re
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -8,9 +7,9 @@ from typing import Any, NamedTuple
 import aiohttp
 import msgspec
 from multidict import CIMultiDictProxy
-from yarl import URL
 
 from proxy.commands import diagnosis
+from proxy.commands.greeting import FindingError, greet
 
 # Asked when the gateway lists none: of the catalog that comes with it.
 WELL_KNOWN_MODEL = "anthropic/claude-haiku-4.5"
@@ -26,10 +25,6 @@ _SOON_S = 0.25
 _GATHERED_EVENTS = 4
 # The sandbox, which answers at once, is asked to take its time; everybody else takes this for an unknown header.
 _SLOWLY = {"x-sandbox": "events=10,interval=0.05"}
-
-
-class FindingError(Exception):
-    """What a check found wrong."""
 
 
 class Note(str):
@@ -83,29 +78,16 @@ class Examination:
 
     async def gateway(self) -> str:
         """Look whether a gateway is there."""
-        if (wrong := diagnosis.wrong_url(self._given_url)) is not None:
-            raise FindingError(wrong)
-        # Clients may be given a base URL with /v1, and greet without it.
-        url = URL(re.sub(r"(/+v1)*/*$", "", self._url) + "/hello")
-        try:
-            async with self._session.get(url, allow_redirects=False) as response:
-                body, status, headers = await response.read(), response.status, response.headers
-        except (aiohttp.ClientError, OSError) as error:
-            raise FindingError(diagnosis.unreached(error, url)) from error
-        self._front = f"{headers.get('server', '')} {headers.get('via', '')}"
-        if status != 200 or b'"anyrouter"' not in body:  # noqa: PLR2004 - the one good status
-            raise FindingError(diagnosis.not_the_gateway(url, status, headers, body))
-        return "answers"
+        greeting = await greet(self._session, self._given_url, self._key)
+        self._front = greeting.front
+        return f"AnyRouter {greeting.version}"
 
     async def models_by_x_api_key(self) -> str:
         """Look whether the key is known; choose the model to ask."""
         async with self._call("GET", "/v1/models", {"x-api-key": self._key}) as response:
             body = await response.read()
         if response.status == 401:  # noqa: PLR2004 - unauthenticated
-            raise FindingError(
-                "the gateway does not know this key, or it has expired: `anyrouter keys new NAME` "
-                "prints another, and the entry for its configuration"
-            )
+            raise FindingError(diagnosis.UNKNOWN_KEY)
         listed = [
             entry["id"] for entry in _decoded(response.status, response.headers, body)["data"]
         ]

@@ -75,6 +75,9 @@ def add_gateway(parser: argparse.ArgumentParser) -> None:
         help="base URL of the gateway; default: $ANYROUTER_URL, or %(default)s",
     )
     parser.add_argument("--key", help="a key of the gateway; default: $ANYROUTER_KEY")
+    parser.add_argument(
+        "--ca", metavar="FILE", help="certificate of an authority to trust, beside the system's"
+    )
 
 
 def given_key(args: argparse.Namespace) -> str:

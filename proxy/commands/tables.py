@@ -1,25 +1,49 @@
-"""Tables for people: as wide as the terminal, in colours where one reads them."""
+"""What commands show to people: as wide as the terminal, in colours where one reads it."""
 
 import os
 import sys
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-# For a file or a program, which has no width.
-_WIDE = 200
+# For a file or a program, which has no width: a line each.
+_ENDLESS = 1 << 16
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table as it is to be printed, an empty line behind it."""
+    """Return a table, an empty line behind it."""
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         drawn.add_column(column, overflow="fold")
     for row in rows:
         drawn.add_row(*map(Text, row))
-    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE)
+    return f"{_rendered(drawn)}\n"
+
+
+def finding(mark: str, style: str, text: str) -> str:
+    """Return a line with a mark before it, broken so that the mark stands alone at the left."""
+    drawn = Table.grid(padding=(0, 1, 0, 0))
+    drawn.add_column(width=6)
+    drawn.add_column(overflow="fold")
+    drawn.add_row(Text(f"  {mark}", style), Text(text))
+    return _rendered(drawn)
+
+
+def pairs(rows: Iterable[tuple[str, str]]) -> str:
+    """Return pairs of a name and what it means, one below the other."""
+    drawn = Table.grid(padding=(0, 1, 0, 0))
+    drawn.add_column(no_wrap=True)
+    drawn.add_column()
+    for name, meaning in rows:
+        drawn.add_row(Text(f"  {name}", "bold"), Text(meaning))
+    return _rendered(drawn)
+
+
+def _rendered(drawn: RenderableType) -> str:
+    has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
+    console = Console(width=None if has_width else _ENDLESS)
     with console.capture() as captured:
         console.print(drawn)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())

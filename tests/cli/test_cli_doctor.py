@@ -17,7 +17,9 @@ from proxy.__main__ import main
 from proxy.access.keys import digest
 from proxy.commands.diagnosis import unreached
 from proxy.commands.examination import WELL_KNOWN_MODEL
+from proxy.commands.greeting import FindingError, client, greet
 from proxy.sandbox import Knobs, serve_sandbox
+from tests.support.certificates import CA, server_context
 from tests.support.commands import ROOT, environment, ran
 from tests.support.gateways import KEY, Running, config_for, running
 from tests.support.raw import answer, raw_upstream
@@ -33,7 +35,7 @@ VARIABLES = {
     *("ENABLE_TOOL_SEARCH", "CLAUDE_CODE_ENABLE_FINE_GRAINED_TOOL_STREAMING"),
     *("CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY", "CLAUDE_CODE_PROPAGATE_TRACEPARENT"),
     *("CLAUDE_CODE_SKIP_FAST_MODE_ORG_CHECK", "ENABLE_PROMPT_CACHING_1H"),
-    "CLAUDE_CODE_AUTO_MODE_SERVER",
+    *("CLAUDE_CODE_AUTO_MODE_SERVER", "CLAUDE_CODE_GATEWAY_HINT_HEADERS"),
 }
 
 Doctor = Callable[..., Awaitable[tuple[int, list[str]]]]
@@ -152,7 +154,7 @@ CERTIFICATES = {
     10: "has expired: renew it",
     62: "is for another name: use that one in the URL",
     64: "is for another name: use that one in the URL",
-    18: "is not trusted: name the file of its authority in SSL_CERT_FILE",
+    18: "is not trusted: name that of its authority by --ca FILE",
 }
 
 
@@ -348,8 +350,55 @@ async def test_it_tells_what_claude_code_leaves_off_and_not_what_is_on(
         _, lines = await doctor(gateway.url)
         told = {line.split("=")[0].strip() for line in lines if "=1 " in line or "=true " in line}
         assert told == VARIABLES
-        assert max(map(len, lines[len(CHECKS) :])) <= 100
         for name in VARIABLES:
             monkeypatch.setenv(name, "0")
         _, lines = await doctor(gateway.url)
     assert lines[-1].endswith(": all good")
+
+
+async def test_it_fits_80_columns(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    async with gateway_and_sandbox() as gateway:
+        _, good = await doctor(gateway.url)
+        _, bad = await doctor(gateway.url, key="ar-other")
+    assert max(map(len, (*good, *bad))) <= 80
+    assert bad[2].startswith("       ")
+    assert "  skip a message" in bad
+
+
+@contextlib.asynccontextmanager
+async def greeting_over_tls() -> AsyncIterator[str]:
+    """Serve what a gateway says, behind a certificate of an authority that nobody knows."""
+
+    async def hello(_: web.Request) -> web.Response:
+        return web.json_response({"service": "anyrouter", "version": "7", "key": "laptop"})
+
+    app = web.Application()
+    app.router.add_get("/api/hello", hello)
+    server = test_utils.TestServer(app, host="localhost")
+    await server.start_server(ssl=server_context())
+    try:
+        yield f"https://localhost:{server.port}/api"
+    finally:
+        await server.close()
+
+
+async def test_an_authority_of_ones_own_is_trusted_when_it_is_named() -> None:
+    async with greeting_over_tls() as url:
+        async with client(5, str(CA)) as session:
+            assert (await greet(session, url, KEY))[:2] == ("7", "laptop")
+        async with client(5, None) as session:
+            with pytest.raises(FindingError, match="is not trusted: name that of its authority"):
+                await greet(session, url, KEY)
+
+
+async def test_a_proxy_that_does_not_lead_there_is_named(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{unused_tcp_port}")
+    async with gateway_and_sandbox() as gateway:
+        monkeypatch.setenv("no_proxy", "elsewhere.test")
+        _, lines = await doctor(gateway.url)
+        assert "put 127.0.0.1 into NO_PROXY" in the_fault(lines)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        assert (await doctor(gateway.url))[0] == 0

@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 from yarl import URL
 
+import proxy
 from proxy import Key, Listen, Model
 from proxy.access.keys import digest
 from tests.support.gateways import HEADERS, KEY, Running, config_for, running
@@ -124,6 +125,27 @@ async def test_probes_need_no_credential(gateway: Running, method: str, path: st
         assert response.status == 200
         assert response.headers["request-id"].startswith("req_")
         assert bool(await response.read()) == (method == "GET")
+
+
+GREETERS = {
+    "nobody": ({}, None),
+    "a good key": ({"x-api-key": KEY}, "tester"),
+    "a good key as a bearer": ({"authorization": f"Bearer {KEY}"}, "tester"),
+    "an unknown key": ({"x-api-key": "ar-unknown"}, None),
+}
+
+
+@pytest.mark.parametrize(("headers", "name"), GREETERS.values(), ids=GREETERS)
+@pytest.mark.parametrize("path", ["/", "/api/hello"])
+async def test_hello_tells_the_version_and_to_a_good_key_its_name(
+    gateway: Running, path: str, headers: dict[str, str], name: str | None
+) -> None:
+    url = f"http://{gateway.host}:{gateway.port}{path}"
+    async with gateway.session.get(url, headers=headers) as response:
+        assert response.status == 200
+        told = await response.json()
+    wanted = {"service": "anyrouter", "version": proxy.__version__}
+    assert told == (wanted if name is None else {**wanted, "key": name})
 
 
 @pytest.mark.parametrize("path", ["/api/hello", "/llm", "/llm/hello"])
