@@ -33,7 +33,7 @@ async def ledger(
     try:
         yield running
     finally:
-        await running.close()
+        await running.close(_WITHIN_S)
 
 
 async def until(holds: Callable[[], object]) -> None:
