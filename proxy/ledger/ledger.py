@@ -16,7 +16,7 @@ from proxy.ledger.spooler import Spooler
 from proxy.ledger.writer import Writer
 
 if TYPE_CHECKING:
-    from proxy.store.usage import Spent
+    from proxy.store.spent import Spent
 
 _SECOND_S = 1.0
 _CLOSE_WITHIN_S = 3.0

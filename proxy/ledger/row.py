@@ -10,9 +10,11 @@ _MAX_LINE_BYTES = 8_000
 _MAX_INT = 2**63 - 1
 # What one engine stores and another does not: NUL, and halves of surrogate pairs.
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
-_CLIENT_LEFT = {"client_closed", "client_stalled"}
-_BROKEN_BY_US = {"gateway_killed", "internal"}
-_LOST = "spool_full"
+# Causes: the client's own doing, a failure of the gateway, and rows that are lost. `store.usage` counts by them, too.
+CLIENT_LEFT = ("client_closed", "client_stalled")
+BROKEN_BY_US = ("gateway_killed", "internal")
+BROKEN_BY_UPSTREAM = "upstream_"
+LOST = "spool_full"
 
 
 class Row(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -114,7 +116,7 @@ class Row(msgspec.Struct, array_like=True, frozen=True, gc=False):
         if not self._ended_badly or self.cause is None:
             return False
         has_begun = self.status is not None and self.status < 400  # noqa: PLR2004 - HTTP's own line
-        return has_begun or self.cause in _BROKEN_BY_US or self.cause.startswith("upstream_")
+        return has_begun or self.cause in BROKEN_BY_US or self.cause.startswith(BROKEN_BY_UPSTREAM)
 
     @property
     def is_estimated(self) -> bool:
@@ -123,7 +125,7 @@ class Row(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     @property
     def _ended_badly(self) -> bool:
-        return self.cause is not None and self.cause not in _CLIENT_LEFT and self.cause != _LOST
+        return self.cause is not None and self.cause not in CLIENT_LEFT and self.cause != LOST
 
 
 FIELDS = msgspec.structs.fields(Row)
@@ -160,7 +162,7 @@ def from_line(line: bytes) -> Row | None:
 
 def gap(first: Row, requests: int) -> Row:
     """Return the row that stands for requests whose own rows are lost, of which one is given."""
-    return Row(first.id, first.at_ms, "", "", cause=_LOST, requests=requests)
+    return Row(first.id, first.at_ms, "", "", cause=LOST, requests=requests)
 
 
 def folded(first: Row, requests: int) -> Row:

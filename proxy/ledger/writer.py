@@ -17,7 +17,7 @@ from proxy.ledger.spool import Spool, rows_of
 
 if TYPE_CHECKING:
     from proxy.store.ledger_store import LedgerStore
-    from proxy.store.usage import Spent
+    from proxy.store.spent import Spent
 
 _EVERY_S = 0.05
 _RECOVER_EVERY_S = 30.0

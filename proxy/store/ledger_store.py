@@ -11,7 +11,7 @@ from proxy.store.engine import open_engine
 from proxy.store.migrate import MigrationFailed, ensure_current
 from proxy.store.retention import sweep
 from proxy.store.rows import MAX_ROWS, RowStore
-from proxy.store.usage import Spent, spent
+from proxy.store.spent import Spent, spent
 
 # The driver or the database does not take the values; the same rows will not be taken later either.
 _UNSTORABLE = (sa.exc.DataError, sa.exc.IntegrityError, OverflowError, UnicodeError)

@@ -1,48 +1,181 @@
-"""What was used: sums of days, and single requests."""
+"""Who spent what: sums of usage, grouped; and single requests.
 
-import calendar
-import datetime
-from typing import NamedTuple
+Groups by key, owner, model, upstream and day come from the sums of days, which are kept for ever and are few. Groups by
+session, agent, cause or hour, and single requests, come from the requests themselves, which are kept for a while.
+"""
 
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
 import sqlalchemy as sa
 
+from proxy.ledger.row import BROKEN_BY_UPSTREAM, BROKEN_BY_US, CLIENT_LEFT, LOST, Row
 from proxy.store.engine import reading
-from proxy.store.tables import USAGE_DAY
+from proxy.store.tables import DAY_DIMENSIONS, DAY_SUMS, REQUEST, USAGE_DAY
 
 _DAY_MS = 86_400_000
-_DAYS = USAGE_DAY.c
+_HOUR_MS = 3_600_000
+_FAILED = 400  # and above, HTTP says
+_R = REQUEST.c
+_Columns = dict[str, sa.ColumnElement[Any]]
+
+_OF_DAYS: _Columns = {name: USAGE_DAY.c[name] for name in DAY_DIMENSIONS}
+_OF_REQUESTS: _Columns = {
+    "day": _R.at_ms // _DAY_MS,
+    "hour": _R.at_ms // _HOUR_MS,
+    "key": _R.key,
+    "owner": sa.func.coalesce(_R.owner, ""),
+    "model": sa.func.coalesce(_R.served_model, ""),
+    "upstream": sa.func.coalesce(_R.upstream, ""),
+    "session": sa.func.coalesce(_R.session_id, ""),
+    "agent": sa.func.coalesce(_R.agent_id, ""),
+    "cause": sa.func.coalesce(_R.cause, ""),
+}
+# What usage can be grouped by, and filtered by but for `day` and `hour`.
+DIMENSIONS = tuple(_OF_REQUESTS)
 
 
-class Spent(NamedTuple):
-    """What was spent in a UTC day and its month, in micro-dollars, by key and owner; an owner of '' is none.
+class Scope(msgspec.Struct, frozen=True, kw_only=True):
+    """Which requests are meant.
 
     Attributes:
-        day: days since 1970. `month`: year times 12 and the month, January being 1.
+        since_ms, until_ms: from when on, and before when, in Unix milliseconds; None: no bound. Sums of days know only
+            whole UTC days: those that the time touches.
+        key, owner, model, …: exactly this one; '' is "none"; None: any.
     """
 
-    day: int
-    month: int
-    of_day: dict[tuple[str, str], int]
-    of_month: dict[tuple[str, str], int]
+    since_ms: int | None = None
+    until_ms: int | None = None
+    key: str | None = None
+    owner: str | None = None
+    model: str | None = None
+    upstream: str | None = None
+    session: str | None = None
+    agent: str | None = None
+    cause: str | None = None
+
+    @property
+    def equals(self) -> dict[str, str]:
+        """What is asked for by dimension."""
+        named = {name: getattr(self, name) for name in DIMENSIONS if name not in ("day", "hour")}
+        return {name: value for name, value in named.items() if value is not None}
 
 
-def spent(engine: sa.Engine, now_ms: int) -> Spent:
-    """Return what was spent in the day and the month of a moment."""
-    day = now_ms // _DAY_MS
-    date = datetime.date(1970, 1, 1) + datetime.timedelta(day)
-    first = day - date.day + 1
-    _, days = calendar.monthrange(date.year, date.month)
+class Group(msgspec.Struct, frozen=True):
+    """Sums of usage.
+
+    Attributes:
+        of: the value of each dimension that was asked for, in that order; '' is "none". `day` and `hour` are counted
+            since 1970.
+    """
+
+    of: tuple[str | int, ...]
+    requests: int
+    refused: int
+    failed: int
+    estimated: int
+    input_tokens: int
+    output_tokens: int
+    cache_write_5m_tokens: int
+    cache_write_1h_tokens: int
+    cache_read_tokens: int
+    web_searches: int
+    cost_micros: int
+
+
+def usage(
+    engine: sa.Engine,
+    by: Sequence[str],
+    scope: Scope,
+    *,
+    limit: int,
+    after: Sequence[str | int] | None = None,
+    dearest_first: bool = False,
+) -> list[Group]:
+    """Return sums, ordered by their dimensions, so that pages stay what they are while usage is recorded.
+
+    Args:
+        engine: of the store.
+        by: names of `DIMENSIONS`; none: one group of all.
+        scope: which requests.
+        limit: how many groups at most.
+        after: `of` of the last group of the page before; None: from the start.
+        dearest_first: order by cost instead; such an order has no further pages.
+
+    Raises:
+        KeyError: there is no such dimension.
+    """
+    of_days = {*by, *scope.equals} <= set(_OF_DAYS)
+    known = _OF_DAYS if of_days else _OF_REQUESTS
+    dimensions = [known[name] for name in by]
+    # Grouped by their names: PostgreSQL does not see that two expressions with parameters are the same.
+    names = [f"by_{n}" for n in range(len(by))]
+    labelled = [column.label(name) for column, name in zip(dimensions, names, strict=True)]
+    sums = [_total(column).label(name) for name, column in _sums(of_days=of_days).items()]
+    query = sa.select(*labelled, *sums).where(*_within(scope, of_days=of_days)).limit(limit)
+    if after is not None:
+        query = query.where(sa.tuple_(*dimensions) > sa.tuple_(*after))
+    order = [*(["cost_micros DESC"] if dearest_first else []), *names]
+    query = query.group_by(*map(sa.text, names)).order_by(*map(sa.text, order))
     with reading(engine) as connection:
-        return Spent(
-            day=day,
-            month=date.year * 12 + date.month,
-            of_day=_by_key(connection, _DAYS.day == day),
-            of_month=_by_key(connection, _DAYS.day.between(first, first + days - 1)),
-        )
+        found = connection.execute(query).all()
+    rows = [Group(tuple(row[: len(by)]), *row[len(by) :]) for row in found]
+    return [row for row in rows if row.requests]  # of nothing, SQL makes a sum
 
 
-def _by_key(connection: sa.Connection, when: sa.ColumnElement[bool]) -> dict[tuple[str, str], int]:
-    # PostgreSQL's sums of integers are decimals.
-    total = sa.cast(sa.func.sum(_DAYS.cost_micros), sa.BigInteger)
-    sums = sa.select(_DAYS.key, _DAYS.owner, total).where(when).group_by(_DAYS.key, _DAYS.owner)
-    return {(key, owner): micros for key, owner, micros in connection.execute(sums)}
+def requests(
+    engine: sa.Engine, scope: Scope, *, limit: int, after: tuple[int, str] | None = None
+) -> list[Row]:
+    """Return single requests, newest first.
+
+    Args:
+        engine: of the store.
+        scope: which requests.
+        limit: how many at most.
+        after: `at_ms` and `id` of the last one of the page before; None: from the newest on.
+    """
+    query = sa.select(REQUEST).where(*_within(scope, of_days=False)).limit(limit)
+    if after is not None:
+        query = query.where(sa.tuple_(_R.at_ms, _R.id) < sa.tuple_(*after))
+    with reading(engine) as connection:
+        return [
+            Row(*each) for each in connection.execute(query.order_by(_R.at_ms.desc(), _R.id.desc()))
+        ]
+
+
+def _within(scope: Scope, *, of_days: bool) -> list[sa.ColumnElement[bool]]:
+    known = _OF_DAYS if of_days else _OF_REQUESTS
+    conditions = [known[name] == value for name, value in scope.equals.items()]
+    when, unit = (USAGE_DAY.c.day, _DAY_MS) if of_days else (_R.at_ms, 1)
+    if scope.since_ms is not None:
+        conditions.append(when >= scope.since_ms // unit)
+    if scope.until_ms is not None:
+        conditions.append(when < -(-scope.until_ms // unit))
+    return conditions
+
+
+def _sums(*, of_days: bool) -> _Columns:
+    """Return what `DAY_SUMS` are the sums of."""
+    if of_days:
+        return {name: USAGE_DAY.c[name] for name in DAY_SUMS}
+    ended_badly = sa.and_(_R.cause.is_not(None), _R.cause.not_in((*CLIENT_LEFT, LOST)))
+    by_upstream = _R.cause.startswith(BROKEN_BY_UPSTREAM, autoescape=True)
+    has_begun = sa.func.coalesce(_R.status, _FAILED) < _FAILED
+    is_failed = sa.or_(has_begun, _R.cause.in_(BROKEN_BY_US), by_upstream)
+    counted: _Columns = {
+        "requests": _R.requests,
+        "refused": _if(sa.and_(ended_badly, sa.not_(is_failed))),
+        "failed": _if(sa.and_(ended_badly, is_failed)),
+        "estimated": _if(_R.usage_source.in_(("partial", "estimated"))),
+    }
+    return counted | {name: _R[name] for name in DAY_SUMS if name not in counted}
+
+
+def _if(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[Any]:
+    return sa.case((condition, _R.requests), else_=0)
+
+
+def _total(column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+    # PostgreSQL's sums of integers are decimals; the sum of nothing is null.
+    return sa.cast(sa.func.coalesce(sa.func.sum(column), 0), sa.BigInteger)

@@ -11,7 +11,7 @@ from proxy.config import Store
 from proxy.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
-    from proxy.store.usage import Spent
+    from proxy.store.spent import Spent
 
 _WITHIN_S = 60
 _FOR_EVER_DAYS = 100_000

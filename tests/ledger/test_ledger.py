@@ -11,7 +11,7 @@ import pytest
 
 from proxy.ledger.row import Row
 from proxy.store.rows import RowStore
-from proxy.store.usage import Spent
+from proxy.store.spent import Spent
 from tests.ledger.rows import ledger, until
 from tests.store.rows import AT_MS, days, opened, row, stored
 
