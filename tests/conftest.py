@@ -16,6 +16,7 @@ from hypothesis import settings
 from proxy.aiohttp_fast import IS_FAST
 from tests.support.fast_only import FAST_ONLY
 from tests.support.postgres import Postgres, find_binaries
+from tests.support.redis_server import RedisServer, find_server
 from tests.support.stores import make_store
 
 # No deadline, since a slow machine is no defect. `--hypothesis-profile` chooses another than "whole".
@@ -69,6 +70,32 @@ def postgres() -> Iterator[Postgres]:
         yield server
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="session")
+def redis_process() -> Iterator[RedisServer]:
+    """Run a Redis server."""
+    command = find_server()
+    if command is None:
+        missing = "NOT TESTED: no Redis server on this machine; install Debian's redis-server"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    server = RedisServer(command)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def redis_server(redis_process: RedisServer) -> RedisServer:
+    """Return a running, empty server, whatever the last test did to it."""
+    redis_process.revive()
+    with redis_process.client() as client:
+        client.flushall()
+    return redis_process
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -4,7 +4,7 @@ Nothing here waits, so that requests meet each other whole. One that is refused 
 subjects' counters themselves: a request looks nothing up.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -56,12 +56,8 @@ class Local:
     def raise_spent(self, spent: Mapping[str, Spent], periods: Periods) -> None:
         """Raise what was spent to what the ledger knows, where that is more: of a subject whose budget is new."""
         for name, each in spent.items():
-            known = self.counters(name).spent_micros
-            for period, micros in (
-                (periods.day_name, each.day_micros),
-                (periods.month_name, each.month_micros),
-            ):
-                spend(known, period, max(0, micros - known.get(period, 0)))
+            _raise(self.counters(name), periods.day_name, each.day_micros)
+            _raise(self.counters(name), periods.month_name, each.month_micros)
 
     def admit(self, ask: Ask, now_us: int) -> Grant | Refusal:
         """Let a request in, or say why not.
@@ -91,6 +87,20 @@ class Local:
             take(subject, ask, now_us, rates=subject not in untaken)
         return Grant(ask, untaken=untaken, would=longest(refusals))
 
+    @staticmethod
+    def learn(readings: Iterable[Reading], periods: Periods) -> None:
+        """Raise what was spent to what others have read off, where that is more."""
+        for each in readings:
+            if each.subject.has_budget:
+                _raise(each.subject.counters, periods.day_name, each.day_micros)
+                _raise(each.subject.counters, periods.month_name, each.month_micros)
+
+    @staticmethod
+    def follow(grant: Grant, now_us: int) -> None:
+        """Count a request that somebody else let in, room or not."""
+        for subject in grant.ask.policy.subjects:
+            take(subject, grant.ask, now_us, rates=subject not in grant.untaken)
+
     def settle(self, grant: Grant, input_tokens: int, output_tokens: int, micros: int) -> None:
         """Count what a request really used instead of what it had reserved; a second time is nothing.
 
@@ -116,8 +126,8 @@ class Local:
                 if limit := subject.output_tokens:
                     taken = -(-ask.output_tokens * MINUTE_US // limit)
                     counters.output_us += -(-output_tokens * MINUTE_US // limit) - taken
+            counters.held_micros -= ask.hold_micros
             if subject.has_budget:
-                counters.held_micros -= ask.hold_micros
                 spend(counters.spent_micros, ask.periods.day_name, micros)
                 spend(counters.spent_micros, ask.periods.month_name, micros)
 
@@ -129,6 +139,10 @@ class Local:
     def read(policy: Policy, periods: Periods, now_us: int) -> tuple[Reading, ...]:
         """Return what each of a policy's subjects has used."""
         return tuple([_read(subject, periods, now_us) for subject in policy.subjects])
+
+
+def _raise(counters: Counters, period: str, micros: int) -> None:
+    spend(counters.spent_micros, period, max(0, micros - counters.spent_micros.get(period, 0)))
 
 
 def _read(subject: Subject, periods: Periods, now_us: int) -> Reading:

@@ -14,6 +14,7 @@ _DAY_S = 86_400
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 _MONTHS = 12
 _CACHED_DAYS = 8
+_DROPPED = 8
 
 
 class Periods(msgspec.Struct, frozen=True):
@@ -58,3 +59,9 @@ def periods_of_day(day: int) -> Periods:
 def is_past(name: str, now: str) -> bool:
     """Return whether a counter can go: its period ended before the one that came before that of another of its kind."""
     return int(name[1:]) < int(now[1:]) - 1
+
+
+def long_past(name: str) -> list[str]:
+    """Return the counters, of the kind of one, that may still be there and can go: some before the last."""
+    number = int(name[1:])
+    return [f"{name[0]}{number - age}" for age in range(2, 2 + _DROPPED)]

@@ -43,12 +43,14 @@ def enter(subject: Subject, ask: Ask, now_us: int) -> bool:  # noqa: C901, PLR09
             return False
     if (limit := subject.in_flight) and counters.in_flight >= limit:
         return False
-    if subject.has_budget and (hold := ask.hold_micros):
-        held, spent, periods = counters.held_micros + hold, counters.spent_micros, ask.periods
-        if 0 <= subject.day_micros < spent.get(periods.day_name, 0) + held:
-            return False
-        if 0 <= subject.month_micros < spent.get(periods.month_name, 0) + held:
-            return False
+    if hold := ask.hold_micros:
+        held = counters.held_micros + hold
+        if subject.has_budget:
+            spent, periods = counters.spent_micros, ask.periods
+            if 0 <= subject.day_micros < spent.get(periods.day_name, 0) + held:
+                return False
+            if 0 <= subject.month_micros < spent.get(periods.month_name, 0) + held:
+                return False
         counters.held_micros = held
     if requests_us:
         counters.requests_us = requests_us
@@ -74,8 +76,7 @@ def take(subject: Subject, ask: Ask, now_us: int, *, rates: bool) -> None:
         cost_us = bucket.cost_us(ask.output_tokens, subject.output_tokens)
         counters.output_us = bucket.take(counters.output_us, cost_us, now_us)
     counters.in_flight += 1
-    if subject.has_budget:
-        counters.held_micros += ask.hold_micros
+    counters.held_micros += ask.hold_micros
 
 
 def leave(subject: Subject, ask: Ask) -> None:
@@ -90,8 +91,7 @@ def leave(subject: Subject, ask: Ask) -> None:
     if subject.output_tokens:
         counters.output_us -= bucket.cost_us(ask.output_tokens, subject.output_tokens)
     counters.in_flight -= 1
-    if subject.has_budget:
-        counters.held_micros -= ask.hold_micros
+    counters.held_micros -= ask.hold_micros
 
 
 def spend(spent: dict[str, int], period: str, micros: int) -> None:

@@ -64,27 +64,6 @@ class Ask(msgspec.Struct, frozen=True, eq=False, gc=False):
     counting: bool = False
 
 
-class Refusal(msgspec.Struct, frozen=True):
-    """Why a request is refused.
-
-    Attributes:
-        subject: whose limit or budget it is.
-        metric: which of them.
-        wait_us: of a rate: in how long there is room.
-        spent: of a budget: whether it is spent, not only held by requests in flight.
-    """
-
-    subject: Subject
-    metric: Metric
-    wait_us: int = 0
-    spent: bool = False
-
-    @property
-    def rule(self) -> Rule:
-        """The word for it."""
-        return Rule.BUDGET_SPENT if self.spent else _RULES[self.metric]
-
-
 class Reading(msgspec.Struct, frozen=True):
     """What a subject has used, at one moment.
 
@@ -104,6 +83,29 @@ class Reading(msgspec.Struct, frozen=True):
     held_micros: int
     day_micros: int
     month_micros: int
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why a request is refused.
+
+    Attributes:
+        subject: whose limit or budget it is.
+        metric: which of them.
+        wait_us: of a rate: in how long there is room.
+        spent: of a budget: whether it is spent, not only held by requests in flight.
+        readings: what the shared counts said, of all subjects; None: this process counts.
+    """
+
+    subject: Subject
+    metric: Metric
+    wait_us: int = 0
+    spent: bool = False
+    readings: tuple[Reading, ...] | None = None
+
+    @property
+    def rule(self) -> Rule:
+        """The word for it."""
+        return Rule.BUDGET_SPENT if self.spent else _RULES[self.metric]
 
 
 class Grant(msgspec.Struct, eq=False, gc=False):

@@ -34,6 +34,7 @@ PURE_MODULES = (
     "proxy.config_file.tenancy",
     "proxy.ledger.row",
     "proxy.limits",
+    "proxy.limits.batch",
     "proxy.limits.bucket",
     "proxy.limits.local",
     "proxy.limits.periods",

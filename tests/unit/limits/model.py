@@ -49,7 +49,7 @@ class Model:
             max(0, self.tokens_us[0] - now_us),
             max(0, self.tokens_us[1] - now_us),
             len(running),
-            sum(each.ask.hold_micros for each in running) if self.subject.has_budget else 0,
+            sum(each.ask.hold_micros for each in running),
             self.spent(lambda each: each.ask.periods.day == ask.periods.day),
             self.spent(lambda each: each.ask.periods.month == ask.periods.month),
         )

@@ -1,0 +1,249 @@
+"""Limits and budgets that several processes count together, in Redis or Valkey.
+
+A request touches no connection: it puts what it asks into a list and waits for a future. One task sends what has
+gathered as one call of the script, and while that is out the next gathers: load makes calls larger, and cheaper. What
+needs no reply rides along. A client that leaves cancels a future, never a half-read reply.
+
+This process counts all that it lets in by itself as well. While the server does not answer, that is what holds.
+"""
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable, Mapping
+from operator import methodcaller
+from typing import Any, NamedTuple
+
+from proxy.errors import LimitsUnavailable
+from proxy.limits.batch import Batch, readings_of, unknown_of, verdict_of
+from proxy.limits.breaker import Breaker
+from proxy.limits.local import Local, Spent
+from proxy.limits.periods import Periods
+from proxy.limits.policy import Policy
+from proxy.limits.server import Server, Unanswered
+from proxy.limits.verdict import Ask, Grant, Reading, Refusal
+
+_RENEW_S = 10
+_RIDE_S = 0.005
+_PROBE_S = 1
+_MOST_IN_A_CALL = 128
+_KEPT = 10_000
+_KEPT_S = 10
+
+
+class _Operation(NamedTuple):
+    """Something to be asked.
+
+    Attributes:
+        add: puts it into a batch.
+        since_s: `time.monotonic()` when it began to wait.
+        read: makes of a reply what is waited for; None: nobody waits.
+        answer: who waits; it gets None when there is no reply.
+    """
+
+    add: Callable[[Batch], None]
+    since_s: float
+    read: Callable[[Any], Any] | None = None
+    answer: "asyncio.Future[Any] | None" = None
+
+
+class Shared:
+    """The counts of all processes.
+
+    Args:
+        server: where they are.
+        local: what this process counts.
+        on_unknown: told the subjects with a budget that the server knew nothing of, so that the ledger is asked.
+    """
+
+    def __init__(
+        self, server: Server, local: Local, on_unknown: Callable[[list[str]], None]
+    ) -> None:
+        self._server = server
+        self._local = local
+        self._on_unknown = on_unknown
+        self._breaker = Breaker()
+        self._waiting: list[_Operation] = []
+        self._wanted = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_flight: set[Grant] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def in_outage(self) -> bool:
+        """Whether this process counts alone."""
+        return self._breaker.is_open
+
+    async def open(self) -> None:
+        """Connect; when that fails, begin as in an outage."""
+        await self._server.open()
+        await self._probe()
+        if not self._breaker.is_open:
+            await self._server.examine()
+        self._wanted.set()
+        self._tasks = [asyncio.create_task(self._send_all()), asyncio.create_task(self._renew())]
+
+    async def close(self) -> None:
+        """Send what waits, within the time of one call, and disconnect."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._waiting and not self._breaker.is_open:
+            await self._send()
+        await self._server.close()
+
+    async def admit(self, ask: Ask) -> Grant | Refusal:
+        """Let a request in, or say why not.
+
+        Raises:
+            LimitsUnavailable: the server does not answer, and one of the key's subjects fails closed.
+        """
+        if not ask.policy.subjects:
+            return Grant(ask)
+        if self._breaker.is_open:
+            return self._alone(ask)
+        answer = self._ask(methodcaller("admit", ask), functools.partial(self._verdict, ask))
+        try:
+            verdict: Grant | Refusal | None = await answer
+        except asyncio.CancelledError:
+            # The client left just when its verdict came. When it comes later, `_send` gives it back.
+            if not answer.cancelled() and isinstance(answer.result(), Grant):
+                self.cancel(answer.result())
+            raise
+        return self._alone(ask) if verdict is None else verdict
+
+    def settle(self, grant: Grant, input_tokens: int, output_tokens: int, micros: int) -> None:
+        """Count what a request really used, where it was let in; a second time is nothing."""
+        if grant.settled:
+            return
+        self._local.settle(grant, input_tokens, output_tokens, micros)
+        if grant in self._in_flight:
+            self._in_flight.remove(grant)
+            self._put(methodcaller("settle", grant, input_tokens, output_tokens, micros))
+
+    def cancel(self, grant: Grant) -> None:
+        """Give back all but the request itself: nothing was sent."""
+        self.settle(grant, 0, 0, 0)
+
+    def raise_spent(self, spent: Mapping[str, Spent], periods: Periods) -> None:
+        """Raise what was spent to what the ledger knows, by subject, where that is more."""
+        self._local.raise_spent(spent, periods)
+        for name, each in spent.items():
+            for period, micros in (
+                (periods.day_name, each.day_micros),
+                (periods.month_name, each.month_micros),
+            ):
+                self._put(methodcaller("raise_spent", name, period, micros))
+
+    async def read(self, policy: Policy, periods: Periods) -> tuple[Reading, ...]:
+        """Return what a policy's subjects have used."""
+        told: tuple[Reading, ...] | None = None
+        if not self._breaker.is_open:
+            told = await self._ask(
+                methodcaller("read", policy, periods),
+                functools.partial(readings_of, policy.subjects),
+            )
+        return self._local.read(policy, periods, _now_us()) if told is None else told
+
+    def _alone(self, ask: Ask) -> Grant | Refusal:
+        """Decide by what this process counts."""
+        if ask.policy.budgets_closed and ask.hold_micros:
+            raise LimitsUnavailable(budget=True)
+        if ask.policy.limits_closed:
+            raise LimitsUnavailable
+        return self._local.admit(ask, _now_us())
+
+    def _verdict(self, ask: Ask, reply: Any) -> Grant | Refusal:
+        verdict = verdict_of(ask, reply)
+        if verdict.readings is not None:
+            self._local.learn(verdict.readings, ask.periods)
+        if isinstance(verdict, Grant):
+            self._local.follow(verdict, _now_us())
+            if not ask.counting:
+                self._in_flight.add(verdict)
+        if unknown := unknown_of(ask.policy.subjects, reply):
+            self._on_unknown(unknown)
+        return verdict
+
+    def _ask(
+        self, add: Callable[[Batch], None], read: Callable[[Any], Any]
+    ) -> "asyncio.Future[Any]":
+        """Ask at once, and return who gets the answer."""
+        answer = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Operation(add, time.monotonic(), read, answer))
+        self._wanted.set()
+        return answer
+
+    def _put(self, add: Callable[[Batch], None]) -> None:
+        """Send something with whatever is asked next, and within a few milliseconds."""
+        self._waiting.append(_Operation(add, time.monotonic()))
+        if len(self._waiting) > _KEPT:
+            del self._waiting[0]
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_RIDE_S, self._ride)
+
+    def _ride(self) -> None:
+        self._timer = None
+        self._wanted.set()
+
+    async def _send_all(self) -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            while self._waiting and not self._breaker.is_open:
+                await self._send()
+            while self._breaker.is_open:
+                await asyncio.sleep(_PROBE_S)
+                oldest_s = time.monotonic() - _KEPT_S
+                self._waiting = [each for each in self._waiting if each.since_s >= oldest_s]
+                await self._probe()
+                self._wanted.set()
+
+    async def _probe(self) -> None:
+        """Ask for nothing; with more patience than a request has."""
+        try:
+            await self._server.call(Batch(self._server.name), _PROBE_S)
+        except Unanswered as error:
+            self._breaker.trip(error)
+        else:
+            self._breaker.succeeded()
+
+    async def _send(self) -> None:
+        """Send the next that wait, and tell who waits for an answer."""
+        sent, self._waiting = self._waiting[:_MOST_IN_A_CALL], self._waiting[_MOST_IN_A_CALL:]
+        batch, begins = Batch(self._server.name), []
+        sent = [each for each in sent if each.answer is None or not each.answer.cancelled()]
+        for operation in sent:
+            begins.append(len(batch))
+            operation.add(batch)
+        if not begins:
+            return
+        try:
+            replies = await self._server.call(batch)
+            results = [
+                each.read(replies[begin]) if each.read is not None else None
+                for each, begin in zip(sent, begins, strict=True)
+            ]
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+            self._breaker.failed(error)
+            # Who has come meanwhile waits no longer either.
+            sent, results = sent + self._waiting, [None] * (len(sent) + len(self._waiting))
+            self._waiting = [each for each in self._waiting if each.answer is None]
+        else:
+            self._breaker.succeeded()
+        for operation, result in zip(sent, results, strict=True):
+            if operation.answer is not None and not operation.answer.cancelled():
+                operation.answer.set_result(result)
+            elif operation.answer is not None and isinstance(result, Grant):
+                self.cancel(result)
+
+    async def _renew(self) -> None:
+        """Keep the leases of all that is in flight."""
+        while True:
+            await asyncio.sleep(_RENEW_S)
+            for grant in self._in_flight if not self._breaker.is_open else ():
+                self._put(methodcaller("renew", grant.ask))
+
+
+def _now_us() -> int:
+    return time.monotonic_ns() // 1000
