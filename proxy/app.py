@@ -13,6 +13,7 @@ from proxy.config import Config
 from proxy.gateway import GATEWAY, Gateway
 from proxy.protocol.checks import prepare
 from proxy.telemetry.access_log import AccessLog, LineSink
+from proxy.tenancy.tenancy import is_wanted
 
 # Options for the `AppRunner` of an application that holds a gateway: a client that leaves cancels its request,
 # so that the upstream's answer is not paid for in vain, and compressed bodies come undecoded, so that decoding them
@@ -40,7 +41,7 @@ def create_app(
         RuntimeError: aiohttp's compiled HTTP parser is missing.
     """
     app = _gateway_app(config, access_log)
-    routes.add(app.router, ("", config.listen.base_path))
+    routes.add(app.router, ("", config.listen.base_path), limited=is_wanted(config))
     return app
 
 
@@ -68,7 +69,7 @@ def setup(
         RuntimeError: aiohttp's compiled HTTP parser is missing, or `app` has started.
     """
     part = _gateway_app(config, access_log)
-    routes.add(part.router, ("",))
+    routes.add(part.router, ("",), limited=is_wanted(config))
     app.add_subapp(config.listen.base_path, part)
     return part[GATEWAY]
 
@@ -97,5 +98,11 @@ async def _open_connections(app: web.Application) -> AsyncIterator[None]:
     for upstream in gateway.snapshot.upstreams.values():
         upstream.announce()
     async with gateway.connections:
-        yield
-        await gateway.model_lists.close()
+        if gateway.tenancy is not None:
+            await gateway.tenancy.open()
+        try:
+            yield
+        finally:
+            await gateway.model_lists.close()
+            if gateway.tenancy is not None:
+                await gateway.tenancy.close()

@@ -7,10 +7,9 @@ cancels the task and leaves its reason here, so that whoever awaits can tell it 
 
 import asyncio
 import enum
-import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -21,10 +20,14 @@ from proxy.body_memory import Permit
 from proxy.causes import Cause
 from proxy.config import Key
 from proxy.errors import ProxyError
+from proxy.limits.verdict import Grant
+from proxy.money.bill import Bill
 from proxy.progress import Progress
 from proxy.protocol.call import Call
+from proxy.protocol.hints import Hints
 from proxy.protocol.message import ApiError
 from proxy.protocol.told import Told
+from proxy.received import Received
 from proxy.routing.router import Route
 
 _MAX_ERROR_CHARS = 200
@@ -43,28 +46,6 @@ class Phase(enum.Enum):
     CLIENT = enum.auto()
 
 
-def _new_id() -> str:
-    return f"req_{random.getrandbits(96):024x}"
-
-
-class Received(msgspec.Struct, frozen=True):
-    """What is known of a request when its head has come.
-
-    Attributes:
-        method, path: of the request line; the path cut, and without its query.
-        client: the peer's address; None when there is none.
-        id: `req_…`, ours, whatever id the upstream gives its response.
-        started_s: `time.monotonic()`; `at_unix_s`: the same moment in Unix seconds.
-    """
-
-    method: str
-    path: str
-    client: str | None
-    id: str = msgspec.field(default_factory=_new_id)
-    started_s: float = msgspec.field(default_factory=time.monotonic)
-    at_unix_s: float = msgspec.field(default_factory=time.time)
-
-
 class Exchange(msgspec.Struct, eq=False):
     """A request and its response, from head to last byte.
 
@@ -78,6 +59,7 @@ class Exchange(msgspec.Struct, eq=False):
         is_probe: whether it asks how the gateway is, and nothing of the API.
         key: whose request it is; None until authenticated.
         refused_key: the name of the key that was presented and does not count: it has expired, or is disabled.
+        endpoint: what it asks for, in the ledger's words; empty before its key is known.
         session_id, agent_id: what Claude Code says of itself, cut.
         model: the id the client asked for, cut.
         call: the checked body; None before it was read, and again once the response head is there.
@@ -95,6 +77,11 @@ class Exchange(msgspec.Struct, eq=False):
         opaque: whether the upstream's response is compressed, so that nothing of it is read.
         usage: as the upstream reported it, in the API's field names; of a stream, so far.
         told: what else its response says of itself; of a stream, so far.
+        hints: what else the client says of it, when there is a ledger.
+        grant: what it took of limits and budgets; None: of none.
+        quota_headers: what its key has left, for a response that is no error; None: the upstream's headers say it.
+        queued_ms: how long it waited for its turn; None: not at all.
+        bill: what it cost, once it has ended; None: nobody wants to know.
         cause: why it failed; None when it did not.
         error_type: `error.type` of the API's error that the client was told, ours or the upstream's.
         detail: the field at fault, or another word that says more than `cause`, and nothing of the request's content.
@@ -113,6 +100,7 @@ class Exchange(msgspec.Struct, eq=False):
     is_probe: bool = False
     key: Key | None = None
     refused_key: str | None = None
+    endpoint: str = ""
     session_id: str | None = None
     agent_id: str | None = None
     model: str | None = None
@@ -134,6 +122,11 @@ class Exchange(msgspec.Struct, eq=False):
     opaque: bool = False
     usage: dict[str, Any] | None = None
     told: Told | None = None
+    hints: Hints | None = None
+    grant: Grant | None = None
+    quota_headers: Sequence[tuple[str, str]] | None = None
+    queued_ms: int | None = None
+    bill: Bill | None = None
     cause: Cause | None = None
     error_type: str | None = None
     detail: str | None = None

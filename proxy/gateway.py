@@ -14,6 +14,7 @@ from proxy.config import Config, Upstream
 from proxy.deadlines import Deadlines
 from proxy.exchange import Exchange
 from proxy.routing.router import Router
+from proxy.tenancy.tenancy import Tenancy, is_wanted
 from proxy.turns import Turns
 from proxy.upstreams.connections import UpstreamConnections, UpstreamTemplate
 from proxy.upstreams.model_lists import ModelLists
@@ -66,6 +67,7 @@ class Gateway:
         host_may_decode: whether the server is not ours, and may undo Content-Encoding, as aiohttp does by default.
         body_memory: the budget of the bodies in flight.
         turns: of the event loop, of which the checking of bodies takes a part.
+        tenancy: limits, prices, ledger and managed keys; None: none is configured.
     """
 
     def __init__(self, config: Config, observers: tuple[Observer, ...]) -> None:
@@ -80,7 +82,9 @@ class Gateway:
         budget = config.limits.body_memory_bytes or default_bytes()
         self.body_memory = BodyMemory(budget // config.listen.workers)
         self.turns = Turns()
-        self._observers = observers
+        self.tenancy = Tenancy(config, self.deadlines.in_flight) if is_wanted(config) else None
+        # Billed first, so that the access line can tell the cost.
+        self._observers = observers if self.tenancy is None else (self.tenancy, *observers)
 
     def ended(self, exchange: Exchange) -> None:
         """Tell every observer that a request has ended; none suffers from another's defect."""

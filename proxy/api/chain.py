@@ -1,4 +1,4 @@
-"""The middlewares of the routes, in the order of the chain: draining, authentication, version, body and route.
+"""The middlewares of the routes, in the order of the chain: draining, authentication, version, body and route, limits.
 
 Which route has which is in `routes.py`. Each puts what it found into the request's `Exchange`.
 """
@@ -11,7 +11,7 @@ from proxy.api.request_body import read_body
 from proxy.config import Key
 from proxy.errors import Draining, InvalidRequest, ModelForbidden, Unauthenticated
 from proxy.gateway import GATEWAY
-from proxy.protocol import headers, json_members
+from proxy.protocol import headers, hints, json_members
 from proxy.protocol.call import Call, parse_small, parse_steps
 from proxy.protocol.version import check_version
 from proxy.routing.named_models import upstream_models
@@ -28,18 +28,30 @@ async def refuse_while_draining(request: web.Request, handler: Handler) -> web.S
     return await handler(request)
 
 
-@web.middleware
-async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Find whose key the request carries, before a byte of its body is read."""
-    exchange = request[EXCHANGE]
-    try:
-        exchange.key = request[SNAPSHOT].key_ring.authenticate(request.headers)
-    except Unauthenticated as error:
-        exchange.refused_key = error.refused_key
-        raise
-    exchange.session_id = _cut(request.headers.get(headers.SESSION_ID))
-    exchange.agent_id = _cut(request.headers.get(headers.AGENT_ID))
-    return await handler(request)
+def authenticate(endpoint: str) -> Middleware:
+    """Return the middleware that finds whose key the request carries, before a byte of its body is read.
+
+    Args:
+        endpoint: what it then asks for, in the ledger's words.
+    """
+
+    @web.middleware
+    async def find_key(request: web.Request, handler: Handler) -> web.StreamResponse:
+        exchange, tenancy = request[EXCHANGE], request.app[GATEWAY].tenancy
+        managed = None if tenancy is None else tenancy.managed
+        try:
+            exchange.key = request[SNAPSHOT].key_ring.authenticate(request.headers, managed)
+        except Unauthenticated as error:
+            exchange.refused_key = error.refused_key
+            raise
+        exchange.endpoint = endpoint
+        exchange.session_id = _cut(request.headers.get(headers.SESSION_ID))
+        exchange.agent_id = _cut(request.headers.get(headers.AGENT_ID))
+        if tenancy is not None:
+            exchange.hints = hints.read(request.headers)
+        return await handler(request)
+
+    return find_key
 
 
 def caller(request: web.Request) -> Key:
@@ -90,6 +102,14 @@ def route_model(schema_name: str) -> Middleware:
         return await handler(request)
 
     return route
+
+
+@web.middleware
+async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let the request in, unless a limit or a budget of its key, its key's owner or all together is against it."""
+    if (tenancy := request.app[GATEWAY].tenancy) is not None:
+        await tenancy.admission.admit(request[EXCHANGE])
+    return await handler(request)
 
 
 async def _read_call(request: web.Request, schema_name: str) -> Call:

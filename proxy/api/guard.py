@@ -12,9 +12,10 @@ from proxy.access.user_agents import client_of
 from proxy.api.context import EXCHANGE, SNAPSHOT
 from proxy.causes import Cause
 from proxy.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, ProxyError
-from proxy.exchange import Exchange, Received
+from proxy.exchange import Exchange
 from proxy.gateway import GATEWAY, Gateway
 from proxy.protocol.headers import USER_AGENT
+from proxy.received import Received
 
 _log = logging.getLogger(__name__)
 _MAX_PATH_CHARS = 200

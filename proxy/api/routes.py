@@ -8,7 +8,14 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from proxy.api.chain import authenticate, refuse_while_draining, require_version, route_model
+from proxy import received
+from proxy.api.chain import (
+    admit,
+    authenticate,
+    refuse_while_draining,
+    require_version,
+    route_model,
+)
 from proxy.api.messages import relay_count_tokens, relay_messages
 from proxy.api.models import get_model, list_models
 from proxy.api.probes import (
@@ -19,6 +26,7 @@ from proxy.api.probes import (
     say_hello,
 )
 from proxy.api.request_body import defer_continue
+from proxy.api.usage import report_usage
 from proxy.protocol.call import COUNT_TOKENS, MESSAGES
 
 
@@ -30,18 +38,38 @@ class Endpoint(NamedTuple):
     chain: tuple[Middleware, ...]
     handler: Handler
 
+    def without(self, middleware: Middleware) -> "Endpoint":
+        """Return the row without one of its middlewares."""
+        return self._replace(chain=tuple(each for each in self.chain if each is not middleware))
 
-KEYED = (refuse_while_draining, authenticate, require_version)
+
 OPEN = (mark_probe,)
+
+
+def _keyed(endpoint: str) -> tuple[Middleware, ...]:
+    return (refuse_while_draining, authenticate(endpoint), require_version)
+
 
 # Below /v1. Some clients leave it out, and some write it twice: see `add`.
 API = (
-    Endpoint("POST", "/messages", (*KEYED, route_model(MESSAGES)), relay_messages),
     Endpoint(
-        "POST", "/messages/count_tokens", (*KEYED, route_model(COUNT_TOKENS)), relay_count_tokens
+        "POST",
+        "/messages",
+        (*_keyed(received.MESSAGES), route_model(MESSAGES), admit),
+        relay_messages,
     ),
-    Endpoint("GET", "/models", KEYED, list_models),
-    Endpoint("GET", "/models/{model_id:[^/].*}", KEYED, get_model),
+    Endpoint(
+        "POST",
+        "/messages/count_tokens",
+        (*_keyed(received.COUNT_TOKENS), route_model(COUNT_TOKENS), admit),
+        relay_count_tokens,
+    ),
+    Endpoint("GET", "/models", _keyed(received.MODELS), list_models),
+    Endpoint("GET", "/models/{model_id:[^/].*}", _keyed(received.MODELS), get_model),
+)
+# Claude Code looks for it below the base URL it was given, or below the origin.
+USAGE = Endpoint(
+    "GET", "/api/oauth/usage", (refuse_while_draining, authenticate(received.USAGE)), report_usage
 )
 PROBES = (
     Endpoint("GET", "", OPEN, say_hello),
@@ -55,7 +83,7 @@ PROBES = (
 )
 
 
-def add(router: web.UrlDispatcher, bases: Sequence[str]) -> None:
+def add(router: web.UrlDispatcher, bases: Sequence[str], *, limited: bool) -> None:
     """Add every endpoint, below each base and in each spelling that clients make of a base URL.
 
     Official SDKs append `/v1/messages` to the base URL, many other clients `/messages`, and both read the same
@@ -65,15 +93,17 @@ def add(router: web.UrlDispatcher, bases: Sequence[str]) -> None:
     Args:
         router: of an application that nothing else adds routes to.
         bases: paths to serve below: `""`, or one that starts with a slash.
+        limited: whether there are limits or a ledger: else nothing of them is in any chain, nor their endpoint.
     """
+    api = API if limited else [each.without(admit) for each in API]
     for base in bases:
-        for each in PROBES:
+        for each in (*PROBES, USAGE) if limited else PROBES:
             _add(router, base + each.path, each)
         for prefix in ("/v1", ""):
-            for each in API:
+            for each in api:
                 _add(router, base + prefix + each.path, each)
     optional_bases = "".join(f"(?:{re.escape(base[1:])}/+)?" for base in bases if base)
-    for each in API:
+    for each in api:
         fixed, parameter, rest = each.path.partition("{")
         segments = "/+".join(map(re.escape, fixed.strip("/").split("/")))
         end = "/+" if parameter else "/*"

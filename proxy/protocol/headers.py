@@ -22,6 +22,7 @@ USER_AGENT = istr("User-Agent")
 SESSION_ID = istr("x-claude-code-session-id")
 JSON = "application/json"
 AGENT_ID = istr("x-claude-code-agent-id")
+TAG = istr("x-anyrouter-tag")
 
 _CACHED_VALUES = 64
 _CACHED_NAMES = 512
@@ -77,7 +78,9 @@ _WAY_PREFIXES = ("cf-", "x-forwarded")
 _BROWSERS = frozenset({"origin", "referer"})
 _BROWSER_PREFIXES = ("sec-",)
 _NOT_OUTBOUND = _HOP_BY_HOP | _FOR_THE_GATEWAY | _REWRITES | _WAYS | _BROWSERS
-_NOT_OUTBOUND_PREFIXES = (*_REWRITE_PREFIXES, *_WAY_PREFIXES, *_BROWSER_PREFIXES)
+# Said to the gateway by its users.
+_OWN_PREFIX = "x-anyrouter-"
+_NOT_OUTBOUND_PREFIXES = (*_REWRITE_PREFIXES, *_WAY_PREFIXES, *_BROWSER_PREFIXES, _OWN_PREFIX)
 # Cookies, transport policy, alternative services and the origins that may read speak of the upstream's host, not of the
 # gateway's.
 _NOT_INBOUND = _HOP_BY_HOP | {

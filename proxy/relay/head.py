@@ -1,6 +1,7 @@
 """The head of the client's response, made of the upstream's."""
 
 import re
+from collections.abc import Sequence
 
 from multidict import CIMultiDict
 
@@ -8,10 +9,12 @@ from proxy.aiohttp_fast import UpstreamResponse
 from proxy.causes import Cause
 from proxy.errors import REQUEST_ID, SERVER, SERVER_NAME, UpstreamFailed
 from proxy.exchange import Exchange
+from proxy.limits.wording import UPSTREAMS_OWN
 from proxy.protocol import headers
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # What can stand in a header, a log line and an error's body alike.
+_FIRST_ERROR = 400
 _ADOPTABLE_ID = re.compile(r"[!-~]{1,100}")
 
 
@@ -26,7 +29,16 @@ def response_headers(exchange: Exchange, response: UpstreamResponse) -> CIMultiD
     fields = headers.response_headers(response.headers)
     fields[REQUEST_ID] = exchange.request_id
     fields.setdefault(SERVER, SERVER_NAME)
+    if exchange.quota_headers is not None and response.status < _FIRST_ERROR:
+        _tell_quota(fields, exchange.quota_headers)
     return fields
+
+
+def _tell_quota(fields: CIMultiDict[str], ours: Sequence[tuple[str, str]]) -> None:
+    """Say what the key has left, in place of what the operator's account has left."""
+    for name in [name for name in fields if name.lower().startswith(UPSTREAMS_OWN)]:
+        fields.popall(name, None)
+    fields.extend(ours)
 
 
 def refuse_unsendable(reason: str | None, fields: CIMultiDict[str]) -> None:

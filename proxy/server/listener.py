@@ -15,7 +15,8 @@ from proxy.access.client_address import TrustedProxies
 from proxy.causes import Cause
 from proxy.config import Config
 from proxy.errors import Overloaded, ProxyError
-from proxy.exchange import Exchange, Received
+from proxy.exchange import Exchange
+from proxy.received import Received
 from proxy.server.connection import Connection
 from proxy.server.lingering import LINGER_S, close_behind
 from proxy.server.open_files import FileReserve

@@ -10,10 +10,10 @@ import pytest
 
 from proxy import Timeouts
 from proxy.exchange import Exchange, Phase
-from proxy.facts import facts_of
 from proxy.money import price_file
 from proxy.money.bill import Bill, Facts, UsageSource, bill
 from proxy.money.usage import Sums
+from proxy.tenancy.facts import facts_of
 from tests.relay.settled import waits_in
 from tests.support.client import ask, connected, request
 from tests.support.gateways import BODY, STREAM_BODY, Running

@@ -11,7 +11,8 @@ import pytest
 from proxy import errors
 from proxy.config import Timeouts
 from proxy.deadlines import Deadlines
-from proxy.exchange import Exchange, Phase, Received
+from proxy.exchange import Exchange, Phase
+from proxy.received import Received
 
 NEVER_S = 1000.0
 PATIENT = Timeouts(

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from proxy.errors import Draining, InvalidRequest, ProxyError, UpstreamTimeout
-from proxy.exchange import Exchange, Phase, Received
+from proxy.exchange import Exchange, Phase
+from proxy.received import Received
 
 
 def an_exchange() -> Exchange:

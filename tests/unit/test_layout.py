@@ -131,13 +131,22 @@ def test_a_pure_module_awaits_opens_and_prints_nothing(name: str) -> None:
 
 # Folders and single modules, from the ground up: each imports its own folder's and what stands below it.
 LAYERS = (
-    {"aiohttp_fast", "causes", "ledger.row", "progress", "schema_files", "standstill", "version"},
+    {
+        "aiohttp_fast",
+        "causes",
+        "ledger.row",
+        "progress",
+        "received",
+        "schema_files",
+        "standstill",
+        "version",
+    },
     {"config", "errors"},
     {"protocol"},
     {"access", "body_memory", "limits", "routing"},
     {"money", "store"},
     {"config_file", "exchange", "ledger"},
-    {"deadlines", "facts", "telemetry", "turns"},
+    {"deadlines", "telemetry", "tenancy", "turns"},
     {"upstreams"},
     {"gateway", "relay"},
     {"api"},

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from proxy.access.user_agents import Client
 from proxy.causes import Cause
 from proxy.config import Key, Log, Model
-from proxy.exchange import Exchange, Received
+from proxy.exchange import Exchange
+from proxy.received import Received
 from proxy.routing.router import Route
 from proxy.telemetry.access_log import AccessLog, AccessRecord
 from proxy.telemetry.looks import Look

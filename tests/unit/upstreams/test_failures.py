@@ -8,7 +8,8 @@ import pytest
 
 from proxy.causes import Cause
 from proxy.config import Model
-from proxy.exchange import Exchange, Received
+from proxy.exchange import Exchange
+from proxy.received import Received
 from proxy.routing.router import Route
 from proxy.upstreams.failures import to_proxy_error
 

@@ -1,0 +1,62 @@
+"""What a client says of its request in headers: which session, agent and prompt of Claude Code it belongs to. Pure.
+
+All of it is the client's own text: cut here, escaped wherever it is shown, and never a name of a counter.
+"""
+
+import re
+
+import msgspec
+from multidict import MultiMapping, istr
+
+from proxy.protocol.headers import TAG
+
+_PARENT_AGENT_ID = istr("x-claude-code-parent-agent-id")
+_PROMPT_ID = istr("x-claude-code-prompt-id")
+_REQUEST_CLASS = istr("x-claude-code-request-class")
+_AGENT_TYPE = istr("x-claude-code-agent-type")
+_CONTEXT_COMPACTED = istr("x-claude-code-context-compacted")
+_RETRY_COUNT = istr("x-stainless-retry-count")
+_RETRIES = re.compile(r"[0-9]{1,4}")
+_MAX_ID_CHARS = 100
+_MAX_WORD_CHARS = 32
+_MAX_TAG_CHARS = 64
+
+
+class Hints(msgspec.Struct, frozen=True, gc=False):
+    """What the ledger keeps of it; None: not said.
+
+    Attributes:
+        prompt_id: the prompt of a person that the request belongs to.
+        request_class: main, subagent, workflow, compaction, auxiliary.
+        agent_type: such as Explore, Plan, custom.
+        compacted: whether the client has just compacted its context.
+        tag: what `x-anyrouter-tag` says, such as `repo=OWNER/NAME`.
+        client_retry: which retry of the client's own it is.
+    """
+
+    parent_agent_id: str | None = None
+    prompt_id: str | None = None
+    request_class: str | None = None
+    agent_type: str | None = None
+    compacted: bool = False
+    tag: str | None = None
+    client_retry: int | None = None
+
+
+def read(inbound: MultiMapping[str]) -> Hints:
+    """Read the hints of a request's headers."""
+    get = inbound.get
+    retries = get(_RETRY_COUNT)
+    return Hints(
+        _cut(get(_PARENT_AGENT_ID), _MAX_ID_CHARS),
+        _cut(get(_PROMPT_ID), _MAX_ID_CHARS),
+        _cut(get(_REQUEST_CLASS), _MAX_WORD_CHARS),
+        _cut(get(_AGENT_TYPE), _MAX_WORD_CHARS),
+        get(_CONTEXT_COMPACTED, "") not in ("", "0", "false"),
+        _cut(get(TAG), _MAX_TAG_CHARS),
+        int(retries) if retries is not None and _RETRIES.fullmatch(retries) else None,
+    )
+
+
+def _cut(value: str | None, chars: int) -> str | None:
+    return value[:chars] if value else None

@@ -1,0 +1,155 @@
+"""May this request begin? What it would take is estimated here, and asked of the counters."""
+
+import asyncio
+import functools
+import time
+
+from proxy.config import Config, Key
+from proxy.errors import LimitsUnavailable
+from proxy.exchange import Exchange, Phase
+from proxy.limits import wording
+from proxy.limits.local import Local
+from proxy.limits.periods import Periods, periods_at
+from proxy.limits.policy import Counters, Policy
+from proxy.limits.queue import Queue
+from proxy.limits.verdict import Ask, Grant, Metric, Reading, Refusal
+from proxy.money import estimate
+from proxy.money.estimate import InputRatio
+from proxy.money.prices import PriceTable
+from proxy.money.usage import Billed
+from proxy.received import COUNT_TOKENS
+from proxy.tenancy.policies import Policies
+
+# How long a request waits, at the start, for what was spent before.
+_SUMS_WITHIN_S = 2.0
+
+
+class Admission:
+    """Lets requests in, or refuses them.
+
+    Args:
+        config: says how much is reserved, and how long a request waits.
+        prices: what is held of a budget.
+        local: the counters.
+
+    Attributes:
+        policies: what holds for each key.
+        sums_known: set once the counters hold what the ledger knows.
+    """
+
+    def __init__(self, config: Config, prices: PriceTable, local: Local) -> None:
+        self._quota = config.quota
+        self._prices = prices
+        self._local = local
+        self._ratios: dict[str, InputRatio] = {}
+        self._queue = Queue(self._try_again) if config.quota.queue_s else None
+        self.policies = Policies(config, local)
+        self.sums_known = asyncio.Event()
+
+    def ratio(self, key: str) -> InputRatio:
+        """Return what was learned of a key's bodies."""
+        found = self._ratios.get(key)
+        if found is None:
+            found = self._ratios[key] = InputRatio()
+        return found
+
+    async def admit(self, exchange: Exchange) -> None:
+        """Let a request in, with what it takes in `exchange.grant`; without limits and budgets nothing is taken.
+
+        Raises:
+            LimitExceeded: too much in a minute, or at once.
+            BudgetExceeded: a budget is spent.
+            LimitsUnavailable: what was spent is not known, and the budget says that it is then refused.
+        """
+        key = exchange.key
+        if key is None or not (policy := self.policies.of(key)).subjects:
+            return
+        if policy.has_budget and not self.sums_known.is_set():
+            await self._wait_for_sums(policy)
+        ask = self._ask(exchange, policy)
+        verdict: Grant | Refusal | None = None
+        if self._queue is not None and policy.has_slots and not ask.counting:
+            verdict = self._queue.ahead(policy)
+        if verdict is None:
+            verdict = self._local.admit(ask, _now_us())
+        if isinstance(verdict, Refusal) and verdict.metric is Metric.IN_FLIGHT and self._queue:
+            verdict = await self._wait_in_line(self._queue, exchange, ask, verdict)
+        readings = self._local.read(policy, ask.periods, _now_us())
+        now_s = time.time()
+        if isinstance(verdict, Refusal):
+            raise wording.refused(verdict, readings, ask.periods, now_s, self._quota.contact)
+        exchange.grant = verdict
+        exchange.quota_headers = wording.admitted(
+            readings, ask.periods, now_s, counting=ask.counting
+        )
+
+    def read(self, key: Key, periods: Periods) -> tuple[Reading, ...]:
+        """Return what each subject of a key has used."""
+        return self._local.read(self.policies.of(key), periods, _now_us())
+
+    def counters(self, name: str) -> Counters:
+        """Return what a subject has used, such as `key laptop`, as this process counts it."""
+        return self._local.counters(name)
+
+    def reserved(self, exchange: Exchange) -> Billed:
+        """Return what a request is expected to use."""
+        key = exchange.key
+        ratio = estimate.START_RATIO if key is None else self.ratio(key.name).value
+        reserve = self._quota.output_reserve_tokens
+        return estimate.expected(exchange.body_bytes, exchange.max_tokens or 0, reserve, ratio)
+
+    def settle(self, grant: Grant, input_tokens: int, output_tokens: int, micros: int) -> None:
+        """Count what a request has used in place of what it took, and let the next one in; as `Local.settle`."""
+        self._local.settle(grant, input_tokens, output_tokens, micros)
+        if self._queue is not None:
+            self._queue.wake()
+
+    async def _wait_for_sums(self, policy: Policy) -> None:
+        try:
+            async with asyncio.timeout(_SUMS_WITHIN_S):
+                await self.sums_known.wait()
+        except TimeoutError:
+            if policy.budgets_closed:
+                raise LimitsUnavailable(budget=True) from None
+
+    async def _wait_in_line(
+        self, queue: Queue, exchange: Exchange, ask: Ask, refusal: Refusal
+    ) -> Grant | Refusal:
+        began_s = time.monotonic()
+        try:
+            return await queue.enter(ask, refusal, functools.partial(exchange.waiting, Phase.QUEUE))
+        finally:
+            exchange.queued_ms = round((time.monotonic() - began_s) * 1000)
+
+    async def _try_again(self, ask: Ask) -> Grant | Refusal:
+        return self._local.admit(ask, _now_us())
+
+    def _ask(self, exchange: Exchange, policy: Policy) -> Ask:
+        periods = periods_at(int(exchange.received.at_unix_s * 1000))
+        if exchange.endpoint == COUNT_TOKENS:
+            return Ask(exchange.received.id, policy, periods, counting=True)
+        likely = self.reserved(exchange)
+        # A request that is larger than a whole limit could otherwise never pass.
+        input_limits = [each.input_tokens for each in policy.subjects if each.input_tokens]
+        output_limits = [each.output_tokens for each in policy.subjects if each.output_tokens]
+        return Ask(
+            id=exchange.received.id,
+            policy=policy,
+            periods=periods,
+            input_tokens=min([likely.counted_input, *input_limits]),
+            output_tokens=min([likely.output, *output_limits]),
+            hold_micros=self._hold(exchange, likely) if policy.has_budget else 0,
+        )
+
+    def _hold(self, exchange: Exchange, likely: Billed) -> int:
+        route = exchange.route
+        if route is None:
+            return 0
+        if self._quota.hold == "worst":
+            likely = estimate.worst(exchange.body_bytes, exchange.max_tokens or 0)
+        modifiers = self._prices.modifiers(route.upstream, speed=exchange.speed, geo=exchange.geo)
+        return self._prices.find(None, route.upstream_model).cost_micros(likely, modifiers)
+
+
+def _now_us() -> int:
+    return time.monotonic_ns() // 1000

@@ -1,0 +1,102 @@
+"""Follows the store's keys and owners: a thread asks once a second what has changed, the event loop takes it over."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from proxy.access.records import Changes
+
+if TYPE_CHECKING:
+    from proxy.store.spent import Spent
+
+_log = logging.getLogger(__name__)
+
+_EVERY_S = 1.0
+_UNTIL_MIGRATED_S = 0.1
+_SUMS_EVERY_S = 60.0
+
+
+class Follower:
+    """Asks the store what has changed, for as long as it is open.
+
+    Args:
+        url: of the store.
+        apply: is given what has changed, in the event loop, after every answer; when something has, or a minute has
+            passed, with what was spent, else with None.
+    """
+
+    def __init__(self, url: str, apply: "Callable[[Changes, Spent | None], None]") -> None:
+        self._url = url
+        self._apply = apply
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def open(self) -> None:
+        """Begin; the first answer comes when the store can be asked."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="follow-keys", daemon=True)
+        self._thread.start()
+
+    async def close(self) -> None:
+        """End; a store that does not answer is not waited for."""
+        self._stop.set()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join, _EVERY_S)
+
+    def _run(self) -> None:
+        # Only here: without a store, none of it is imported, and its import holds nobody's start.
+        import sqlalchemy as sa  # noqa: PLC0415
+
+        from proxy.store.changes import since  # noqa: PLC0415
+        from proxy.store.engine import open_engine, reading  # noqa: PLC0415
+        from proxy.store.migrate import MigrationFailed, is_current  # noqa: PLC0415
+        from proxy.store.spent import spent  # noqa: PLC0415
+
+        engine = open_engine(self._url)
+        seq, failing, migrated = 0, False, False
+        wait_s, sums_at_s = 0.0, 0.0
+        while not self._stop.wait(wait_s):
+            wait_s = _EVERY_S
+            try:
+                if not (migrated := migrated or is_current(engine)):
+                    wait_s = _UNTIL_MIGRATED_S
+                    continue
+                with reading(engine) as connection:
+                    changes = since(connection, seq)
+                sums = None
+                if changes.seq != seq or time.monotonic() - sums_at_s >= _SUMS_EVERY_S:
+                    sums = spent(engine, time.time_ns() // 1_000_000)
+                    sums_at_s = time.monotonic()
+            except (sa.exc.SQLAlchemyError, MigrationFailed, OSError) as error:
+                if not failing:
+                    _log.error(
+                        "the store of the keys does not answer: known keys go on, unknown ones get a 503 until it"
+                        " does: %s",
+                        _first_line(error),
+                    )
+                failing = True
+                continue
+            if failing:
+                _log.warning("the store of the keys answers again")
+            seq, failing = changes.seq, False
+            if not self._hand_over(changes, sums):
+                break
+        engine.dispose()
+
+    def _hand_over(self, changes: Changes, sums: "Spent | None") -> bool:
+        """Return whether the event loop could be told; it ends before this thread, when the process does."""
+        if self._loop is None:
+            return False
+        try:
+            self._loop.call_soon_threadsafe(self._apply, changes, sums)
+        except RuntimeError:
+            return False
+        return True
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

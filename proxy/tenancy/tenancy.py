@@ -1,0 +1,166 @@
+"""Limits, prices, ledger and managed keys, wired: asked when a request begins, told when it has ended."""
+
+import logging
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from proxy.access.managed_keys import ManagedKeys
+from proxy.access.records import Changes
+from proxy.config import Config
+from proxy.exchange import Exchange
+from proxy.ledger.ledger import Ledger
+from proxy.ledger.row import Row
+from proxy.limits.local import Local
+from proxy.limits.periods import periods_of_day
+from proxy.money import bill as bills
+from proxy.money import price_file
+from proxy.money.bill import Bill, UsageSource
+from proxy.progress import Progress
+from proxy.tenancy.admission import Admission
+from proxy.tenancy.facts import facts_of
+from proxy.tenancy.follow import Follower
+from proxy.tenancy.policies import spent_by_subject
+from proxy.tenancy.rows import row_of
+
+if TYPE_CHECKING:
+    from proxy.store.spent import Spent
+
+_log = logging.getLogger(__name__)
+
+_KILLED = "gateway_killed"
+_NOT_BILLED = (Progress.UNSENT, Progress.REFUSED)
+_MAX_REMARKS = 1000
+
+
+def is_wanted(config: Config) -> bool:
+    """Return whether a configuration asks for anything of this: without it, requests pay nothing for it."""
+    quota = config.quota
+    return bool(
+        config.store
+        or quota.global_limits
+        or quota.each_key_limits
+        or any(key.limits for key in config.keys)
+        or any(owner.limits for owner in config.owners)
+    )
+
+
+class Tenancy:
+    """The observer that bills, settles and records.
+
+    Args:
+        config: that `is_wanted`.
+        exchanges: those in flight.
+
+    Attributes:
+        managed: the keys of the store; None: there is no store.
+        admission: lets requests in.
+        ledger: takes the rows; None: there is no store, or it is not open.
+
+    Raises:
+        PriceError: the prices cannot be used.
+    """
+
+    def __init__(self, config: Config, exchanges: Iterable[Exchange]) -> None:
+        prices = config.prices
+        self._prices = price_file.load(
+            prices.file,
+            overrides=prices.overrides,
+            multiplier=prices.multiplier,
+            upstreams=prices.upstreams,
+        )
+        self._store = config.store
+        self._exchanges = exchanges
+        self._remarked: set[str] = set()
+        self._local = Local()
+        self._follower: Follower | None = None
+        self.admission = Admission(config, self._prices, self._local)
+        self.managed = None if config.store is None else ManagedKeys(time.monotonic)
+        self.ledger: Ledger | None = None
+
+    async def open(self) -> None:
+        """Begin to follow the store; it may answer later.
+
+        Raises:
+            OSError: nothing can be written in `store.state_dir`.
+        """
+        if self._store is None:
+            self.admission.sums_known.set()
+            return
+        self.ledger = Ledger(self._store, self._take_sums)
+        self.ledger.snapshot_of(self._rows_in_flight)
+        self._follower = Follower(self._store.url, self._take_changes)
+        self._follower.open()
+
+    async def close(self) -> None:
+        """Store the rows that are left, for three seconds at most; the rest waits on the disk."""
+        if self._follower is not None:
+            await self._follower.close()
+        if self.ledger is not None:
+            await self.ledger.close()
+
+    def ended(self, exchange: Exchange) -> None:
+        """Bill an exchange, settle what it took, and record it. Nothing here waits."""
+        if exchange.key is None:
+            return
+        now_s = time.monotonic()
+        bill = exchange.bill = self._bill(exchange)
+        grant = exchange.grant
+        if grant is not None:
+            self.admission.settle(grant, bill.counted_input, bill.output, bill.cost_micros)
+        if bill.usage_source is UsageSource.REPORTED:
+            self.admission.ratio(exchange.key.name).learn(exchange.body_bytes, bill.counted_input)
+        if self.ledger is not None:
+            would = grant.would.rule if grant is not None and grant.would is not None else None
+            self.ledger.add(row_of(exchange, bill, now_s, would))
+
+    def _rows_in_flight(self) -> list[Row]:
+        """Return the rows of what costs something, as they are to be if this process dies now."""
+        now_s = time.monotonic()
+        return [
+            msgspec.structs.replace(
+                row_of(exchange, self._bill(exchange), now_s), cause=_KILLED, status=None
+            )
+            for exchange in self._exchanges
+            if exchange.key is not None and exchange.progress not in _NOT_BILLED
+        ]
+
+    def _bill(self, exchange: Exchange) -> Bill:
+        ratio = self.admission.ratio(exchange.key.name).value if exchange.key is not None else 0.0
+        try:
+            bill = bills.bill(facts_of(exchange, ratio), self._prices)
+        except Exception:  # noqa: BLE001 - a defect of ours: logged with its traceback, and billed as it was reserved
+            _log.exception("%s: a defect of the bill", exchange.received.id)
+            return self._reserved(exchange)
+        for remark in bill.remarks:
+            self._remark(remark)
+        return bill
+
+    def _reserved(self, exchange: Exchange) -> Bill:
+        if exchange.max_tokens is None or exchange.progress in _NOT_BILLED:
+            return Bill()
+        hold = 0 if exchange.grant is None else exchange.grant.ask.hold_micros
+        return bills.reserved(self.admission.reserved(exchange), hold)
+
+    def _remark(self, remark: str) -> None:
+        """Say once what an operator should know."""
+        if remark not in self._remarked and len(self._remarked) < _MAX_REMARKS:
+            self._remarked.add(remark)
+            _log.warning("%s", remark)
+
+    def _take_sums(self, spent: "Spent") -> None:
+        """Add what was spent before this process began, once."""
+        self._local.seed(spent_by_subject(spent), periods_of_day(spent.day))
+        self.admission.sums_known.set()
+
+    def _take_changes(self, changes: Changes, spent: "Spent | None") -> None:
+        """Take over what has changed of keys and owners; a budget that is new begins with what was spent before."""
+        if self.managed is None:
+            return
+        self.managed.apply(changes)
+        if changes.keys or changes.owners:
+            self.admission.policies.forget(self.managed.owners)
+        if spent is not None and self.admission.sums_known.is_set():
+            self._local.raise_spent(spent_by_subject(spent), periods_of_day(spent.day))
