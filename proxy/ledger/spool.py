@@ -97,7 +97,8 @@ class Spool:
         if not data and not self._has_in_flight:
             return
         new = self.folder / f"{IN_FLIGHT}.new"
-        new.write_bytes(data)
+        with os.fdopen(os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(data)
         new.rename(self.folder / IN_FLIGHT)
         self._has_in_flight = bool(data)
 

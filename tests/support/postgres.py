@@ -98,9 +98,9 @@ class Postgres:
         shutil.rmtree(self._folder)
 
     @property
-    def socket(self) -> Path:
-        """The Unix socket that it listens on."""
-        return self._folder / ".s.PGSQL.5432"
+    def runs(self) -> bool:
+        """Whether it is started."""
+        return self._server is not None
 
     @property
     def _environment(self) -> dict[str, str]:
