@@ -19,6 +19,9 @@ from proxy.protocol import headers
 PREFIX = "ar-"
 
 _BEARER = "bearer "
+# No configured key starts so, or is shorter; the configuration's schema says it.
+_VENDORS = "sk-ant-"
+_MIN_CHARS = 8
 
 
 def new_key() -> str:
@@ -45,6 +48,12 @@ def presented(inbound: MultiMapping[str]) -> list[str]:
         ),
     ]
     return [key for value in values if (key := value.strip())]
+
+
+def _is_malformed(value: str) -> bool:
+    """Return whether a value can be no key of ours: a vendor's, one that was cut, one with what no key has."""
+    is_text = value.isascii() and value.isprintable() and " " not in value
+    return value.startswith(_VENDORS) or len(value) < _MIN_CHARS or not is_text
 
 
 def _now() -> datetime.datetime:
@@ -74,14 +83,16 @@ class KeyRing:
             Unauthenticated: none, unknown, disabled, or expired.
             KeysUnavailable: unknown, and what is managed may know it by now.
         """
-        reason = "missing"
+        scheme = inbound.get(headers.AUTHORIZATION, "").strip().lower()
+        reason = "missing" if scheme in ("", _BEARER.strip()) else "malformed"
         for value in presented(inbound):
             sha256 = digest(value)
             key = self._keys.get(sha256)
             if key is None and managed is not None:
                 key = managed.get(sha256)
             if key is None:
-                reason = "unknown"
+                if reason != "unknown":
+                    reason = "malformed" if _is_malformed(value) else "unknown"
                 continue
             if key.disabled:
                 raise Unauthenticated("disabled", key.name)

@@ -9,13 +9,12 @@ from aiohttp.typedefs import Handler, Middleware
 from proxy.api.context import EXCHANGE, SNAPSHOT
 from proxy.api.request_body import read_body
 from proxy.config import Key
-from proxy.errors import Draining, InvalidRequest, ModelForbidden, Unauthenticated
+from proxy.errors import Draining, InvalidRequest, Unauthenticated
 from proxy.gateway import GATEWAY
 from proxy.protocol import headers, hints, json_members
 from proxy.protocol.call import Call, parse_small, parse_steps
 from proxy.protocol.version import check_version
 from proxy.routing.named_models import upstream_models
-from proxy.routing.router import permits
 
 _MAX_LOGGED_ID_CHARS = 100
 
@@ -91,9 +90,7 @@ def route_model(schema_name: str) -> Middleware:
         exchange.speed = json_members.word(call.members, "speed")
         exchange.geo = json_members.word(call.members, "inference_geo")
         router = request[SNAPSHOT].router
-        found = router.find(call.model)
-        if not permits(caller(request).models, found):
-            raise ModelForbidden(f"this key may not use model: {exchange.model}")
+        found = router.find_for(caller(request).models, call.model)
         if call.named:
             call = call.naming(upstream_models(call, found, router, caller(request).models))
         exchange.call, exchange.route = call, found

@@ -5,12 +5,8 @@ from aiohttp import web
 
 from proxy.api.chain import caller
 from proxy.api.context import SNAPSHOT
-from proxy.errors import ModelForbidden
 from proxy.gateway import GATEWAY
 from proxy.routing import catalog
-from proxy.routing.router import permits
-
-_MAX_QUOTED_CHARS = 200
 
 
 async def list_models(request: web.Request) -> web.Response:
@@ -24,9 +20,7 @@ async def list_models(request: web.Request) -> web.Response:
 async def get_model(request: web.Request) -> web.Response:
     """Serve `GET /v1/models/{id}`; the id's slash may come raw or as %2F."""
     model_id = request.match_info["model_id"].rstrip("/")
-    route = request[SNAPSHOT].router.find(model_id)
-    if not permits(caller(request).models, route):
-        raise ModelForbidden(f"this key may not use model: {model_id[:_MAX_QUOTED_CHARS]}")
+    route = request[SNAPSHOT].router.find_for(caller(request).models, model_id)
     listed = await request.app[GATEWAY].model_lists.current()
     return _json(catalog.describe(model_id, route, request[SNAPSHOT].router, listed))
 

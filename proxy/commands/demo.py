@@ -21,11 +21,11 @@ from proxy.version import __version__
 
 MODEL = "anthropic/claude-sonnet-4.6"
 
-_MODELS = (
-    MODEL,
-    "anthropic/claude-opus-5.5",
-    "anthropic/claude-haiku-4.5",
-)
+_MODELS = {
+    "sonnet": MODEL,
+    "opus": "anthropic/claude-opus-5.5",
+    "haiku": "anthropic/claude-haiku-4.5",
+}
 _GUIDE = """\
 AnyRouter {version}, a demo: a gateway, and behind it a sandbox that answers like the API. Ctrl-C ends it.
 
@@ -79,7 +79,7 @@ def demo_config(port: int, sandbox_url: str, key: str) -> Config:
     return Config(
         upstreams=(Upstream("sandbox", sandbox_url, Auth("x-api-key", "sandbox")),),
         models=(
-            *(Model(id=model, upstream="sandbox") for model in _MODELS),
+            *(Model(model, "sandbox", aliases=(family,)) for family, model in _MODELS.items()),
             Model(id="anthropic/*", upstream="sandbox"),
         ),
         keys=(Key(name="demo", sha256=keys.digest(key)),),

@@ -50,7 +50,7 @@ class Model:
         upstream: name of the upstream that serves it.
         upstream_model: the id sent there; None: the id without vendor, dots as dashes.
         display_name: shown in the model list; None: the id.
-        created_at: RFC 3339, shown in the model list.
+        created_at: RFC 3339, shown in the model list; None: unknown.
         aliases: other ids clients may send for it.
         lifecycle: `active`, `deprecated` or `retired`, shown in the model list as everything below.
         line: the family, such as `opus`; None: in none.
@@ -63,7 +63,7 @@ class Model:
     upstream: str
     upstream_model: str | None = None
     display_name: str | None = None
-    created_at: str = "1970-01-01T00:00:00Z"
+    created_at: str | None = None
     aliases: tuple[str, ...] = ()
     lifecycle: Literal["active", "deprecated", "retired"] = "active"
     line: str | None = None

@@ -13,11 +13,18 @@ class InvalidRequest(ClientFault):
     retry = False
 
 
+# What tells nobody which keys exist; every other reason has one wording.
+_REFUSED_KEYS = {
+    "missing": "no gateway key",
+    "malformed": "malformed gateway key: a model vendor's own key or login does not work here",
+}
+
+
 class Unauthenticated(ClientFault):
-    """No credential the gateway knows. One wording for every reason, so that it tells nobody which keys exist.
+    """No credential the gateway knows.
 
     Args:
-        reason: for the log: `missing`, `unknown`, `expired` or `disabled`.
+        reason: for the log: `missing`, `malformed`, `unknown`, `expired` or `disabled`.
         refused_key: the name of the key that is one of the latter.
     """
 
@@ -31,8 +38,8 @@ class Unauthenticated(ClientFault):
         self.refused_key = refused_key
         super().__init__(
             # Claude Code replaces every message that holds the name of the API key's header by one of its own.
-            "invalid gateway key: send a key of this gateway, which starts with ar-, as the API key or as "
-            "`authorization: Bearer ar-...`; a model vendor's own key or login does not work here"
+            f"{_REFUSED_KEYS.get(reason, 'invalid gateway key: not known here, or not good any more')}; send a key of this "
+            "gateway (ar-...) as the API key or as `authorization: Bearer ar-...`"
         )
 
     @property

@@ -1,5 +1,6 @@
 """The model list, in the API's shape (`schemas/model-list.schema.json`). Pure."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ from multidict import MultiMapping
 
 from proxy.config import Key, Model
 from proxy.errors import InvalidRequest, UnknownModel
-from proxy.routing.model_ids import VENDOR, canonical
+from proxy.routing.model_ids import VENDOR, canonical, native
 from proxy.routing.router import Route, Router, permits
 
 DEFAULT_LIMIT = 20
@@ -20,6 +21,7 @@ Listed = Mapping[str, Sequence[Entry]]
 _STAGES = ("active", "deprecated", "retired")
 _LISTED_STAGES = frozenset({"active", "deprecated"})
 _MAX_QUOTED_CHARS = 200
+_DATE = re.compile(r"-\d{8}$")
 
 
 def visible(models: Sequence[Model], router: Router, key: Key, listed: Listed) -> list[Entry]:
@@ -33,7 +35,11 @@ def visible(models: Sequence[Model], router: Router, key: Key, listed: Listed) -
     """
     entries: dict[str, Entry] = {}
     for model in models:
-        found = _behind(model, router, listed) if model.id.endswith("*") else [_known(model)]
+        found = (
+            _behind(model, router, listed)
+            if model.id.endswith("*")
+            else [_known(model, _theirs(model, listed))]
+        )
         for entry in found:
             if permits(key.models, router.find(entry["id"])):
                 entries.setdefault(canonical(entry["id"]), entry)
@@ -51,7 +57,7 @@ def describe(model_id: str, route: Route, router: Router, listed: Listed) -> Ent
     """
     model = route.model
     if canonical(model.id) == route.canonical:
-        return _known(model)
+        return _known(model, _theirs(model, listed))
     for entry in _behind(model, router, listed):
         if canonical(entry["id"]) == route.canonical:
             return entry
@@ -59,9 +65,23 @@ def describe(model_id: str, route: Route, router: Router, listed: Listed) -> Ent
     return _entry(shown, shown.removeprefix(VENDOR), {"created_at": model.created_at})
 
 
-def _known(model: Model) -> Entry:
-    facts = {name: getattr(model, name) for name in _FACTS}
+def _known(model: Model, theirs: Entry) -> Entry:
+    ours = {name: getattr(model, name) for name in _FACTS}
+    facts = {name: theirs.get(name) if fact is None else fact for name, fact in ours.items()}
     return _entry(model.id, model.display_name or model.id.removeprefix(VENDOR), facts)
+
+
+def _theirs(model: Model, listed: Listed) -> Entry:
+    """Return what an entry's upstream lists for it, under its id there, with or without a date; else nothing."""
+    sent = model.upstream_model or native(model.id)
+    return next(
+        (
+            each
+            for each in listed.get(model.upstream, ())
+            if each["id"] == sent or _DATE.sub("", each["id"]) == sent
+        ),
+        {},
+    )
 
 
 def _behind(model: Model, router: Router, listed: Listed) -> Iterator[Entry]:
@@ -82,7 +102,7 @@ def _behind(model: Model, router: Router, listed: Listed) -> Iterator[Entry]:
 
 
 _FACTS: dict[str, Any] = {
-    "created_at": "1970-01-01T00:00:00Z",
+    "created_at": None,
     "lifecycle": "active",
     "line": None,
     "max_input_tokens": None,
@@ -95,6 +115,9 @@ _FACTS: dict[str, Any] = {
 
 def _entry(model_id: str, display_name: str, facts: Mapping[str, Any]) -> Entry:
     known = {name: facts.get(name, unknown) for name, unknown in _FACTS.items()}
+    if known["created_at"] is None:
+        # Clients take it for a time: none is better than a wrong one.
+        del known["created_at"]
     return {"type": "model", "id": model_id, "display_name": display_name, **known}
 
 

@@ -1,7 +1,7 @@
 """One spelling of a model id, by which ids are compared. Pure.
 
-Clients spell one model in many ways: Claude Code sends bare `claude-…` ids and a trailing `[1m]`, catalogs write
-`4.6`, the API itself `4-6`.
+Clients spell one model in many ways: Claude Code sends bare `claude-…` ids and a trailing `[1m]` or `[1M]`, catalogs
+write `4.6`, the API itself `4-6`.
 """
 
 import re
@@ -12,7 +12,8 @@ _DOT_BETWEEN_DIGITS = re.compile(r"(?<=\d)\.(?=\d|$)")
 
 def complete(model_id: str) -> str:
     """Spell an id with its vendor and without `[1m]`, its dots as the client wrote them."""
-    model_id = model_id.removesuffix("[1m]")
+    if model_id[-4:].lower() == "[1m]":
+        model_id = model_id[:-4]
     return VENDOR + model_id if model_id.startswith("claude-") else model_id
 
 

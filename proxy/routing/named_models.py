@@ -2,7 +2,7 @@
 
 from proxy.errors import InvalidRequest, ModelForbidden, UnknownModel
 from proxy.protocol.call import Call
-from proxy.routing.router import Route, Router, permits
+from proxy.routing.router import Route, Router
 
 _ANY_MODEL = "*"
 _SHOWN_CHARS = 100
@@ -33,9 +33,7 @@ def upstream_models(
                 )
             found.append(None)
             continue
-        other = _find(router, path, model)
-        if not permits(patterns, other):
-            raise ModelForbidden(f"{path}: this key may not use model: {model[:_SHOWN_CHARS]}")
+        other = _find(router, path, model, patterns)
         if other.upstream != route.upstream:
             raise InvalidRequest(
                 f"{path}: {model[:_SHOWN_CHARS]} is not served where this request's model is; name one that is"
@@ -44,8 +42,8 @@ def upstream_models(
     return tuple(found)
 
 
-def _find(router: Router, path: str, model: str) -> Route:
+def _find(router: Router, path: str, model: str, patterns: tuple[str, ...]) -> Route:
     try:
-        return router.find(model)
-    except UnknownModel as error:
-        raise UnknownModel(f"{path}: {error.message}") from None
+        return router.find_for(patterns, model)
+    except (UnknownModel, ModelForbidden) as error:
+        raise type(error)(f"{path}: {error.message}") from None

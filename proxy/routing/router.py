@@ -5,11 +5,13 @@ import functools
 from collections.abc import Iterable
 
 from proxy.config import Model
-from proxy.errors import UnknownModel
+from proxy.errors import ModelForbidden, UnknownModel
+from proxy.routing.meant import meant
 from proxy.routing.model_ids import VENDOR, canonical, canonical_pattern, complete, native
 
 _SHOWN_CHARS = 200
 _CACHED_IDS = 4096
+_MAX_LISTED = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +56,31 @@ class Router:
         """
         # Clients choose the ids: only short ones are kept, so that nobody can fill the memory with them.
         return self._find_short(model_id) if len(model_id) <= _SHOWN_CHARS else self._find(model_id)
+
+    def find_for(self, patterns: tuple[str, ...], model_id: str) -> Route:
+        """Find the route of an id for a key that may use these ids and wildcards.
+
+        Raises:
+            UnknownModel: not in the catalog; with what was probably meant, of what the key may use.
+            ModelForbidden: the key may not use it.
+        """
+        try:
+            route = self.find(model_id)
+        except UnknownModel as error:
+            usable = (
+                each for each in set(self._exact.values()) if permits(patterns, self.find(each.id))
+            )
+            model = meant(model_id, sorted(usable, key=lambda each: each.id))
+            if model is None:
+                raise
+            raise UnknownModel(
+                f"model: {model_id[:_SHOWN_CHARS]}; did you mean {model.id}?"
+            ) from error
+        if not permits(patterns, route):
+            raise ModelForbidden(
+                f"this key may not use model: {model_id[:_SHOWN_CHARS]}; it may use {_listed(patterns)}"
+            )
+        return route
 
     def can_match(self, pattern: str) -> bool:
         """Return whether an id or wildcard of a key's names anything that is served."""
@@ -101,6 +128,11 @@ def _permits(patterns: tuple[str, ...], route: Route) -> bool:
 
 
 _permits_short = functools.lru_cache(_CACHED_IDS)(_permits)
+
+
+def _listed(patterns: tuple[str, ...]) -> str:
+    more = f" and {len(patterns) - _MAX_LISTED} more" if len(patterns) > _MAX_LISTED else ""
+    return (", ".join(patterns[:_MAX_LISTED]) or "none") + more
 
 
 def _unknown(model_id: str, wanted: str) -> UnknownModel:

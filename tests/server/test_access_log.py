@@ -148,11 +148,12 @@ OFF = Key("off", digest("ar-off"), disabled=True)
     ("key", "detail", "name"),
     [
         ("", "missing", None),
-        ("ar-x", "unknown", None),
+        ("ar-1", "malformed", None),
+        ("ar-unknown", "unknown", None),
         ("ar-old", "expired", "old"),
         ("ar-off", "disabled", "off"),
     ],
-    ids=["missing", "unknown", "expired", "disabled"],
+    ids=["missing", "malformed", "unknown", "expired", "disabled"],
 )
 async def test_a_401_says_in_the_log_what_was_wrong_with_the_key(
     key: str, detail: str, name: str | None

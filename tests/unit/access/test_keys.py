@@ -48,32 +48,59 @@ def test_whichever_credential_is_ours_counts_and_of_two_x_api_key_decides(
     assert RING.authenticate(inbound, clock=lambda: NOW) is LAPTOP
 
 
-@pytest.mark.parametrize(
-    "inbound",
-    [
-        given(),
-        given(("x-api-key", "")),
-        given(("x-api-key", "ar-wrong")),
-        given(("x-api-key", SECRET.upper())),
-        given(("x-api-key", LAPTOP.sha256)),
-        given(("x-api-key", "sk-ant-api03-vendor")),
-        given(("x-api-key", "ar-\udcff")),
-        given(("x-api-key", "ar-wrong"), ("authorization", "Bearer ar-wrong")),
-        given(("x-api-key", ""), ("authorization", "Bearer ")),
-        given(("authorization", SECRET)),
-        given(("authorization", "")),
-        given(("authorization", "Bearer")),
-        given(("authorization", f"Bearer{SECRET}")),
-        given(("authorization", f"Basic {SECRET}")),
-        given(("authorization", "Bearer sk-ant-oat01-login")),
-        given(("proxy-authorization", f"Bearer {SECRET}")),
-    ],
-    ids=ascii,
-)
-def test_anything_else_is_refused_with_the_one_wording(inbound: CIMultiDict[str]) -> None:
+REFUSED = [
+    ("missing", given()),
+    ("missing", given(("x-api-key", ""))),
+    ("missing", given(("x-api-key", ""), ("authorization", "Bearer "))),
+    ("missing", given(("authorization", ""))),
+    ("missing", given(("authorization", "Bearer"))),
+    ("missing", given(("proxy-authorization", f"Bearer {SECRET}"))),
+    ("malformed", given(("x-api-key", "sk-ant-api03-vendor"))),
+    ("malformed", given(("x-api-key", "ar-\udcff"))),
+    ("malformed", given(("x-api-key", "ar-1"))),
+    ("malformed", given(("x-api-key", f"{SECRET} {SECRET}"))),
+    ("malformed", given(("authorization", SECRET))),
+    ("malformed", given(("authorization", f"Bearer{SECRET}"))),
+    ("malformed", given(("authorization", f"Basic {SECRET}"))),
+    ("malformed", given(("authorization", "Bearer sk-ant-oat01-login"))),
+    ("unknown", given(("x-api-key", "ar-wrong"))),
+    ("unknown", given(("x-api-key", SECRET.upper()))),
+    ("unknown", given(("x-api-key", LAPTOP.sha256))),
+    ("unknown", given(("x-api-key", "ar-wrong"), ("authorization", "Bearer ar-wrong"))),
+    ("unknown", given(("x-api-key", "ar-wrong"), ("authorization", "Bearer sk-ant-oat01"))),
+    ("unknown", given(("x-api-key", "sk-ant-api03"), ("authorization", "Bearer ar-wrong"))),
+]
+
+
+@pytest.mark.parametrize(("reason", "inbound"), REFUSED, ids=ascii)
+def test_what_is_missing_malformed_and_unknown_is_told_apart(
+    reason: str, inbound: CIMultiDict[str]
+) -> None:
     with pytest.raises(Unauthenticated) as refused:
         RING.authenticate(inbound, clock=lambda: NOW)
-    assert refused.value.message == Unauthenticated("unknown").message
+    assert refused.value.reason == reason
+    assert refused.value.message == Unauthenticated(reason).message
+
+
+def test_nothing_tells_an_unknown_key_from_one_that_exists() -> None:
+    told = {
+        reason: Unauthenticated(reason, "k").message
+        for reason in ("unknown", "expired", "disabled")
+    }
+    assert len(set(told.values())) == 1
+    assert (
+        len({*told.values(), *(Unauthenticated(each).message for each in ("missing", "malformed"))})
+        == 3
+    )
+
+
+@pytest.mark.parametrize("reason", ["missing", "malformed", "unknown"])
+def test_every_wording_says_what_to_send_and_stays_as_it_is_in_claude_code(reason: str) -> None:
+    """Claude Code replaces a message that holds the name of the API key's header."""
+    message = Unauthenticated(reason).message
+    assert "gateway key" in message
+    assert "`authorization: Bearer ar-...`" in message
+    assert "x-api-key" not in message
 
 
 @pytest.mark.parametrize(

@@ -57,26 +57,40 @@ def test_a_key_sees_the_models_it_may_use_and_no_wildcard(
     ("asked", "model_id", "display_name", "created_at"),
     [
         ("claude-opus-4-8", "anthropic/claude-opus-4.8", "Opus", "2026-01-01T00:00:00Z"),
-        ("haiku", "anthropic/claude-haiku-4.5", "claude-haiku-4.5", "1970-01-01T00:00:00Z"),
-        ("claude-new-9", "anthropic/claude-new-9", "claude-new-9", "1970-01-01T00:00:00Z"),
+        ("haiku", "anthropic/claude-haiku-4.5", "claude-haiku-4.5", None),
+        ("claude-new-9", "anthropic/claude-new-9", "claude-new-9", None),
         (
             "anthropic/claude-new-9",
             "anthropic/claude-new-9",
             "claude-new-9",
-            "1970-01-01T00:00:00Z",
+            None,
         ),
     ],
 )
 def test_an_entry_names_the_catalogs_id_or_for_a_wildcard_the_one_asked_for(
-    asked: str, model_id: str, display_name: str, created_at: str
+    asked: str, model_id: str, display_name: str, created_at: str | None
 ) -> None:
     assert describe(asked, ROUTER.find(asked), ROUTER, {}) == {
         "type": "model",
         "id": model_id,
         "display_name": display_name,
-        "created_at": created_at,
+        **({} if created_at is None else {"created_at": created_at}),
         **UNKNOWN,
     }
+
+
+THEIRS: list[dict[str, Any]] = [
+    {"id": "claude-haiku-4-5-20251001", "created_at": "2025-10-15T00:00:00Z", "max_tokens": 64000},
+    {"id": "claude-opus-4-8", "created_at": "2000-01-01T00:00:00Z"},
+]
+
+
+def test_what_the_catalog_leaves_open_is_as_its_upstream_lists_it() -> None:
+    opus, haiku, *_ = visible(MODELS, ROUTER, key("*"), {"a": THEIRS})
+    assert opus["created_at"] == "2026-01-01T00:00:00Z"
+    assert (haiku["created_at"], haiku["max_tokens"]) == ("2025-10-15T00:00:00Z", 64000)
+    assert describe("haiku", ROUTER.find("haiku"), ROUTER, {"a": THEIRS}) == haiku
+    assert "created_at" not in describe("haiku", ROUTER.find("haiku"), ROUTER, {"b": THEIRS})
 
 
 @pytest.mark.parametrize(
