@@ -36,10 +36,12 @@ class Unauthenticated(ClientFault):
     def __init__(self, reason: str, refused_key: str | None = None) -> None:
         self.reason = reason
         self.refused_key = refused_key
+        said = _REFUSED_KEYS.get(
+            reason, "invalid gateway key: not known here, or not good any more"
+        )
         super().__init__(
             # Claude Code replaces every message that holds the name of the API key's header by one of its own.
-            f"{_REFUSED_KEYS.get(reason, 'invalid gateway key: not known here, or not good any more')}; send a key of this "
-            "gateway (ar-...) as the API key or as `authorization: Bearer ar-...`"
+            f"{said}; send a key of this gateway (ar-...) as the API key or as `authorization: Bearer ar-...`"
         )
 
     @property
