@@ -10,24 +10,19 @@ when its blank line is missing.
 Only the few events named here are ever decoded: 0.5 µs per delta of 150 bytes. Deltas are counted, not read.
 """
 
-import re
 from typing import Any, Protocol
 
 import msgspec
 
 from proxy.protocol import events
 from proxy.protocol.message import ApiError, Echo, error_in
-from proxy.protocol.told import DELTA, Told
+from proxy.protocol.told import DELTA, DELTA_FRAMING_BYTES, Told
 
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 
 _MAX_EVENT_BYTES = 1 << 20
 _MAX_HELD_BYTES = 1 << 16
 _DELTA_BEGINS = b'event: content_block_delta\ndata: {"type":"content_block_delta"'
-_BETWEEN_EVENTS = re.compile(rb"\n\n|\n\r\n?|\r\r\n?")
-_BLANK_LINE_BYTES = 2
-# Of a delta, what is not its data.
-_FRAMING_BYTES = len(b"event: content_block_delta\ndata: \n\n")
 
 
 def error_event(body: bytes) -> bytes:
@@ -89,8 +84,12 @@ class StreamTap:
     """Watches one stream.
 
     Attributes:
-        told: as of every tap; `deltas` and their bytes are those of whole events.
+        usage: the usage so far, in the API's field names; final once `finished`.
+        told: what else it has said of itself so far; of whole events, how many deltas there were.
         finished: whether the stream said that it is over (`message_stop` or `error`).
+        failed: whether it was an `error` that ended it.
+        error: what that one says; None when there was none, or it is not of the API's shape.
+        at_boundary: whether what has been passed on ends between two events, so that another event may follow.
     """
 
     __slots__ = (
@@ -140,7 +139,7 @@ class StreamTap:
         elif _may_tell(complete):
             complete = self._read(complete)
         else:
-            self._count(complete)
+            self.told.count_in(complete)
         self._begins = self._begins and not complete
         if not held:
             self.at_boundary = self._is_between()
@@ -160,7 +159,7 @@ class StreamTap:
             if _may_tell(rest):
                 rest = self._read(rest)
             else:
-                self._count(rest)
+                self.told.count_in(rest)
         self._echo = None
         self.at_boundary = self._is_between()
         return rest if held else b""
@@ -183,7 +182,7 @@ class StreamTap:
         if end < 0:
             if len(partial) > _MAX_EVENT_BYTES and self._echo is None:
                 # No event that tells anything is this long: wait for its end without keeping it.
-                self._count(bytes(partial))
+                self.told.count_in(bytes(partial))
                 self._skipping = True
                 del partial[:-1]
             return b""
@@ -191,23 +190,12 @@ class StreamTap:
         del partial[:end]
         return complete
 
-    def _count(self, complete: bytes) -> None:
-        """Count deltas among events that tell nothing, with their bytes."""
-        deltas = complete.count(DELTA)
-        if not deltas or complete.count(b"\n\n") == deltas:
-            self.told.count(deltas, len(complete) if deltas else 0)
-            return
-        plain = b"\r" not in complete
-        for event in complete.split(b"\n\n") if plain else _BETWEEN_EVENTS.split(complete):
-            if DELTA in event:
-                self.told.count(1, len(event) + _BLANK_LINE_BYTES)
-
     def _read(self, complete: bytes) -> bytes:
         """Read the telling events among whole ones; return them, `message_start` with the model replaced."""
         out = complete
         for event in events.split(complete, begins=self._begins):
             if DELTA in event.data:
-                self.told.count(1, len(event.data) + _FRAMING_BYTES)
+                self.told.count(1, len(event.data) + DELTA_FRAMING_BYTES)
             if not _may_tell(event.data):
                 continue
             decoded = events.decode(event.data)

@@ -1,5 +1,6 @@
 """What a response says about itself beside its usage: who answers, why it ended, how much of it there was. Pure."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -8,6 +9,11 @@ _MAX_CHARS = 256
 
 DELTA = b'"content_block_delta"'
 """Stands once in each delta, and in no text: there its quotes are escaped."""
+DELTA_FRAMING_BYTES = len(b"event: content_block_delta\ndata: \n\n")
+"""Of a delta, what is not its data."""
+
+_BETWEEN_EVENTS = re.compile(rb"\n\n|\n\r\n?|\r\r\n?")
+_BLANK_LINE_BYTES = 2
 
 
 class Told(msgspec.Struct):
@@ -31,6 +37,19 @@ class Told(msgspec.Struct):
         """Count some more deltas."""
         self.deltas += deltas
         self.delta_bytes += delta_bytes
+
+    def count_in(self, events: bytes) -> None:
+        """Count the deltas among events, with their bytes."""
+        deltas = events.count(DELTA)
+        if not deltas:
+            return
+        if events.count(b"\n\n") == deltas:
+            self.count(deltas, len(events))
+            return
+        plain = b"\r" not in events
+        for event in events.split(b"\n\n") if plain else _BETWEEN_EVENTS.split(events):
+            if DELTA in event:
+                self.count(1, len(event) + _BLANK_LINE_BYTES)
 
     def take_message(self, message: dict[str, Any]) -> None:
         """Take what a message says, of a stream that of its `message_start`."""
