@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +14,8 @@ from proxy.sandbox.prompt import Prompt
 
 STAMP = "t=@@@@ "
 """Stands in a text where the time of sending belongs."""
+
+REFUSAL = "refusal"
 
 _CHARACTERS_PER_TOKEN = 4
 _QUOTED_PROMPT = 200
@@ -56,6 +58,7 @@ class Answer:
     stop_reason: str
     output_tokens: int
     thinking_tokens: int = 0
+    refusal: str | None = None
 
 
 def answer(prompt: Prompt, knobs: Knobs, *, echoed: str = "") -> Answer:
@@ -69,6 +72,14 @@ def answer(prompt: Prompt, knobs: Knobs, *, echoed: str = "") -> Answer:
         knobs: of this request.
         echoed: the request as JSON, when `echo` is on.
     """
+    if knobs.refuse is None:
+        return _willing(prompt, knobs, echoed)
+    if knobs.events is None:
+        return Answer((), REFUSAL, 0, refusal=knobs.refuse)
+    return replace(_willing(prompt, knobs, echoed), stop_reason=REFUSAL, refusal=knobs.refuse)
+
+
+def _willing(prompt: Prompt, knobs: Knobs, echoed: str) -> Answer:
     thinking = (Thinking(),) if knobs.think else ()
     thinking_tokens = sum(_tokens(block.pieces) for block in thinking)
     if echoed:

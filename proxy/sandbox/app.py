@@ -7,6 +7,7 @@ import random
 import time
 from collections import deque
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 from aiohttp import hdrs, web
@@ -29,6 +30,7 @@ from proxy.sandbox.intake import (
 from proxy.sandbox.knobs import Knobs
 from proxy.sandbox.plan import identified, writes
 from proxy.sandbox.prompt import read
+from proxy.sandbox.served import SERVED, Record, of_events, of_message
 
 REQUEST_ID = istr("request-id")
 
@@ -45,7 +47,9 @@ def create_sandbox(knobs: Knobs = _DEFAULTS) -> web.Application:
     """Return the sandbox upstream.
 
     With `record` the last 1000 requests are in `app[REQUESTS]`, oldest first, whatever was
-    answered. Compressed bodies are understood, recorded and echoed as received only by a server
+    answered. With `serve_record` what the answers told is in `app[SERVED]`.
+
+    Compressed bodies are understood, recorded and echoed as received only by a server
     that leaves them alone (`auto_decompress=False`, as `serve_sandbox` does).
     """
     app = web.Application(middlewares=[_shape], client_max_size=MAX_BODY_BYTES)
@@ -58,6 +62,9 @@ def create_sandbox(knobs: Knobs = _DEFAULTS) -> web.Application:
     app.router.add_post("/v1/messages/count_tokens", _count_tokens)
     app.router.add_get("/v1/models", _models)
     app.router.add_get("/v1/models/{id:.+}", _model)
+    if knobs.serve_record:
+        app[SERVED] = Record()
+        app.router.add_get("/sandbox/served", _served)
     app.router.add_get("/", _hello)
     app.router.add_get("/api/hello", _hello)
     return app
@@ -129,18 +136,26 @@ async def _messages(request: web.Request) -> web.StreamResponse:
         answered = _answered(body, knobs)
     token = _token()
     headers = _headers(token)
+    served = None
+    if knobs.serve_record:
+        made = of_message(answered) if isinstance(answered, bytes) else of_events(answered)
+        served = request.app[SERVED].keep(headers[REQUEST_ID], made)
     if knobs.encoding is not None:
         headers[hdrs.CONTENT_ENCODING] = knobs.encoding
     if isinstance(answered, bytes):
-        return await send_json(request, headers, identified(answered, token), knobs)
+        return await send_json(request, headers, identified(answered, token), knobs, served)
     planned = writes(answered, knobs, token)
-    return await send_stream(request, headers, planned, knobs, request.app[_CLOSING])
+    return await send_stream(
+        request, headers, planned, knobs, closing=request.app[_CLOSING], served=served
+    )
 
 
 def _answered(body: bytes, knobs: Knobs, echoed: str = "") -> bytes | tuple[wire.Event, ...]:
     prompt = read(body)
     decided = answer(prompt, knobs, echoed=echoed)
-    return wire.events(prompt, decided) if prompt.stream else wire.message(prompt, decided)
+    merged = msgspec.json.decode(knobs.usage, type=dict[str, Any]) if knobs.usage else {}
+    write = wire.events if prompt.stream else wire.message
+    return write(prompt, decided, merged)
 
 
 # A benchmark repeats its requests; it should measure its subject, not how fast we build answers.
@@ -161,6 +176,10 @@ async def _models(request: web.Request) -> web.StreamResponse:
 async def _model(request: web.Request) -> web.StreamResponse:
     await admitted(request)
     return _json(catalog.find(request.match_info["id"]))
+
+
+async def _served(request: web.Request) -> web.StreamResponse:
+    return web.Response(body=request.app[SERVED].shown(), content_type="application/json")
 
 
 async def _hello(_request: web.Request) -> web.StreamResponse:

@@ -9,17 +9,25 @@ from multidict import CIMultiDict
 
 from proxy.sandbox.knobs import Knobs
 from proxy.sandbox.plan import Encoder, Write, stamped
+from proxy.sandbox.served import Served
 from proxy.sandbox.wire import PING
 
 _POLL_S = 0.001
 
 
 async def send_json(
-    request: web.Request, headers: CIMultiDict[str], body: bytes, knobs: Knobs
+    request: web.Request,
+    headers: CIMultiDict[str],
+    body: bytes,
+    knobs: Knobs,
+    served: Served | None = None,
 ) -> web.StreamResponse:
-    """Send a JSON answer with the faults that the knobs ask for."""
+    """Send a JSON answer with the faults that the knobs ask for; `served` notes how much of it."""
     encoder = Encoder(knobs)
     body = encoder.encode(stamped(body, knobs)) + encoder.finish()
+    if served is not None:
+        served.size = len(body)
+        served.delivered = len(body) if knobs.cut is None else max(0, min(knobs.cut, len(body)))
     headers[hdrs.CONTENT_TYPE] = "application/json"
     if knobs.cut is None and not knobs.wrong_length:
         return web.Response(body=body, headers=headers)
@@ -43,7 +51,9 @@ async def send_stream(
     headers: CIMultiDict[str],
     writes: list[Write],
     knobs: Knobs,
+    *,
     closing: asyncio.Event,
+    served: Served | None = None,
 ) -> web.StreamResponse:
     """Send a stream as planned.
 
@@ -53,6 +63,7 @@ async def send_stream(
         writes: the plan.
         knobs: of this request.
         closing: set when the server stops; ends a stall.
+        served: notes how much of the answer was sent.
     """
     headers[hdrs.CONTENT_TYPE] = "text/event-stream; charset=utf-8"
     headers[hdrs.CACHE_CONTROL] = "no-cache"
@@ -60,6 +71,8 @@ async def send_stream(
         # Headers, events and terminator in one packet.
         encoder = Encoder(knobs)
         body = encoder.encode(stamped(writes[0].chunk, knobs)) + encoder.finish()
+        if served is not None:
+            served.delivered = len(writes[0].chunk)
         whole = web.Response(body=body, headers=headers)
         whole.enable_chunked_encoding()
         return whole
@@ -69,7 +82,7 @@ async def send_stream(
     # A client that leaves ends the stream: the rest has no reader.
     with suppress(ConnectionError):
         await response.prepare(request)
-        complete = await _play(response, writes, knobs)
+        complete = await _play(response, writes, knobs, served)
         if not complete:
             await _flush(request)
             _close(request, abort=True)
@@ -79,7 +92,9 @@ async def send_stream(
     return response
 
 
-async def _play(response: web.StreamResponse, writes: list[Write], knobs: Knobs) -> bool:
+async def _play(
+    response: web.StreamResponse, writes: list[Write], knobs: Knobs, served: Served | None
+) -> bool:
     """Write what is planned; return False when `cut` ended it."""
     encoder = Encoder(knobs)
     room = knobs.cut
@@ -103,7 +118,11 @@ async def _play(response: web.StreamResponse, writes: list[Write], knobs: Knobs)
             next_ping += knobs.ping
         # Also a write that is late lets other requests run.
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        if not await send(encoder.encode(stamped(chunk, knobs))):
+        left = room
+        going = await send(encoder.encode(stamped(chunk, knobs)))
+        if served is not None:
+            served.delivered += len(chunk) if left is None else min(left, len(chunk))
+        if not going:
             return False
     return knobs.stall is not None or await send(encoder.finish())
 

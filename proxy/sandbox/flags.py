@@ -3,7 +3,8 @@
 import argparse
 from collections.abc import Callable
 
-from proxy.sandbox.knobs import METADATA, Knobs, read_knob, switch
+from proxy.sandbox.knob_values import switch
+from proxy.sandbox.knobs import METADATA, Knobs, read_knob
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

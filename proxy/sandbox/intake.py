@@ -65,8 +65,9 @@ def _turned(wanted: str, base: Knobs) -> Knobs:
         knobs = Knobs.parse(wanted, base)
     except ValueError as exc:
         raise ApiError("invalid_request_error", f"x-sandbox: {exc}") from exc
-    if (knobs.record, knobs.seed) != (base.record, base.seed):
-        raise ApiError("invalid_request_error", "x-sandbox: record, seed: only at the start")
+    for name in ("record", "seed", "serve_record"):
+        if getattr(knobs, name) != getattr(base, name):
+            raise ApiError("invalid_request_error", f"x-sandbox: {name}: only at the start")
     return knobs
 
 

@@ -5,41 +5,19 @@ both obey are derived from the fields, so a knob is described in one place.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from proxy.sandbox.knob_values import MANY, json_object, pairs, switch
+from proxy.sandbox.knob_values import knob as _knob
+
 _DAY_S = 86_400.0
-_MANY = 1 << 40
 _LONGEST_TEXT = 1 << 25
 _CHARACTERS_PER_WORD = 6
 DEFAULT_EVENTS = 8
 """Deltas of an answer when `events` is off: at most this many."""
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off"})
-
-
-def switch(text: str) -> bool:
-    """Read an on/off knob."""
-    if text.lower() in _TRUE:
-        return True
-    if text.lower() in _FALSE:
-        return False
-    raise ValueError("1 or 0 is expected")
-
-
-def _knob(
-    default: object,
-    read: Callable[[str], object],
-    about: str,
-    *,
-    low: float | None = None,
-    high: float = _MANY,
-    choices: tuple[str, ...] = (),
-) -> Any:
-    metadata = {"read": read, "about": about, "low": low, "high": high, "choices": choices}
-    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +88,7 @@ class Knobs:
         0,
         int,
         "bytes by which the Content-Length of a JSON answer is wrong, as +N or -N",
-        low=-_MANY,
+        low=-MANY,
     )
     split: int | None = _knob(
         None,
@@ -138,9 +116,23 @@ class Knobs:
         low=0,
         high=2,
     )
+    usage: str | None = _knob(
+        None, json_object, "a JSON object, merged into the usage that an answer reports"
+    )
+    refuse: str | None = _knob(
+        None,
+        str,
+        "refuse with this category (none: without one); before any output, but with `events` after it",
+    )
     key: str | None = _knob(None, str, "the only credential that is accepted; off: any")
     record: bool = _knob(
         False, switch, "keep the last requests in app[REQUESTS]; only at the start"
+    )
+    serve_record: bool = _knob(
+        False,
+        switch,
+        "keep what each answer told and delivered in app[SERVED], shown at /sandbox/served; "
+        "only at the start",
     )
 
     def __post_init__(self) -> None:
@@ -193,15 +185,13 @@ METADATA: Mapping[str, Mapping[str, Any]] = {
 @lru_cache(maxsize=512)
 def _parsed(text: str, base: Knobs) -> Knobs:
     values: dict[str, Any] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, assigned, value = (piece.strip() for piece in part.partition("="))
+    for name, assigned, value in pairs(text):
         if name not in METADATA:
             raise ValueError(f"unknown knob {name!r}")
         if name in values:
             raise ValueError(f"{name}: given twice")
-        if not assigned and METADATA[name]["read"] is switch:
-            value = "1"
-        values[name] = read_knob(name, value)
+        is_bare = not assigned and METADATA[name]["read"] is switch
+        values[name] = read_knob(name, "1" if is_bare else value)
     return dataclasses.replace(base, **values)
 
 

@@ -30,26 +30,46 @@ STOP = Event(_frame("message_stop"))
 OVERLOADED = Event(_frame("error", error={"type": "overloaded_error", "message": "Overloaded"}))
 
 
-def message(prompt: Prompt, answer: Answer) -> bytes:
-    """Return the message object; its ids hold `BLANK`."""
+Usage = dict[str, Any]
+_NONE: Usage = {}
+# Told at the end of a stream alone, and at its beginning alone.
+_LATE = {"output_tokens", "iterations", "server_tool_use", "output_tokens_details"}
+_EARLY = {"cache_creation", "service_tier", "inference_geo", "speed"}
+
+
+def message(prompt: Prompt, answer: Answer, merged: Usage = _NONE) -> bytes:
+    """Return the message object; its ids hold `BLANK`, its usage what is `merged` into it."""
     content = [_block(block) for block in answer.blocks]
-    usage = _usage(prompt.usage, answer.output_tokens) | _details(answer)
-    return msgspec.json.encode(_message(prompt, content, answer.stop_reason, usage))
+    usage = _usage(prompt.usage, answer.output_tokens) | _details(answer) | merged
+    end = _end(answer)
+    return msgspec.json.encode(_message(prompt, content, end["stop_reason"], usage) | end)
 
 
-def events(prompt: Prompt, answer: Answer) -> tuple[Event, ...]:
+def events(prompt: Prompt, answer: Answer, merged: Usage = _NONE) -> tuple[Event, ...]:
     """Return the events of a stream, message_start first; the ids in them hold `BLANK`."""
-    provisional = _usage(prompt.usage, min(1, answer.output_tokens))
+    provisional = _usage(prompt.usage, min(1, answer.output_tokens)) | _without(merged, _LATE)
     start = _frame("message_start", message=_message(prompt, [], None, provisional))
     found = [Event(start)]
     for index, block in enumerate(answer.blocks):
         found += _block_events(index, block)
     # The first ping follows the first content_block_start.
     found.insert(min(2, len(found)), Event(PING))
-    delta = {"stop_reason": answer.stop_reason, "stop_sequence": None}
     usage = _cumulative(prompt.usage, answer.output_tokens) | _details(answer)
-    found.append(Event(_frame("message_delta", delta=delta, usage=usage)))
+    usage |= _without(merged, _EARLY)
+    found.append(Event(_frame("message_delta", delta=_end(answer), usage=usage)))
     return (*found, STOP)
+
+
+def _without(usage: Usage, names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in usage.items() if name not in names}
+
+
+def _end(answer: Answer) -> dict[str, Any]:
+    end: dict[str, Any] = {"stop_reason": answer.stop_reason, "stop_sequence": None}
+    if answer.refusal is not None:
+        category = None if answer.refusal == "none" else answer.refusal
+        end["stop_details"] = {"type": "refusal", "category": category, "explanation": None}
+    return end
 
 
 def _message(

@@ -26,6 +26,12 @@ def test_header_without_base_starts_from_the_defaults() -> None:
     assert Knobs.parse("") == Knobs()
 
 
+def test_a_json_object_may_hold_commas() -> None:
+    assert Knobs.parse('events=3, usage = {"a": [1, 2], "b": ","} ,think') == Knobs(
+        events=3, usage='{"a": [1, 2], "b": ","}', think=True
+    )
+
+
 @pytest.mark.parametrize("text", ["think", "think=1", "think=true", "think=on"])
 def test_switch_is_turned_on(text: str) -> None:
     assert Knobs.parse(text).think
@@ -47,6 +53,9 @@ def test_switch_is_turned_off_by_the_header() -> None:
         ("ttfb=nan", "ttfb: nan is not between"),
         ("ttfb=inf", "ttfb: inf is not between"),
         ("think=maybe", "think: 1 or 0 is expected"),
+        ("usage=1", "usage: a JSON object is expected"),
+        ('usage={"a":1', "usage: a JSON object is expected"),
+        ('usage={"a":1},usage={}', "usage: given twice"),
         ("encoding=br", "encoding: 'br' is none of gzip, deflate"),
         ("error=strange_error", "error: 'strange_error' needs a status"),
         ("events=1000000,event_bytes=1000", "more than 33554432 characters together"),
@@ -79,8 +88,11 @@ def test_every_knob_has_a_flag() -> None:
         think=True,
         stamp=True,
         echo=2,
+        usage='{"input_tokens": 1, "output_tokens": 2}',
+        refuse="bio",
         key="k",
         record=True,
+        serve_record=True,
     )
     flags: list[str] = []
     for field in dataclasses.fields(Knobs):

@@ -117,8 +117,8 @@ async def test_missing_version_is_refused(sandbox: Sandbox) -> None:
     ("knobs", "message"),
     [
         ("colour=red", "x-sandbox: unknown knob 'colour'"),
-        ("record=1", "x-sandbox: record, seed: only at the start"),
-        ("seed=1", "x-sandbox: record, seed: only at the start"),
+        ("record=1", "x-sandbox: record: only at the start"),
+        ("seed=1", "x-sandbox: seed: only at the start"),
     ],
 )
 async def test_wrong_knob_is_refused(sandbox: Sandbox, knobs: str, message: str) -> None:
