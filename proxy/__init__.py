@@ -26,8 +26,10 @@ from proxy.config import (
 from proxy.config_file.faults import ConfigError
 from proxy.config_file.load import load_config
 from proxy.gateway import Gateway
+from proxy.relay.head import FROM_GATEWAY
 
 __all__ = [
+    "FROM_GATEWAY",
     "RUNNER_OPTIONS",
     "Admin",
     "AdminKey",

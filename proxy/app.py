@@ -10,19 +10,17 @@ from proxy.aiohttp_fast.parser import has_compiled_parser
 from proxy.api import cors, routes
 from proxy.api.guard import guard
 from proxy.config import Config
-from proxy.gateway import GATEWAY, Gateway
+from proxy.config_file.by_hand import check
+from proxy.gateway import GATEWAY, Authenticate, Gateway
 from proxy.protocol.checks import prepare
 from proxy.telemetry.access_log import AccessLog, LineSink
 from proxy.tenancy.tenancy import is_wanted
 
-# Options for the `AppRunner` of an application that holds a gateway: a client that leaves cancels its request,
-# so that the upstream's answer is not paid for in vain, and compressed bodies come undecoded, so that decoding them
-# is bounded here.
-RUNNER_OPTIONS: dict[str, Any] = {
-    "access_log": None,
-    "auto_decompress": False,
-    "handler_cancellation": True,
-}
+# For the `AppRunner` of an application that holds a gateway, which does without: with it, a client that leaves cancels
+# its request at once, and not within a second; those of the application itself, too.
+RUNNER_OPTIONS: dict[str, Any] = {"handler_cancellation": True}
+
+_log = logging.getLogger(__name__)
 
 ACCESS_LOGGER = logging.getLogger("anyrouter.access")
 
@@ -38,6 +36,7 @@ def create_app(
             default: the logger `anyrouter.access`; None: no lines.
 
     Raises:
+        ConfigError: the configuration is wrong, as a file would be.
         RuntimeError: aiohttp's compiled HTTP parser is missing.
     """
     app = _gateway_app(config, access_log)
@@ -50,25 +49,33 @@ def setup(
     config: Config,
     *,
     access_log: LineSink | logging.Logger | AccessLog | None = ACCESS_LOGGER,
+    authenticate: Authenticate | None = None,
 ) -> Gateway:
     """Mount a gateway under `config.listen.base_path` of an application, beside its other routes.
 
-    Run the application with `RUNNER_OPTIONS`. `listen.host`, `port`, `workers`, `limits.max_connections`,
-    `limits.max_connections_per_client`, `timeouts.request_head_s`, `client_idle_s` and `drain_s` belong to a server,
-    which here is yours.
+    Run the application as you like, with `web.run_app(app)` too: nothing of it is changed. `listen.host`, `port`,
+    `workers`, `limits.max_connections`, `limits.max_connections_per_client`, `timeouts.request_head_s`,
+    `client_idle_s` and `drain_s` belong to a server, which here is yours.
 
     Args:
         app: not started yet.
         config: as for `create_app`.
         access_log: as for `create_app`.
+        authenticate: finds whose request it is by your own means, and returns that as a `Key`: its name, for the
+            log, and its models. When it returns None, the key counts that the request carries. Headers that it reads
+            are forwarded, but for cookies and credentials.
 
     Returns:
-        The gateway; set its `draining` to make it refuse new requests.
+        The gateway; set its `draining` to make it refuse new requests. The application's shutdown does.
 
     Raises:
+        ConfigError: the configuration is wrong, as a file would be.
         RuntimeError: aiohttp's compiled HTTP parser is missing, or `app` has started.
     """
     part = _gateway_app(config, access_log)
+    part[GATEWAY].authenticate = authenticate
+    if not (config.keys or config.store or authenticate):
+        _log.warning("no keys are configured: every request is refused with a 401")
     routes.add(part.router, ("",), limited=is_wanted(config))
     app.add_subapp(config.listen.base_path, part)
     return part[GATEWAY]
@@ -82,6 +89,7 @@ def _gateway_app(
         raise RuntimeError(
             "aiohttp's compiled HTTP parser is missing; reinstall aiohttp from a wheel"
         )
+    check(config)
     prepare()
     app = web.Application(middlewares=[guard])
     if config.cors.origins:
@@ -90,7 +98,12 @@ def _gateway_app(
         access_log = AccessLog(access_log, config.log)
     app[GATEWAY] = Gateway(config, (access_log,))
     app.cleanup_ctx.append(_open_connections)
+    app.on_shutdown.append(_drain)
     return app
+
+
+async def _drain(app: web.Application) -> None:
+    app[GATEWAY].draining = True
 
 
 async def _open_connections(app: web.Application) -> AsyncIterator[None]:

@@ -90,7 +90,9 @@ class Deadlines:
 
     def _judge(self, now: float) -> None:
         for exchange in self.in_flight:
-            if (reason := self._overdue(exchange, now)) is not None:
+            if exchange.is_abandoned is not None and exchange.is_abandoned():
+                exchange.abandon()
+            elif (reason := self._overdue(exchange, now)) is not None:
                 exchange.interrupt(reason)
             elif exchange.on_quiet is not None and exchange.phase in _UPSTREAMS_TURN:
                 quiet_since = max(exchange.since_s, exchange.pinged_s)

@@ -91,6 +91,7 @@ class Exchange(msgspec.Struct, eq=False):
         on_quiet: called when the upstream, asked or inside its response, has been silent for `timeouts.ping_after_s`,
             and after each further such silence; None when nobody wants to know.
         pinged_s: when it was called last.
+        is_abandoned: tells whether the client has left; None where its leaving cancels the task.
     """
 
     received: Received
@@ -136,6 +137,7 @@ class Exchange(msgspec.Struct, eq=False):
     since_s: float = 0.0
     on_quiet: Callable[[], None] | None = None
     pinged_s: float = 0.0
+    is_abandoned: Callable[[], bool] | None = None
     _task: asyncio.Task[Any] | None = msgspec.field(default_factory=asyncio.current_task)
     _reason: ProxyError | None = None
 
@@ -190,6 +192,12 @@ class Exchange(msgspec.Struct, eq=False):
         """Break off what is awaited: `waiting` raises the reason there."""
         if self._reason is None and self._task is not None:
             self._reason = reason
+            self._task.cancel()
+
+    def abandon(self) -> None:
+        """Cancel the task, as a server does when a client leaves that was asked to."""
+        self.is_abandoned = None
+        if self._task is not None:
             self._task.cancel()
 
     def fail(self, error: ProxyError) -> None:

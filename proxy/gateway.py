@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from aiohttp import web
@@ -10,7 +10,7 @@ from aiohttp import web
 from proxy.access.client_address import TrustedProxies
 from proxy.access.keys import KeyRing
 from proxy.body_memory import BodyMemory, default_bytes
-from proxy.config import Config, Upstream
+from proxy.config import Config, Key, Upstream
 from proxy.deadlines import Deadlines
 from proxy.exchange import Exchange
 from proxy.routing.router import Router
@@ -20,6 +20,10 @@ from proxy.upstreams.connections import UpstreamConnections, UpstreamTemplate
 from proxy.upstreams.model_lists import ModelLists
 
 _log = logging.getLogger(__name__)
+
+
+# Given a request; returns who it is, or None, and then the key counts that the request carries.
+Authenticate = Callable[[web.Request], Awaitable[Key | None]]
 
 
 class Observer(Protocol):
@@ -64,7 +68,9 @@ class Gateway:
         deadlines: the clock over the requests in flight.
         model_lists: what the upstreams of wildcards list.
         draining: set when the process is about to end: no new request is taken.
-        host_may_decode: whether the server is not ours, and may undo Content-Encoding, as aiohttp does by default.
+        is_hosted: whether the server is not ours: it may undo Content-Encoding, as aiohttp does by default, and does
+            not tell when a client leaves.
+        authenticate: finds whose request it is by the host's own means, before keys are looked at; None: by keys alone.
         body_memory: the budget of the bodies in flight.
         turns: of the event loop, of which the checking of bodies takes a part.
         tenancy: limits, prices, ledger and managed keys; None: none is configured.
@@ -78,7 +84,8 @@ class Gateway:
         )
         self.model_lists = ModelLists(_of_wildcards(config))
         self.draining = False
-        self.host_may_decode = True
+        self.is_hosted = True
+        self.authenticate: Authenticate | None = None
         budget = config.limits.body_memory_bytes or default_bytes()
         self.body_memory = BodyMemory(budget // config.listen.workers)
         self.turns = Turns()

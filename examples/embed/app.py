@@ -1,11 +1,9 @@
-"""An aiohttp application with a gateway in it: its own page, its own middlewares, and the API under /llm.
+"""An aiohttp application with a gateway in it: its pages, its users, its middlewares, and the API under /llm.
 
 python app.py [CONFIG]
 """
 
-import asyncio
 import json
-import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -16,36 +14,56 @@ from aiohttp.typedefs import Handler
 import proxy
 
 TOKENS = web.AppKey("tokens", Counter[str])
+USERS = {"demo": proxy.Key("anna", models=("anthropic/claude-sonnet-*",))}
 DRAIN_S = 30
 
 
+async def find_user(request: web.Request) -> proxy.Key | None:
+    """Return who is signed in: a name for the log, and the models to use. Others need a key of the gateway."""
+    return USERS.get(request.cookies.get("session", ""))
+
+
 @web.middleware
-async def add_header(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Name the application on each response that can still take a header: a relayed one has been sent by now."""
-    response = await handler(request)
-    if not response.prepared:
+async def show_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Make pages of errors. Those of the gateway are for programs: they are marked, and stay as they are."""
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        return web.Response(
+            status=error.status, text=f"<h1>{error.reason}</h1>", content_type="text/html"
+        )
+    if not response.prepared and proxy.FROM_GATEWAY not in response:
         response.headers["x-served-by"] = "example"
+        response.enable_compression()
     return response
 
 
 @web.middleware
 async def require_session(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Ask for a session on the pages; under /llm the gateway asks for its keys."""
-    if request.path.startswith("/llm/") or request.cookies.get("session") == "demo":
+    """Ask for a session on the pages; under /llm the gateway asks who it is."""
+    if request.path.startswith("/llm/") or await find_user(request) is not None:
         return await handler(request)
-    raise web.HTTPUnauthorized(text="sign in first\n")
+    raise web.HTTPUnauthorized(reason="Sign in first")
 
 
 async def show_tokens(request: web.Request) -> web.Response:
-    """Show how many tokens each key has had."""
-    return web.json_response(request.app[TOKENS])
+    """Show how many tokens each key and each user has had."""
+    return web.json_response(request.config_dict[TOKENS])
+
+
+async def count_bytes(request: web.Request) -> web.Response:
+    """Take an upload, compressed or not."""
+    return web.Response(text=f"{len(await request.read())} bytes\n")
 
 
 def make_app(config: proxy.Config) -> web.Application:
-    """Make the application, with its gateway."""
-    app = web.Application(middlewares=[add_header, require_session])
+    """Make the application, with its gateway and a part of its own."""
+    app = web.Application(middlewares=[show_errors, require_session])
     tokens = app[TOKENS] = Counter[str]()
-    app.router.add_get("/tokens", show_tokens)
+    reports = web.Application()
+    reports.router.add_get("/tokens", show_tokens)
+    app.add_subapp("/reports", reports)
+    app.router.add_post("/upload", count_bytes)
 
     def count(line: bytes) -> None:
         """Take an access line: one JSON object for each request, when it has ended."""
@@ -53,31 +71,13 @@ def make_app(config: proxy.Config) -> web.Application:
         if "usage" in record:
             tokens[record["key"]] += record["usage"].get("output_tokens", 0)
 
-    gateway = proxy.setup(app, config, access_log=count)
-
-    async def drain(_app: web.Application) -> None:
-        gateway.draining = True  # further requests on open connections are told to go elsewhere
-
-    app.on_shutdown.append(drain)
+    proxy.setup(app, config, access_log=count, authenticate=find_user)
     return app
 
 
-async def main() -> None:
-    """Serve until told to stop, then let what is under way finish."""
-    here = Path(__file__).with_name("config.yaml")
-    config = proxy.load_config(sys.argv[1] if sys.argv[1:] else here)
-    runner = web.AppRunner(make_app(config), shutdown_timeout=DRAIN_S, **proxy.RUNNER_OPTIONS)
-    await runner.setup()
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    try:
-        await web.TCPSite(runner, config.listen.hosts[0], config.listen.port).start()
-        print(f"listening on {runner.addresses[0][1]}", flush=True)
-        await stop.wait()
-    finally:
-        await runner.cleanup()
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    file = sys.argv[1] if sys.argv[1:] else Path(__file__).with_name("config.yaml")
+    read = proxy.load_config(file)
+    web.run_app(
+        make_app(read), host=read.listen.hosts[0], port=read.listen.port, shutdown_timeout=DRAIN_S
+    )

@@ -36,17 +36,20 @@ def authenticate(endpoint: str) -> Middleware:
 
     @web.middleware
     async def find_key(request: web.Request, handler: Handler) -> web.StreamResponse:
-        exchange, tenancy = request[EXCHANGE], request.app[GATEWAY].tenancy
-        managed = None if tenancy is None else tenancy.managed
-        try:
-            exchange.key = request[SNAPSHOT].key_ring.authenticate(request.headers, managed)
-        except Unauthenticated as error:
-            exchange.refused_key = error.refused_key
-            raise
+        exchange, gateway = request[EXCHANGE], request.app[GATEWAY]
+        if gateway.authenticate is not None:
+            exchange.key = await gateway.authenticate(request)
+        if exchange.key is None:
+            managed = None if gateway.tenancy is None else gateway.tenancy.managed
+            try:
+                exchange.key = request[SNAPSHOT].key_ring.authenticate(request.headers, managed)
+            except Unauthenticated as error:
+                exchange.refused_key = error.refused_key
+                raise
         exchange.endpoint = endpoint
         exchange.session_id = _cut(request.headers.get(headers.SESSION_ID))
         exchange.agent_id = _cut(request.headers.get(headers.AGENT_ID))
-        if tenancy is not None:
+        if gateway.tenancy is not None:
             exchange.hints = hints.read(request.headers)
         return await handler(request)
 
@@ -116,7 +119,7 @@ async def _read_call(request: web.Request, schema_name: str) -> Call:
         request[EXCHANGE],
         request[SNAPSHOT].config.limits.max_body_bytes,
         gateway.body_memory,
-        host_may_decode=gateway.host_may_decode,
+        host_may_decode=gateway.is_hosted,
     )
     if not body:
         raise InvalidRequest("body: empty; send a JSON object")

@@ -1,6 +1,7 @@
 """The outermost middleware: every failure in the API's shape, every request told to the observers."""
 
 import asyncio
+import functools
 import logging
 import re
 
@@ -11,11 +12,19 @@ from proxy import errors
 from proxy.access.user_agents import client_of
 from proxy.api.context import EXCHANGE, SNAPSHOT
 from proxy.causes import Cause
-from proxy.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, ProxyError
+from proxy.errors import (
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    ProxyError,
+    Unauthenticated,
+)
 from proxy.exchange import Exchange
 from proxy.gateway import GATEWAY, Gateway
 from proxy.protocol.headers import USER_AGENT
 from proxy.received import Received
+from proxy.relay.head import FROM_GATEWAY
 
 _log = logging.getLogger(__name__)
 _MAX_PATH_CHARS = 200
@@ -33,6 +42,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     exchange.client = client_of(request.headers.get(USER_AGENT))
     request[EXCHANGE] = exchange
     request[SNAPSHOT] = gateway.snapshot
+    if gateway.is_hosted:
+        exchange.is_abandoned = functools.partial(_has_left, request)
     gateway.deadlines.begin(exchange)
     try:
         _refuse_odd_framing(request)
@@ -58,11 +69,18 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             exchange.bytes_out = response.content_length or 0
             response.headers.setdefault(errors.REQUEST_ID, exchange.request_id)
             response.headers.setdefault(errors.SERVER, errors.SERVER_NAME)
+            response[FROM_GATEWAY] = True
         return response
     finally:
+        exchange.is_abandoned = None
         gateway.deadlines.end(exchange)
         gateway.ended(exchange)
         exchange.let_body_go()
+
+
+def _has_left(request: web.Request) -> bool:
+    transport = request.transport
+    return transport is None or transport.is_closing()
 
 
 def _client(request: web.Request, gateway: Gateway) -> str | None:
@@ -84,6 +102,7 @@ def error_response(exchange: Exchange, error: ProxyError) -> web.Response:
     headers, body = errors.render(error, exchange.request_id)
     exchange.bytes_out = len(body)
     response = web.Response(status=error.status, headers=headers, body=body)
+    response[FROM_GATEWAY] = True
     if error.closes:
         response.force_close()
     return response
@@ -95,6 +114,8 @@ def from_http_exception(request: web.Request, error: web.HTTPException) -> Proxy
         return MethodNotAllowed(request.method, sorted(error.allowed_methods))
     if isinstance(error, web.HTTPNotFound):
         return _not_found(request)
+    if isinstance(error, web.HTTPUnauthorized):  # of the host's `authenticate`
+        return Unauthenticated("unknown")
     return InvalidRequest(error.reason)
 
 

@@ -89,7 +89,7 @@ class Key:
     """
 
     name: str
-    sha256: str
+    sha256: str = ""
     models: tuple[str, ...] = ("*",)
     expires_at: datetime.datetime | None = None
     owner: str | None = None

@@ -13,7 +13,7 @@ from proxy.exchange import Exchange, Phase
 from proxy.progress import Progress
 from proxy.protocol import headers, message
 from proxy.protocol.message import Echo
-from proxy.relay.head import refuse_unsendable, response_headers, unsendable
+from proxy.relay.head import FROM_GATEWAY, refuse_unsendable, response_headers, unsendable
 from proxy.upstreams.failures import READ_ERRORS, to_proxy_error
 
 MAX_BYTES = 64 << 20
@@ -51,6 +51,7 @@ async def relay(
     else:
         refuse_unsendable(reason, fields)
         response = TransparentResponse(status=status, reason=reason, headers=fields)
+    response[FROM_GATEWAY] = True
     try:
         if is_short:
             await _send_short(request, exchange, response, body)

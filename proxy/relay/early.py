@@ -24,6 +24,7 @@ from proxy.exchange import Exchange, Phase
 from proxy.protocol import headers, message, sse
 from proxy.protocol.message import Echo
 from proxy.relay import buffered, streaming
+from proxy.relay.head import FROM_GATEWAY
 
 
 class EarlyHead:
@@ -84,6 +85,7 @@ class EarlyHead:
                     SERVER: SERVER_NAME,
                 }
             )
+            self._response[FROM_GATEWAY] = True
             self._exchange.response_started(self._response.status)
             await self._response.prepare(self._request)
         self._exchange.bytes_out += len(sse.PING)

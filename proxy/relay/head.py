@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from aiohttp import web
 from multidict import CIMultiDict
 
 from proxy.aiohttp_fast import UpstreamResponse
@@ -11,6 +12,9 @@ from proxy.errors import REQUEST_ID, SERVER, SERVER_NAME, UpstreamFailed
 from proxy.exchange import Exchange
 from proxy.limits.wording import UPSTREAMS_OWN
 from proxy.protocol import headers
+
+# Marks the responses of a gateway, for the middlewares and signals of the application that holds it.
+FROM_GATEWAY = web.ResponseKey("from_gateway", bool)
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # What can stand in a header, a log line and an error's body alike.

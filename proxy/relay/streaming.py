@@ -19,7 +19,7 @@ from proxy.exchange import Exchange, Phase
 from proxy.progress import Progress
 from proxy.protocol import headers, sse
 from proxy.protocol.message import Echo
-from proxy.relay.head import refuse_unsendable, response_headers
+from proxy.relay.head import FROM_GATEWAY, refuse_unsendable, response_headers
 from proxy.relay.pump import Pump
 from proxy.upstreams.failures import READ_ERRORS, to_proxy_error
 
@@ -64,6 +64,7 @@ async def relay(
         response = TransparentResponse(
             status=upstream.status, reason=upstream.reason, headers=fields
         )
+        response[FROM_GATEWAY] = True
         exchange.response_started(upstream.status)
         await response.prepare(request)
     try:

@@ -6,11 +6,11 @@ import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
 
 from aiohttp import web
 
 from proxy.aiohttp_fast.static_routes import StaticRoutes
-from proxy.app import RUNNER_OPTIONS
 from proxy.config import Config
 from proxy.gateway import GATEWAY
 from proxy.server.addresses import bound
@@ -20,6 +20,12 @@ from proxy.server.signals import Hangup
 
 _log = logging.getLogger(__name__)
 
+# A client that leaves cancels its request at once, bodies come undecoded, and the access log is ours.
+_RUNNER_OPTIONS: dict[str, Any] = {
+    "access_log": None,
+    "auto_decompress": False,
+    "handler_cancellation": True,
+}
 _BACKLOG = 2048
 _FORCED_DRAIN_S = 2.0
 
@@ -33,13 +39,13 @@ async def listening(
     Raises:
         OSError: the address cannot be bound.
     """
-    runner = web.AppRunner(app, shutdown_timeout=_FORCED_DRAIN_S, **RUNNER_OPTIONS)
+    runner = web.AppRunner(app, shutdown_timeout=_FORCED_DRAIN_S, **_RUNNER_OPTIONS)
     await runner.setup()
     try:
         if runner.server is None:
             raise RuntimeError("the runner has no server after its setup")
         gateway = app[GATEWAY]
-        gateway.host_may_decode = False
+        gateway.is_hosted = False
         handle = StaticRoutes(app, runner.server.request_handler)
         runner.server.request_handler = handle  # type: ignore[assignment] # AppRunner always builds web.Request
         listener = Listener(runner.server, config, gateway.ended)

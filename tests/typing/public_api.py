@@ -3,12 +3,14 @@
 Each `type: ignore` is a mistake that must be found: mypy reports those that are not needed.
 """
 
+import logging
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, assert_type
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 import proxy
 
@@ -61,7 +63,27 @@ def applications(config: proxy.Config, app: web.Application) -> web.AppRunner:
     assert_type(gateway, proxy.Gateway)
     assert_type(gateway.draining, bool)
     gateway.draining = True
+    proxy.setup(app, config, access_log=logging.getLogger("mine"), authenticate=sign_in)
+    proxy.setup(app, config, authenticate=name_of)  # type: ignore[arg-type] # a key is needed
     return web.AppRunner(app, shutdown_timeout=30, **proxy.RUNNER_OPTIONS)
+
+
+async def sign_in(request: web.Request) -> proxy.Key | None:
+    """Find a user by what the application knows."""
+    return proxy.Key("anna") if "session" in request.cookies else None
+
+
+async def name_of(request: web.Request) -> str:
+    """Give a name only."""
+    return request.path
+
+
+async def leave_alone(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Tell the gateway's responses from others."""
+    response = await handler(request)
+    if proxy.FROM_GATEWAY in response:
+        assert_type(response[proxy.FROM_GATEWAY], bool)
+    return response
 
 
 def take_text(line: str) -> None:

@@ -1,0 +1,95 @@
+"""A configuration made by hand, as the document that it would be: so that it is checked as a file is."""
+
+import dataclasses
+import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from proxy.config import Budgets, Config, Quota, RateLimits, Upstream
+from proxy.config_file import quotas, references, rules
+from proxy.config_file.faults import ConfigError, Fault
+
+_MICROS_PER_DOLLAR = 1_000_000
+
+
+def check(config: Config) -> None:
+    """Check a configuration, wherever it is from.
+
+    Raises:
+        ConfigError: with everything that is wrong, as for a file.
+    """
+    document = document_of(config)
+    faults = [*_doubled_upstreams(config.upstreams), *rules.faults(document)]
+    broken = {fault.path for fault in faults}
+    faults += references.faults(document, broken)
+    faults += quotas.faults(document, broken)
+    if faults:
+        raise ConfigError(*map(str, faults))
+
+
+def document_of(config: Config) -> dict[str, Any]:
+    """Return the document that says what a configuration holds."""
+    parts = _fields(config)
+    versions = parts.pop("anthropic_versions")
+    document: dict[str, Any] = _plain(parts)
+    document["anthropic_versions"] = "any" if versions is None else sorted(versions)
+    document["upstreams"] = {each.name: _upstream(each) for each in config.upstreams}
+    document["quota"] = _quota(config.quota)
+    return document
+
+
+def _doubled_upstreams(upstreams: tuple[Upstream, ...]) -> list[Fault]:
+    names = [each.name for each in upstreams]
+    doubled = {name for name in names if names.count(name) > 1}
+    return [Fault(("upstreams", name), "this name comes twice") for name in sorted(doubled)]
+
+
+def _upstream(upstream: Upstream) -> dict[str, Any]:
+    return {
+        "base_url": upstream.base_url,
+        "auth": _plain(upstream.auth),
+        "headers": dict(upstream.headers),
+    }
+
+
+def _quota(quota: Quota) -> dict[str, Any]:
+    document: dict[str, Any] = _plain(quota)
+    for scope in ("global", "each_key"):
+        document[scope] = {
+            kind: document.pop(f"{scope}_{kind}")
+            for kind in ("limits", "budgets")
+            if f"{scope}_{kind}" in document
+        }
+    return document
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as YAML has it, without what is left out."""
+    match value:
+        case Budgets():
+            usd = {"day_usd": _dollars(value.day_micros), "month_usd": _dollars(value.month_micros)}
+            return _plain({**usd, "fail": value.fail, "shadow": value.shadow})
+        case dict():
+            return {name: _plain(each) for name, each in value.items() if each is not None}
+        case tuple():
+            return [_plain(each) for each in value]
+        case datetime.datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case Fraction():
+            return float(value)
+    return _plain(_fields(value)) if dataclasses.is_dataclass(value) else value
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass, without bounds that bound nothing: such need nothing either."""
+    found = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return {
+        name: each
+        for name, each in found.items()
+        if each or not isinstance(each, RateLimits | Budgets)
+    }
+
+
+def _dollars(micros: int | None) -> str | None:
+    return None if micros is None else format(Decimal(micros) / _MICROS_PER_DOLLAR, "f")
