@@ -9,8 +9,9 @@ from typing import Any
 
 from fuzz.program import Broken
 from fuzz.strict_http import Malformed, Message, Reader
-from proxy import Auth, Config, Key, Listen, Model, Timeouts, Upstream, create_app
+from proxy import Auth, Config, Key, Listen, Model, Timeouts, Upstream
 from proxy.access.keys import digest
+from proxy.app import assemble
 from proxy.server.serve import listening
 
 KEY = b"ar-fuzz-key-0123456789"
@@ -71,7 +72,7 @@ class Gateway:
             listen=Listen(port=0),
             timeouts=_TIMEOUTS,
         )
-        app = create_app(config, access_log=lambda _: None)
+        app = assemble(config, lambda _: None)
         addresses = await stack.enter_async_context(listening(app, config))
         self._address = addresses[0]
 

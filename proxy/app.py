@@ -39,6 +39,14 @@ def create_app(
         ConfigError: the configuration is wrong, as a file would be.
         RuntimeError: aiohttp's compiled HTTP parser is missing.
     """
+    check(config)
+    return assemble(config, access_log)
+
+
+def assemble(
+    config: Config, access_log: LineSink | logging.Logger | AccessLog | None
+) -> web.Application:
+    """Make an application of a configuration that was checked; otherwise as `create_app`."""
     app = _gateway_app(config, access_log)
     routes.add(app.router, ("", config.listen.base_path), limited=is_wanted(config))
     return app
@@ -72,6 +80,7 @@ def setup(
         ConfigError: the configuration is wrong, as a file would be.
         RuntimeError: aiohttp's compiled HTTP parser is missing, or `app` has started.
     """
+    check(config)
     part = _gateway_app(config, access_log)
     part[GATEWAY].authenticate = authenticate
     if not (config.keys or config.store or authenticate):
@@ -89,7 +98,6 @@ def _gateway_app(
         raise RuntimeError(
             "aiohttp's compiled HTTP parser is missing; reinstall aiohttp from a wheel"
         )
-    check(config)
     prepare()
     app = web.Application(middlewares=[guard])
     if config.cors.origins:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import uvloop
 
 from proxy.access import keys
-from proxy.app import create_app
+from proxy.app import assemble
 from proxy.commands import options, standard_files
 from proxy.commands.parser import add_command
 from proxy.config import Auth, Config, Key, Listen, Log, Model, Upstream
@@ -97,6 +97,6 @@ async def _demo(port: int, access_log: AccessLog) -> None:
             url = f"http://127.0.0.1:{addresses[0][1]}{config.listen.base_path}"
             standard_files.say(_GUIDE.format(version=__version__, key=key, url=url, model=MODEL))
 
-        await serve(create_app(config, access_log=access_log), config, ready)
+        await serve(assemble(config, access_log), config, ready)
     finally:
         await sandbox.cleanup()

@@ -12,7 +12,7 @@ import uvloop
 
 from proxy.access import keys
 from proxy.aiohttp_fast import IS_FAST
-from proxy.app import create_app
+from proxy.app import assemble
 from proxy.commands import options, standard_files
 from proxy.commands.check import summary
 from proxy.commands.failures import described
@@ -127,7 +127,7 @@ def serve_one(
     least = logging.getLogger("anyrouter").getEffectiveLevel()
     access_log = AccessLog(sink, config.log, look_for(config.log.format, stream), least)
     try:
-        uvloop.run(serve(create_app(config, access_log=access_log), config, ready, parent=parent))
+        uvloop.run(serve(assemble(config, access_log), config, ready, parent=parent))
     finally:
         sink.close()
 

@@ -95,7 +95,7 @@ async def serve(
     """Serve until SIGTERM, SIGINT or the end of the terminal, then drain; a second signal ends the drain.
 
     Args:
-        app: returned by `create_app(config)`.
+        app: made of `config`.
         config: says where to listen and how long to drain.
         ready: called with the bound addresses.
         parent: of one of several processes on the port. It alone acts on Ctrl-C and on a closed terminal, and a

@@ -11,6 +11,7 @@ from aiohttp import web
 
 import proxy
 from proxy import Timeouts
+from proxy.app import assemble
 from proxy.exchange import Phase
 from proxy.server.connection import Connection
 from proxy.server.serve import listening
@@ -309,7 +310,7 @@ async def test_a_head_that_does_not_leave_is_bounded_as_a_client_that_reads_noth
     async with raw_upstream(script) as upstream:
         timeouts = Timeouts(ping_after_s=0.05, idle_s=0.3)
         config = config_for(upstream.url, early_head=True, timeouts=timeouts)
-        app = proxy.create_app(config, access_log=lines.append)
+        app = assemble(config, lines.append)
         app.on_response_prepare.append(wait_for_ever)
         async with listening(app, config) as ((host, port),), connected(host, port) as client:
             await client.send(request(body=STREAM_BODY))

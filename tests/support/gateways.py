@@ -9,8 +9,9 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from proxy import Auth, Config, Gateway, Key, Limits, Listen, Model, Timeouts, Upstream, create_app
+from proxy import Auth, Config, Gateway, Key, Limits, Listen, Model, Timeouts, Upstream
 from proxy.access.keys import digest
+from proxy.app import assemble
 from proxy.gateway import GATEWAY
 from proxy.server.serve import listening
 
@@ -75,7 +76,7 @@ def config_for(upstream_url: str, **changes: Any) -> Config:
 async def running(config: Config) -> AsyncIterator[Running]:
     """Serve a gateway the way `anyrouter serve` does."""
     log: list[dict[str, Any]] = []
-    app = create_app(config, access_log=lambda line: log.append(msgspec.json.decode(line)))
+    app = assemble(config, lambda line: log.append(msgspec.json.decode(line)))
     async with (
         listening(app, config) as addresses,
         aiohttp.ClientSession(auto_decompress=False) as session,
