@@ -21,7 +21,7 @@ async def report_usage(request: web.Request) -> web.Response:
     if tenancy is None:
         raise RuntimeError("the route is there with limits and ledger only")
     periods = periods_at(int(time.time() * 1000))
-    readings = tenancy.admission.read(key, periods)
+    readings = await tenancy.admission.read(key, periods)
     body = msgspec.json.encode(usage_of(readings, periods))
     return web.Response(body=body, content_type="application/json")
 

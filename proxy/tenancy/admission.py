@@ -12,6 +12,7 @@ from proxy.limits.local import Local
 from proxy.limits.periods import Periods, periods_at
 from proxy.limits.policy import Counters, Policy
 from proxy.limits.queue import Queue
+from proxy.limits.shared import Shared
 from proxy.limits.verdict import Ask, Grant, Metric, Reading, Refusal
 from proxy.money import estimate
 from proxy.money.estimate import InputRatio
@@ -22,6 +23,8 @@ from proxy.tenancy.policies import Policies
 
 # How long a request waits, at the start, for what was spent before.
 _SUMS_WITHIN_S = 2.0
+# How often those who wait look for slots that other processes have freed.
+_OTHERS_SLOTS_S = 0.1
 
 
 class Admission:
@@ -30,19 +33,24 @@ class Admission:
     Args:
         config: says how much is reserved, and how long a request waits.
         prices: what is held of a budget.
-        local: the counters.
+        local: the counters of this process.
+        shared: those of all processes; None: this one is alone.
 
     Attributes:
         policies: what holds for each key.
         sums_known: set once the counters hold what the ledger knows.
     """
 
-    def __init__(self, config: Config, prices: PriceTable, local: Local) -> None:
+    def __init__(
+        self, config: Config, prices: PriceTable, local: Local, shared: Shared | None = None
+    ) -> None:
+        self._shared = shared
         self._quota = config.quota
         self._prices = prices
         self._local = local
         self._ratios: dict[str, InputRatio] = {}
-        self._queue = Queue(self._try_again) if config.quota.queue_s else None
+        poll_s = 0.0 if shared is None else _OTHERS_SLOTS_S
+        self._queue = Queue(self._try, poll_s) if config.quota.queue_s else None
         self.policies = Policies(config, local)
         self.sums_known = asyncio.Event()
 
@@ -71,21 +79,29 @@ class Admission:
         if self._queue is not None and policy.has_slots and not ask.counting:
             verdict = self._queue.ahead(policy)
         if verdict is None:
-            verdict = self._local.admit(ask, _now_us())
+            verdict = await self._try(ask)
         if isinstance(verdict, Refusal) and verdict.metric is Metric.IN_FLIGHT and self._queue:
             verdict = await self._wait_in_line(self._queue, exchange, ask, verdict)
-        readings = self._local.read(policy, ask.periods, _now_us())
-        now_s = time.time()
         if isinstance(verdict, Refusal):
-            raise wording.refused(verdict, readings, ask.periods, now_s, self._quota.contact)
+            readings = await self._read(policy, ask.periods)
+            now_s, contact = time.time(), self._quota.contact
+            raise wording.refused(verdict, readings, ask.periods, now_s, contact)
         exchange.grant = verdict
+        # From here on nothing is awaited: whoever leaves has a grant that is settled in the end.
+        readings = verdict.readings or self._local.read(policy, ask.periods, _now_us())
+        now_s = time.time()
         exchange.quota_headers = wording.admitted(
             readings, ask.periods, now_s, counting=ask.counting
         )
 
-    def read(self, key: Key, periods: Periods) -> tuple[Reading, ...]:
+    async def read(self, key: Key, periods: Periods) -> tuple[Reading, ...]:
         """Return what each subject of a key has used."""
-        return self._local.read(self.policies.of(key), periods, _now_us())
+        return await self._read(self.policies.of(key), periods)
+
+    async def _read(self, policy: Policy, periods: Periods) -> tuple[Reading, ...]:
+        if self._shared is not None:
+            return await self._shared.read(policy, periods)
+        return self._local.read(policy, periods, _now_us())
 
     def counters(self, name: str) -> Counters:
         """Return what a subject has used, such as `key laptop`, as this process counts it."""
@@ -100,7 +116,8 @@ class Admission:
 
     def settle(self, grant: Grant, input_tokens: int, output_tokens: int, micros: int) -> None:
         """Count what a request has used in place of what it took, and let the next one in; as `Local.settle`."""
-        self._local.settle(grant, input_tokens, output_tokens, micros)
+        counts = self._local if self._shared is None else self._shared
+        counts.settle(grant, input_tokens, output_tokens, micros)
         if self._queue is not None:
             self._queue.wake()
 
@@ -121,7 +138,9 @@ class Admission:
         finally:
             exchange.queued_ms = round((time.monotonic() - began_s) * 1000)
 
-    async def _try_again(self, ask: Ask) -> Grant | Refusal:
+    async def _try(self, ask: Ask) -> Grant | Refusal:
+        if self._shared is not None:
+            return await self._shared.admit(ask)
         return self._local.admit(ask, _now_us())
 
     def _ask(self, exchange: Exchange, policy: Policy) -> Ask:

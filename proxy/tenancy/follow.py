@@ -32,6 +32,7 @@ class Follower:
         self._url = url
         self._apply = apply
         self._stop = threading.Event()
+        self._sums_wanted = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -40,6 +41,10 @@ class Follower:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="follow-keys", daemon=True)
         self._thread.start()
+
+    def ask_for_sums(self) -> None:
+        """Have what was spent told with the next answer."""
+        self._sums_wanted.set()
 
     async def close(self) -> None:
         """End; a store that does not answer is not waited for."""
@@ -68,7 +73,9 @@ class Follower:
                 with reading(engine) as connection:
                     changes = since(connection, seq)
                 sums = None
-                if changes.seq != seq or time.monotonic() - sums_at_s >= _SUMS_EVERY_S:
+                is_time = time.monotonic() - sums_at_s >= _SUMS_EVERY_S
+                if changes.seq != seq or is_time or self._sums_wanted.is_set():
+                    self._sums_wanted.clear()
                     sums = spent(engine, time.time_ns() // 1_000_000)
                     sums_at_s = time.monotonic()
             except (sa.exc.SQLAlchemyError, MigrationFailed, OSError) as error:

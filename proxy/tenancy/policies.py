@@ -1,6 +1,6 @@
 """What holds for each key: of the configuration and of the store, around counters that outlive every edit."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from proxy.config import Budgets, Config, Key, Owner, RateLimits
@@ -50,6 +50,11 @@ class Policies:
         if made is None:
             made = self._made[key.name] = self._make(key)
         return made
+
+    def budgeted(self, keys: Iterable[Key]) -> set[str]:
+        """Return the names of the subjects of some keys that have a budget."""
+        subjects = (each for key in keys for each in self.of(key).subjects)
+        return {each.name for each in subjects if each.has_budget}
 
     def forget(self, managed_owners: Mapping[str, Owner]) -> None:
         """Make every policy anew when it is next asked for, since keys or owners of the store have changed."""

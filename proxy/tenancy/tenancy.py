@@ -2,19 +2,21 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from proxy.access.managed_keys import ManagedKeys
 from proxy.access.records import Changes
-from proxy.config import Config
+from proxy.config import Config, Redis
 from proxy.exchange import Exchange
 from proxy.ledger.ledger import Ledger
 from proxy.ledger.row import Row
 from proxy.limits.local import Local
 from proxy.limits.periods import periods_of_day
+from proxy.limits.server import Server
+from proxy.limits.shared import Shared
 from proxy.money import bill as bills
 from proxy.money import price_file
 from proxy.money.bill import Bill, UsageSource
@@ -33,6 +35,7 @@ _log = logging.getLogger(__name__)
 _KILLED = "gateway_killed"
 _NOT_BILLED = (Progress.UNSENT, Progress.REFUSED)
 _MAX_REMARKS = 1000
+_MS_PER_S = 1000
 
 
 def is_wanted(config: Config) -> bool:
@@ -76,7 +79,9 @@ class Tenancy:
         self._remarked: set[str] = set()
         self._local = Local()
         self._follower: Follower | None = None
-        self.admission = Admission(config, self._prices, self._local)
+        self._shared = _shared(config.redis, self._local, self._ask_for_sums)
+        self._static_keys = config.keys
+        self.admission = Admission(config, self._prices, self._local, self._shared)
         self.managed = None if config.store is None else ManagedKeys(time.monotonic)
         self.ledger: Ledger | None = None
 
@@ -86,6 +91,8 @@ class Tenancy:
         Raises:
             OSError: nothing can be written in `store.state_dir`.
         """
+        if self._shared is not None:
+            await self._shared.open()
         if self._store is None:
             self.admission.sums_known.set()
             return
@@ -98,6 +105,8 @@ class Tenancy:
         """Store the rows that are left, for three seconds at most; the rest waits on the disk."""
         if self._follower is not None:
             await self._follower.close()
+        if self._shared is not None:
+            await self._shared.close()
         if self.ledger is not None:
             await self.ledger.close()
 
@@ -152,7 +161,10 @@ class Tenancy:
 
     def _take_sums(self, spent: "Spent") -> None:
         """Add what was spent before this process began, once."""
-        self._local.seed(spent_by_subject(spent), periods_of_day(spent.day))
+        if self._shared is None:
+            self._local.seed(spent_by_subject(spent), periods_of_day(spent.day))
+        else:
+            self._raise(spent)
         self.admission.sums_known.set()
 
     def _take_changes(self, changes: Changes, spent: "Spent | None") -> None:
@@ -163,4 +175,26 @@ class Tenancy:
         if changes.keys or changes.owners:
             self.admission.policies.forget(self.managed.owners)
         if spent is not None and self.admission.sums_known.is_set():
-            self._local.raise_spent(spent_by_subject(spent), periods_of_day(spent.day))
+            self._raise(spent)
+
+    def _raise(self, spent: "Spent") -> None:
+        """Raise what was spent of every budget to what the ledger knows: it never knows more than what was settled."""
+        keys = [*self._static_keys, *(self.managed.listed() if self.managed is not None else ())]
+        budgeted = self.admission.policies.budgeted(keys)
+        sums = {name: each for name, each in spent_by_subject(spent).items() if name in budgeted}
+        counts = self._local if self._shared is None else self._shared
+        counts.raise_spent(sums, periods_of_day(spent.day))
+
+    def _ask_for_sums(self, _names: list[str]) -> None:
+        """Have the ledger asked, since the shared counts know nothing of some subjects."""
+        if self._follower is not None:
+            self._follower.ask_for_sums()
+
+
+def _shared(
+    redis: Redis | None, local: Local, on_unknown: Callable[[list[str]], None]
+) -> Shared | None:
+    if redis is None:
+        return None
+    server = Server(redis.url, redis.name, redis.timeout_ms / _MS_PER_S)
+    return Shared(server, local, on_unknown)
