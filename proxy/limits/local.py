@@ -116,6 +116,7 @@ class Local:
         ask = grant.ask
         if ask.counting:
             return
+        day, month = ask.periods.day_name, ask.periods.month_name
         for subject in ask.policy.subjects:
             counters = subject.counters
             counters.in_flight -= 1
@@ -128,8 +129,13 @@ class Local:
                     counters.output_us += -(-output_tokens * MINUTE_US // limit) - taken
             counters.held_micros -= ask.hold_micros
             if subject.has_budget:
-                spend(counters.spent_micros, ask.periods.day_name, micros)
-                spend(counters.spent_micros, ask.periods.month_name, micros)
+                spent = counters.spent_micros
+                if day in spent and month in spent:
+                    spent[day] += micros
+                    spent[month] += micros
+                else:
+                    spend(spent, day, micros)
+                    spend(spent, month, micros)
 
     def cancel(self, grant: Grant) -> None:
         """Give back all but the request itself: nothing was sent."""

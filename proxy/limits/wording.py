@@ -9,8 +9,8 @@ calculate with times, and one on a refusal makes it drop the message.
 import datetime
 import functools
 import math
+import sys
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from proxy.causes import Cause
 from proxy.errors import BudgetExceeded, LimitExceeded
@@ -33,6 +33,9 @@ _RETRY_S = 5
 _MOST_PERCENT = 99
 _THRESHOLDS = ((95, "0.95"), (75, "0.75"))
 _CACHED_SECONDS = 256
+_CACHED_SHARES = 512
+# Units left, limit, and in how many microseconds the bucket is full again: of no limit, so that any has less.
+_NOTHING = (sys.maxsize, 0, 0)
 _WORDS = {
     Metric.REQUESTS: "requests per minute",
     Metric.COUNTS: "token counts per minute",
@@ -55,14 +58,6 @@ def _names(metric: str) -> tuple[str, str, str]:
 _REQUESTS, _INPUT, _OUTPUT, _TOKENS = map(
     _names, ("requests", "input-tokens", "output-tokens", "tokens")
 )
-
-
-class _Left(NamedTuple):
-    """What is left of a rate: units, of how many a minute, and in how many microseconds it is full again."""
-
-    units: int
-    limit: int
-    missing_us: int
 
 
 def refused(
@@ -116,76 +111,75 @@ def admitted(
         counting: whether it is no message but counted tokens, of which budgets know nothing.
     """
     fields = _rates(readings, now_s, counting=counting)
-    return fields if counting else fields + _unified(readings, periods)
+    if not counting:
+        fields += _unified(readings, periods)
+    return fields
 
 
 def _rates(readings: Sequence[Reading], now_s: float, *, counting: bool) -> Fields:
     """Tell each rate of the subject with the least left of it; `tokens` is the one of both with the smaller share."""
-    requests: list[_Left] = []
-    inputs: list[_Left] = []
-    outputs: list[_Left] = []
+    requests = inputs = outputs = _NOTHING
     for reading in readings:
         subject = reading.subject
         if subject.limits_shadow:
             continue
-        missing_us = reading.counts_us if counting else reading.requests_us
-        for found, limit, missing in (
-            (requests, subject.requests, missing_us),
-            (inputs, subject.input_tokens, reading.input_us),
-            (outputs, subject.output_tokens, reading.output_us),
-        ):
-            if limit:
-                found.append(_Left(remaining(missing, limit), limit, missing))
-    told = [
-        (names, min(found))
-        for names, found in ((_REQUESTS, requests), (_INPUT, inputs), (_OUTPUT, outputs))
-        if found
-    ]
-    if tokens := [left for names, left in told if names is not _REQUESTS]:
-        told.append((_TOKENS, min(tokens, key=_share)))
+        if limit := subject.requests:
+            missing_us = reading.counts_us if counting else reading.requests_us
+            requests = min(requests, (remaining(missing_us, limit), limit, missing_us))
+        if limit := subject.input_tokens:
+            inputs = min(inputs, (remaining(reading.input_us, limit), limit, reading.input_us))
+        if limit := subject.output_tokens:
+            outputs = min(outputs, (remaining(reading.output_us, limit), limit, reading.output_us))
+    tokens = inputs if inputs[0] * outputs[1] < outputs[0] * inputs[1] else outputs
     fields: Fields = []
-    for (limit_name, remaining_name, reset_name), left in told:
-        fields.append((limit_name, str(left.limit)))
-        fields.append((remaining_name, str(left.units)))
-        fields.append((reset_name, _rfc3339(math.ceil(now_s + left.missing_us / _SECOND_US))))
+    for names, (units, limit, missing_us) in (
+        (_REQUESTS, requests),
+        (_INPUT, inputs),
+        (_OUTPUT, outputs),
+        (_TOKENS, tokens),
+    ):
+        if limit:
+            fields += (
+                (names[0], str(limit)),
+                (names[1], str(units)),
+                (names[2], _rfc3339(math.ceil(now_s + missing_us / _SECOND_US))),
+            )
     return fields
 
 
-def _share(left: _Left) -> float:
-    return left.units / left.limit
-
-
-def _unified(readings: Sequence[Reading], periods: Periods) -> Fields:
+def _unified(readings: Sequence[Reading], periods: Periods) -> Sequence[tuple[str, str]]:
     """Tell the fullest budget: of what is spent, since what is held goes down again."""
-    fullest, pool, metric = -1, False, Metric.DAY
+    fullest, pool, resets_s = -1, False, 0
     for reading in readings:
         subject = reading.subject
-        if subject.budgets_shadow:
+        if subject.budgets_shadow or not subject.has_budget:
             continue
-        for each, spent, budget in (
-            (Metric.DAY, reading.day_micros, subject.day_micros),
-            (Metric.MONTH, reading.month_micros, subject.month_micros),
+        for spent, budget, ends_s in (
+            (reading.day_micros, subject.day_micros, periods.day_ends_s),
+            (reading.month_micros, subject.month_micros, periods.month_ends_s),
         ):
             if budget >= 0:
                 percent = min(spent * 100 // budget, _MOST_PERCENT) if budget else _MOST_PERCENT
                 if percent > fullest:
-                    fullest, pool, metric = percent, subject.is_pool, each
-    if fullest < 0:
-        return []
-    passed = next((text for percent, text in _THRESHOLDS if fullest >= percent), None)
+                    fullest, pool, resets_s = percent, subject.is_pool, ends_s
+    return _share(fullest, resets_s, pool=pool) if fullest >= 0 else ()
+
+
+@functools.lru_cache(_CACHED_SHARES)
+def _share(percent: int, resets_s: int, *, pool: bool) -> Sequence[tuple[str, str]]:
+    """Tell how much of a budget is spent."""
+    passed = next((text for threshold, text in _THRESHOLDS if percent >= threshold), None)
     status = "allowed_warning" if passed else "allowed"
-    resets_s = str(_resets_s(metric, periods))
-    fields = [
+    return (
         (f"{_UNIFIED}status", status),
         (f"{_UNIFIED}overage-status", status),
         (f"{_UNIFIED}representative-claim", "overage"),
-        (f"{_UNIFIED}overage-utilization", f"0.{fullest:02d}"),
-        (f"{_UNIFIED}reset", resets_s),
-        (f"{_UNIFIED}overage-reset", resets_s),
-    ]
-    if passed:
-        fields.append((f"{_UNIFIED}overage-surpassed-threshold", passed))
-    return fields + (_POOL if pool else [])
+        (f"{_UNIFIED}overage-utilization", f"0.{percent:02d}"),
+        (f"{_UNIFIED}reset", str(resets_s)),
+        (f"{_UNIFIED}overage-reset", str(resets_s)),
+        *(((f"{_UNIFIED}overage-surpassed-threshold", passed),) if passed else ()),
+        *(_POOL if pool else ()),
+    )
 
 
 def _rejected(refusal: Refusal, resets_s: int) -> Fields:
