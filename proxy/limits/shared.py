@@ -177,8 +177,8 @@ class Shared:
     def _put(self, add: Callable[[Batch], None]) -> None:
         """Send something with whatever is asked next, and within a few milliseconds."""
         self._waiting.append(_Operation(add, time.monotonic()))
-        if len(self._waiting) > _KEPT:
-            del self._waiting[0]
+        if self._breaker.is_open and len(self._waiting) > _KEPT:
+            del self._waiting[0]  # nobody waits for it: in an outage nothing is asked
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_RIDE_S, self._ride)
 

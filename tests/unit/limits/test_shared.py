@@ -357,6 +357,27 @@ async def test_the_lease_of_what_is_in_flight_is_renewed(
             await _until(lambda: plain.zrange(leases, 0, -1, withscores=True) > first)
 
 
+async def test_settlements_wait_for_the_end_of_an_outage_a_few_and_not_for_long(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.limits.shared._KEPT", 5)
+    async with a_process(redis_server.url, 0.1) as process:
+        policy = policy_of(process.local, key={"day_micros": 1000})
+        grants = [await process.granted(policy, 1, 1, 1) for _ in range(8)]
+        assert all(grant.readings is not None for grant in grants)
+        redis_server.freeze()
+        while not process.shared.in_outage:
+            await process.admit(policy, 1, 1, 0)
+        for cost, grant in enumerate(grants):
+            process.shared.settle(grant, 1, 1, 10**cost)
+        redis_server.thaw()
+        await _until(lambda: not process.shared.in_outage)
+        await _until_settled(process)
+        with redis_server.client() as plain:
+            assert plain.hget("{ar:test}:s:key laptop", PERIODS.day_name) == b"11111000"
+        assert process.local.read(policy, PERIODS, 0)[0].day_micros == 11_111_111
+
+
 async def test_what_waits_is_sent_before_the_end(redis_server: RedisServer) -> None:
     policy = policy_of(Local(), key={"day_micros": 100})
     async with a_process(redis_server.url) as process:
