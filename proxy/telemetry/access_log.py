@@ -45,6 +45,8 @@ class AccessRecord(msgspec.Struct, omit_defaults=True):
     stream: bool = False
     first_byte_ms: float | None = None
     usage: dict[str, Any] | None = None
+    cost_micros: int | None = None
+    usage_source: str | None = None
     session_id: str | None = None
     agent_id: str | None = None
     client_product: str | None = None
@@ -119,6 +121,9 @@ class AccessLog:
             client_product=exchange.client.product,
             client_version=exchange.client.version,
         )
+        if exchange.bill is not None:
+            record.cost_micros = exchange.bill.cost_micros
+            record.usage_source = exchange.bill.usage_source
         if exchange.cause is not None:
             record.cause, record.error_type = exchange.cause, exchange.error_type
             record.detail, record.retry_after = self._detail(exchange), exchange.retry_after

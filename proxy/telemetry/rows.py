@@ -35,6 +35,7 @@ class Record(Protocol):
     key: str | None
     model: str | None
     usage: dict[str, Any] | None
+    cost_micros: int | None
     client_product: str | None
     client_version: str | None
     cause: str | None
@@ -77,6 +78,8 @@ def _words(record: Record) -> Iterator[tuple[str, str]]:
     yield _duration(record.total_ms), _PLAIN
     if record.usage and (tokens := _tokens(record.usage)):
         yield tokens, _PLAIN
+    if record.cost_micros:
+        yield f"${record.cost_micros / 1e6:.4f}", _PLAIN
     if record.cause is None:
         return
     yield record.cause, colour

@@ -14,6 +14,7 @@ from proxy.access.user_agents import Client
 from proxy.causes import Cause
 from proxy.config import Key, Log, Model
 from proxy.exchange import Exchange
+from proxy.money.bill import Bill, UsageSource
 from proxy.received import Received
 from proxy.routing.router import Route
 from proxy.telemetry.access_log import AccessLog, AccessRecord
@@ -41,6 +42,9 @@ def _exchange(**values: Any) -> Exchange:
         exchange.route = Route(values.pop("upstream"), values.pop("upstream_model"), model, "m")
     if "client_product" in values:
         exchange.client = Client(values.pop("client_product"), values.pop("client_version"))
+    if "cost_micros" in values:
+        cost, source = values.pop("cost_micros"), values.pop("usage_source")
+        exchange.bill = Bill(cost_micros=cost, usage_source=UsageSource(source))
     for name, value in values.items():
         setattr(exchange, name, value)
     return exchange
@@ -76,6 +80,8 @@ FULL: dict[str, Any] = {
     "upstream_request_id": "req_2",
     "stream": True,
     "usage": {"input_tokens": 1},
+    "cost_micros": 1234,
+    "usage_source": "partial",
     "session_id": "s",
     "agent_id": "g",
     "client_product": "claude-cli",
@@ -106,6 +112,11 @@ def test_a_json_line_has_every_field_in_order() -> None:
     }
 
 
+def test_what_cost_nothing_says_so() -> None:
+    decoded = msgspec.json.decode(line(Look.JSON, cost_micros=0, usage_source="none"))
+    assert (decoded["cost_micros"], decoded["usage_source"]) == (0, "none")
+
+
 def test_fields_that_hold_nothing_are_left_out() -> None:
     decoded = msgspec.json.decode(line(Look.JSON, status=404, usage={}))
     assert list(decoded) == [
@@ -127,6 +138,19 @@ ROWS: dict[str, tuple[dict[str, Any], str]] = {
     "a count": (
         {**SERVED, "path": "/v1/v1/messages/count_tokens", "usage": None},
         "11:06:40 200 POST messages/count_tokens m laptop …",
+    ),
+    "a message with its cost": (
+        {
+            **SERVED,
+            "usage": {"input_tokens": 9, "output_tokens": 4},
+            "cost_micros": 1_234_560,
+            "usage_source": "reported",
+        },
+        "11:06:40 200 POST messages m laptop … 9→4 tok $1.2346",
+    ),
+    "a message that cost nothing": (
+        {**SERVED, "usage": {"input_tokens": 9}, "cost_micros": 0, "usage_source": "reported"},
+        "11:06:40 200 POST messages m laptop … 9→0 tok",
     ),
     "a usage that is none": (
         {**SERVED, "usage": {"input_tokens": "x"}},
