@@ -17,7 +17,7 @@ from proxy.aiohttp_fast import IS_FAST
 from tests.support.fast_only import FAST_ONLY
 from tests.support.postgres import Postgres, find_binaries
 from tests.support.redis_server import RedisServer, find_server
-from tests.support.stores import make_store
+from tests.support.stores import empty_tables, make_store
 
 # No deadline, since a slow machine is no defect. `--hypothesis-profile` chooses another than "whole".
 settings.register_profile("whole", deadline=None)
@@ -121,12 +121,18 @@ def postgres_made(postgres: Postgres) -> str:
     return url
 
 
+@pytest.fixture
+def postgres_store(postgres_made: str) -> str:
+    """Return the URL of a store in PostgreSQL with its tables and without rows."""
+    empty_tables(postgres_made)
+    return postgres_made
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Return the URL of a store with its tables and without rows, of each engine in turn."""
     if request.param == "sqlite":
         made: Path = request.getfixturevalue("sqlite_made")
         return f"sqlite:///{shutil.copy(made, tmp_path / 'store.db')}"
-    template: str = request.getfixturevalue("postgres_made")
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.database(like=template)
+    url: str = request.getfixturevalue("postgres_store")
+    return url

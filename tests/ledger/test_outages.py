@@ -12,12 +12,6 @@ from tests.support.postgres_cutter import Cut, cutting
 
 
 @pytest.fixture
-def database(postgres: Postgres, postgres_made: str) -> str:
-    """Return the URL of a database with its tables and without rows."""
-    return postgres.database(like=postgres_made)
-
-
-@pytest.fixture
 def server(postgres: Postgres) -> Iterator[Postgres]:
     """Return the server, which is started again whatever a test does with it."""
     yield postgres
@@ -26,10 +20,10 @@ def server(postgres: Postgres) -> Iterator[Postgres]:
 
 
 async def test_rows_wait_while_the_database_is_down_and_come_when_it_is_back(
-    server: Postgres, database: str, tmp_path: Path
+    server: Postgres, postgres_store: str, tmp_path: Path
 ) -> None:
     """Elsewhere spend is lost with a failed commit, and the connection is never made again: BerriAI/litellm#35531."""
-    async with ledger(database, tmp_path) as running:
+    async with ledger(postgres_store, tmp_path) as running:
         running.add(row(1))
         await until(lambda: running.status().stored_rows == 1)
         server.stop()
@@ -40,38 +34,38 @@ async def test_rows_wait_while_the_database_is_down_and_come_when_it_is_back(
         server.start()
         await until(lambda: running.status().stored_rows == 499)
         assert running.status().store_up
-    with opened(database) as engine:
+    with opened(postgres_store) as engine:
         assert [each.id for each in stored(engine)] == [row(n).id for n in range(1, 500)]
         assert [day["requests"] for day in days(engine)] == [499]
 
 
 async def test_a_start_while_the_database_is_down_goes_on_by_itself(
-    server: Postgres, database: str, tmp_path: Path
+    server: Postgres, postgres_store: str, tmp_path: Path
 ) -> None:
     server.stop()
     told: list[object] = []
-    async with ledger(database, tmp_path, on_spent=told.append) as running:
+    async with ledger(postgres_store, tmp_path, on_spent=told.append) as running:
         running.add(row(1))
         await until(lambda: running.status().spooled_rows == 1 and running.status().reason)
         assert not told
         server.start()
         await until(lambda: running.status().stored_rows == 1 and told)
-    with opened(database) as engine:
+    with opened(postgres_store) as engine:
         assert stored(engine) == [row(1)]
 
 
 @pytest.mark.parametrize("cut", Cut)
 async def test_a_connection_cut_inside_commit_neither_loses_nor_doubles(
-    database: str, tmp_path: Path, cut: Cut
+    postgres_store: str, tmp_path: Path, cut: Cut
 ) -> None:
     """Whether the rows are there cannot be known from the error: they are put again."""
-    async with cutting(database) as way:
+    async with cutting(postgres_store) as way:
         way.due = [cut, cut]
         async with ledger(way.url, tmp_path) as running:
             for n in range(300):
                 running.add(row(n))
             await until(lambda: running.status().stored_rows == 300)
         assert not way.due
-    with opened(database) as engine:
+    with opened(postgres_store) as engine:
         assert [each.id for each in stored(engine)] == [row(n).id for n in range(300)]
         assert [(day["requests"], day["cost_micros"]) for day in days(engine)] == [(300, 2_100)]

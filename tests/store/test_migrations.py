@@ -47,8 +47,9 @@ def test_processes_that_start_at_once_on_an_empty_store_all_find_it_migrated(
         assert read_version(engine) == HEAD
 
 
-def test_a_store_of_a_newer_release_is_refused_and_left_alone(store_url: str) -> None:
-    with opened(store_url) as engine:
+def test_a_store_of_a_newer_release_is_refused_and_left_alone(empty_store: str) -> None:
+    with opened(empty_store) as engine:
+        ensure_current(engine)
         with engine.begin() as connection:
             connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
         with pytest.raises(MigrationFailed, match="9999, made by a newer release"):

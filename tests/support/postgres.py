@@ -84,12 +84,11 @@ class Postgres:
             self._server.wait(_WITHIN_S)
             self._server = None
 
-    def database(self, like: str = "") -> str:
-        """Make a database, empty or a copy of that of a URL, and return its URL."""
+    def database(self) -> str:
+        """Make an empty database, and return its URL."""
         self._databases += 1
         name = f"d{self._databases}"
-        template = like.partition("@/")[2].partition("?")[0] or "template1"
-        self._run("createdb", "-h", str(self._folder), "-U", "anyrouter", "-T", template, name)
+        self._run("createdb", "-h", str(self._folder), "-U", "anyrouter", name)
         return f"postgresql://anyrouter@/{name}?host={self._folder}"
 
     def remove(self) -> None:

@@ -1,7 +1,10 @@
 """Stores with their tables."""
 
+import sqlalchemy as sa
+
 from proxy.store.engine import open_engine
 from proxy.store.migrate import ensure_current
+from proxy.store.tables import META, METADATA
 
 
 def make_store(url: str) -> None:
@@ -9,5 +12,18 @@ def make_store(url: str) -> None:
     engine = open_engine(url)
     try:
         ensure_current(engine)
+    finally:
+        engine.dispose()
+
+
+def empty_tables(url: str) -> None:
+    """Empty the tables of a store, as they are when they are made: faster than to make them."""
+    engine = open_engine(url)
+    try:
+        with engine.begin() as connection:
+            for table in reversed(METADATA.sorted_tables):
+                if table is not META:
+                    connection.execute(sa.delete(table))
+            connection.execute(sa.update(META).values(value=0))
     finally:
         engine.dispose()
