@@ -15,7 +15,7 @@ from proxy.errors import (
 )
 from proxy.exchange import Exchange, Phase
 from proxy.protocol import headers
-from proxy.protocol.content_encoding import DECODED, decoded
+from proxy.protocol.content_encoding import DECODED, decoded, encodings
 
 _JSON = headers.JSON
 # While its parts are joined, a body is there twice.
@@ -54,18 +54,11 @@ async def read_body(
     """
     if request.headers.get(headers.CONTENT_TYPE) != _JSON:
         _check_content_type(request)
-    # All of them: another reader could take the second.
-    encodings = request.headers.getall(headers.CONTENT_ENCODING, ("identity",))
-    encoding = ",".join(encodings).strip().lower()
-    if encoding != "identity" and encoding not in DECODED:
-        raise UnsupportedMedia(
-            "content-encoding: must be gzip, deflate or absent",
-            error_code="request_body_encoding_unsupported",
-        )
+    encoding = _encoding(request)
     declared = request.content_length
     if declared is not None and declared > max_bytes:
         raise _too_large(max_bytes)
-    if declared is None or declared > SMALL_BYTES or encoding != "identity":
+    if declared is None or declared > SMALL_BYTES or encoding is not None:
         key = exchange.key.name if exchange.key is not None else ""
         expected = _UNDECLARED_BYTES if declared is None else declared
         exchange.body_permit = await memory.take(key, _COPIES * expected)
@@ -77,7 +70,7 @@ async def read_body(
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
     body = await _received(request, exchange, max_bytes)
-    if encoding != "identity" and not (host_may_decode and _is_plain(body)):
+    if encoding is not None and not (host_may_decode and _is_plain(body)):
         body = await _decoded(body, encoding, max_bytes, exchange.body_permit)
     if exchange.body_permit is not None:
         exchange.body_permit.hold(len(body))
@@ -94,6 +87,20 @@ async def _decoded(body: bytes, encoding: str, max_bytes: int, permit: Permit | 
             permit.hold_at_least(len(body) + _COPIES * size)
         await asyncio.sleep(0)
     return b"".join(parts)
+
+
+def _encoding(request: web.Request) -> str | None:
+    """Return how the body is encoded; None: not at all."""
+    if headers.CONTENT_ENCODING not in request.headers:
+        return None
+    # All of them: another reader could take the second.
+    named = encodings(request.headers.getall(headers.CONTENT_ENCODING))
+    if len(named) > 1 or not DECODED.issuperset(named):
+        raise UnsupportedMedia(
+            "content-encoding: must be gzip, deflate or absent",
+            error_code="request_body_encoding_unsupported",
+        )
+    return named[0] if named else None
 
 
 def _check_content_type(request: web.Request) -> None:

@@ -1,7 +1,7 @@
-"""Undo gzip and deflate, bounded, in steps between which others can run. Pure."""
+"""What `Content-Encoding` names; gzip and deflate undone, bounded, in steps between which others can run. Pure."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from proxy.errors import InvalidRequest, RequestTooLarge
 
@@ -10,7 +10,16 @@ _SLICE_BYTES = 1 << 14
 # Each costs a decoder of its own; a block-gzipped body of 64 MiB has as many.
 _MAX_MEMBERS = 1024
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
-DECODED = {"gzip", "x-gzip", "deflate"}
+DECODED = frozenset({"gzip", "x-gzip", "deflate"})
+
+
+def encodings(values: Iterable[str]) -> list[str]:
+    """Return the encodings that the values of `Content-Encoding` name, in their order, in lower case.
+
+    `identity` is none (RFC 9110 section 8.4.1), and neither is an empty place in the list.
+    """
+    names = (name.strip().lower() for value in values for name in value.split(","))
+    return [name for name in names if name not in ("", "identity")]
 
 
 def decoded(body: bytes, encoding: str, max_bytes: int) -> Iterator[bytes]:

@@ -11,9 +11,15 @@ from proxy.causes import Cause
 from proxy.errors import ClientStalled, Draining, UpstreamFailed
 from proxy.exchange import Exchange, Phase
 from proxy.progress import Progress
-from proxy.protocol import headers, message
+from proxy.protocol import message
 from proxy.protocol.message import Echo
-from proxy.relay.head import FROM_GATEWAY, refuse_unsendable, response_headers, unsendable
+from proxy.relay.head import (
+    FROM_GATEWAY,
+    is_encoded,
+    refuse_unsendable,
+    response_headers,
+    unsendable,
+)
 from proxy.upstreams.failures import READ_ERRORS, to_proxy_error
 
 MAX_BYTES = 64 << 20
@@ -36,7 +42,7 @@ async def relay(
     body = await read(exchange, upstream)
     status, reason = upstream.status, upstream.reason
     is_error = not upstream.is_success
-    if upstream.is_success and headers.CONTENT_ENCODING in upstream.headers:
+    if upstream.is_success and is_encoded(upstream):
         exchange.progress, exchange.opaque = Progress.COMPLETE, True
     elif upstream.is_success:
         body, is_error = take(exchange, body, echo)

@@ -24,7 +24,7 @@ from proxy.exchange import Exchange, Phase
 from proxy.protocol import headers, message, sse
 from proxy.protocol.message import Echo
 from proxy.relay import buffered, streaming
-from proxy.relay.head import FROM_GATEWAY
+from proxy.relay.head import FROM_GATEWAY, is_encoded
 
 
 class EarlyHead:
@@ -141,7 +141,7 @@ async def go_on(
         UpstreamFailed, UpstreamTimeout: its body breaks off, or is no stream that can stand there.
     """
     if streaming.is_stream(upstream):
-        if headers.CONTENT_ENCODING in upstream.headers:
+        if is_encoded(upstream):
             raise UpstreamFailed(
                 "the upstream compressed its stream, too late to be told to the client",
                 Cause.UPSTREAM_GARBAGE,

@@ -10,7 +10,7 @@ import socket
 import struct
 
 import aiohttp
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from proxy.aiohttp_fast import TransparentResponse, UpstreamResponse
 from proxy.causes import Cause
@@ -19,7 +19,7 @@ from proxy.exchange import Exchange, Phase
 from proxy.progress import Progress
 from proxy.protocol import headers, sse
 from proxy.protocol.message import Echo
-from proxy.relay.head import FROM_GATEWAY, refuse_unsendable, response_headers
+from proxy.relay.head import FROM_GATEWAY, is_encoded, refuse_unsendable, response_headers
 from proxy.relay.pump import Pump
 from proxy.upstreams.failures import READ_ERRORS, to_proxy_error
 
@@ -101,10 +101,17 @@ def _note_end(exchange: Exchange, tap: sse.Tap) -> None:
 
 
 def _tap_for(upstream: UpstreamResponse, echo: Echo | None) -> sse.Tap:
-    framed = "Content-Length" in upstream.headers or "Transfer-Encoding" in upstream.headers
-    if headers.CONTENT_ENCODING not in upstream.headers:
-        return sse.StreamTap(echo, framed=framed)
-    return sse.BlindTap(framed=framed)
+    framed = _is_framed(upstream)
+    if is_encoded(upstream):
+        return sse.BlindTap(framed=framed)
+    return sse.StreamTap(echo, framed=framed)
+
+
+def _is_framed(upstream: UpstreamResponse) -> bool:
+    """Return whether the end of a body can be told from a cut: by its length, or by its last chunk."""
+    fields = upstream.headers
+    last = fields.getall(hdrs.TRANSFER_ENCODING, ("",))[-1].rpartition(",")[2]
+    return hdrs.CONTENT_LENGTH in fields or last.strip().lower() == "chunked"
 
 
 async def end_broken(

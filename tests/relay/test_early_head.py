@@ -107,6 +107,15 @@ async def test_pings_go_out_until_the_upstream_answers_and_its_stream_follows(
     assert line["first_byte_ms"] < line["total_ms"]
 
 
+@pytest.mark.parametrize("named", [b"identity", b"Identity,identity", b""], ids=repr)
+async def test_a_stream_whose_encoding_is_none_follows_as_any_other(named: bytes) -> None:
+    head = SSE_HEAD[:-2] + b"content-encoding: %b\r\n\r\n" % named
+    response, gateway = await after_pings(says(head, chunk(STREAM), chunk(b"")))
+    assert response.ending == "message"
+    assert response.body.endswith(ECHOED)
+    assert gateway.log[0]["usage"]["output_tokens"] == 7
+
+
 async def test_the_line_has_the_id_that_the_client_got_and_the_upstreams() -> None:
     response, gateway = await after_pings(says(SSE_HEAD, chunk(STREAM), chunk(b"")))
     (line,) = gateway.log

@@ -40,6 +40,9 @@ async def answered(data: bytes, body: bytes = BODY) -> tuple[Response, str | Non
         pytest.param(answer(MESSAGE, b"206 Partial Content"), id="206, a part that looks whole"),
         pytest.param(answer(b"<html>", b"201 Created"), id="201, HTML"),
         pytest.param(answer(b"", b"202 Accepted"), id="202, empty"),
+        pytest.param(
+            answer(b"<html>", b"200 OK", b"content-encoding: identity"), id="HTML, not encoded"
+        ),
         pytest.param(answer(b"[]", b"203 Transformed"), id="203, no object"),
         pytest.param(answer(MESSAGE[:-1], b"299 Odd"), id="299, not JSON"),
         pytest.param(

@@ -1,6 +1,7 @@
 """Whatever an upstream does before the first byte is passed on, the client gets an error in the API's shape."""
 
 import asyncio
+import gzip
 import socket
 
 import msgspec
@@ -10,8 +11,8 @@ from proxy import Timeouts
 from tests.relay.settled import settled
 from tests.support.client import Response, ask, request
 from tests.support.gateways import config_for, running
-from tests.support.raw import MESSAGE, UpstreamSide, answer, raw_upstream
-from tests.support.scripts import gateway_before, says, then_waits
+from tests.support.raw import MESSAGE, STREAM, UpstreamSide, answer, raw_upstream
+from tests.support.scripts import gateway_before, says, then_closes, then_waits
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
@@ -154,6 +155,18 @@ async def test_header_bytes_that_are_not_utf_8_do_no_harm() -> None:
     ) as (_, gateway):
         reply = await ask(gateway, data)
     assert (reply.status, reply.values("x-even")) == (200, ["1"])
+
+
+@pytest.mark.parametrize("coding", [b"identity", b"gzip", b"chunked, identity"], ids=repr)
+async def test_a_compressed_stream_without_chunks_may_be_cut_whatever_it_calls_its_framing(
+    coding: bytes,
+) -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\n"
+    said = head + b"transfer-encoding: %b\r\n\r\n" % coding + gzip.compress(STREAM)[:40]
+    async with gateway_before(then_closes(said)) as (_, gateway):
+        reply = await ask(gateway)
+    assert reply.ending == "broken"
+    assert gateway.log[0]["cause"] == "upstream_cut"
 
 
 async def test_an_error_that_calls_itself_a_stream_is_an_error() -> None:

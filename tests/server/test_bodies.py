@@ -34,6 +34,12 @@ GOOD_ENCODINGS = {
     "deflate": ("deflate", zlib.compress(BODY)),
     "deflate without its header": ("deflate", raw_deflate(BODY)),
     "identity": ("identity", BODY),
+    "identity in capitals": ("IDENTITY", BODY),
+    "identity twice": ("identity,identity", BODY),
+    "identity and gzip": ("identity, gzip", gzip.compress(BODY)),
+    "gzip and identity": ("gzip,identity", gzip.compress(BODY)),
+    "nothing": ("", BODY),
+    "an empty list": (" , ", BODY),
 }
 
 
@@ -80,7 +86,7 @@ async def test_a_broken_encoding_is_400_with_the_apis_code(
     assert error["details"] == {"error_code": "request_body_encoding_invalid"}
 
 
-@pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, gzip", "x"])
+@pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, gzip", "identity, br", "x"])
 async def test_an_unknown_encoding_is_415_with_the_apis_code(
     gateway: Running, encoding: str
 ) -> None:
