@@ -156,7 +156,8 @@ class RequestHeaders:
         lines = b"".join([b"%b: %b\r\n" % field for field in kept])
         for name in (X_API_KEY, AUTHORIZATION):
             for value in read.getall(name, ()):
-                key = _bytes(value.rpartition(" ")[2])
+                # The last word, as `access.keys` takes it: without any white space around it.
+                key = _bytes("".join(value.split()[-1:]))
                 if len(key) >= _MIN_KEY_BYTES and key in lines:
                     kept = [field for field in kept if key not in field[1] or _is_checked(field[0])]
                     lines = b"".join([b"%b: %b\r\n" % field for field in kept])

@@ -129,8 +129,11 @@ LEAKS = ["ar-0123456789", "Bearer ar-0123456789", "key=ar-0123456789; v=1", "xar
         ("x-api-key", "ar-0123456789"),
         ("Authorization", "Bearer ar-0123456789"),
         ("authorization", "bearer  ar-0123456789"),
+        ("authorization", "bearer \tar-0123456789\u00a0"),
+        ("x-api-key", " ar-0123456789 "),
+        ("x-api-key", "\x85ar-0123456789\t"),
     ],
-    ids=["x-api-key", "bearer", "spaces"],
+    ids=["x-api-key", "bearer", "spaces", "odd spaces", "spaces around it", "odd ones around it"],
 )
 def test_a_header_that_repeats_the_credential_is_dropped(
     credential: tuple[str, str], name: str, leak: str
