@@ -213,10 +213,11 @@ real_requires() {
 
 real_config_is_good() {
   real_keys run --rm --no-deps -T --entrypoint python gateway -c '
+import dataclasses
 import proxy
 ours = proxy.load_config("/etc/anyrouter/anthropic.yaml")
 shipped = proxy.load_config("/etc/anyrouter/config.yaml")
-def catalog(config): return [(model.id, model.upstream, model.display_name) for model in config.models]
+def catalog(config): return [dataclasses.replace(model, upstream_model=None) for model in config.models]
 assert catalog(ours) == catalog(shipped), "the catalogs of config.yaml and deploy/anthropic.yaml differ"
 assert ours.upstreams == shipped.upstreams, "the upstreams of config.yaml and deploy/anthropic.yaml differ"
 assert [key.name for key in ours.keys] == ["local"]'
