@@ -6,6 +6,7 @@ one does, half a minute late; and four of them, that nobody waits for any more, 
 
 import asyncio
 import contextlib
+import encodings.idna  # noqa: F401 - else sockets and TLS import it for the first name: then no file may be left for it
 import errno
 import socket
 import threading

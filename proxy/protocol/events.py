@@ -88,7 +88,7 @@ def decode(data: bytes) -> Any:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         try:
-            return json.loads(data)
+            return json.loads(data.decode())
         except (ValueError, RecursionError):
             return None
 

@@ -19,6 +19,7 @@ _MAX_ERROR_BYTES = 1 << 20
 _MAX_TYPE_CHARS = 60
 _TOLD = ("model", "stop_reason", "stop_details", "diagnostics")
 _decode = msgspec.json.Decoder().decode
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
@@ -157,16 +158,16 @@ def _changed(
 
 
 def _readable(text: bytes) -> bytes:
-    """Return JSON text of the same layout that msgspec reads: with another character for each half of a pair."""
+    """Return JSON text of the same layout that msgspec reads: with `?` for each half of a pair, as in the log."""
     if b"\\ud" not in text and b"\\uD" not in text:
         return text
-    return _SURROGATE.sub(rb"\\u0041", text)
+    return _SURROGATE.sub(rb"\\u003f", text)
 
 
 def _read_whole(body: bytes) -> dict[str, Any]:
     """Return a message that cannot be spliced, and passes as it is."""
     try:
-        message = json.loads(body)
+        message = json.loads(body.removeprefix(_BYTE_ORDER_MARK).decode())
     except (ValueError, RecursionError):
         message = None
     if not isinstance(message, dict):

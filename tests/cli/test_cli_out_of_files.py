@@ -9,11 +9,13 @@ from collections import Counter
 from pathlib import Path
 
 import aiohttp
+import pytest
 
-from tests.support.client import connected, request
-from tests.support.commands import started, status_of, write_config
+from tests.support.certificates import CA, server_context
+from tests.support.client import connected, request, talk
+from tests.support.commands import environment, started, status_of, write_config
 from tests.support.gateways import BODY, HEADERS, STREAM_BODY
-from tests.support.raw import EVENTS, SSE_HEAD, Exchange, answer, chunk, raw_upstream, talk
+from tests.support.raw import EVENTS, MESSAGE, SSE_HEAD, Exchange, answer, chunk, raw_upstream
 
 LISTENING = b"listening on http://127.0.0.1:"
 FEW = 200
@@ -43,11 +45,11 @@ raise SystemExit(main())
 """
 
 
-async def healthy(port: int) -> None:
+async def ready(port: int) -> None:
     """Wait until the process has noticed that connections have gone."""
     async with aiohttp.ClientSession() as session, asyncio.timeout(10):
         while True:
-            if await status_of(session, f"http://127.0.0.1:{port}/healthz") == 200:
+            if await status_of(session, f"http://127.0.0.1:{port}/readyz") == 200:
                 return
             await asyncio.sleep(0.05)  # another process: there is no event to wait for
 
@@ -65,7 +67,7 @@ async def test_idle_connections_give_way_to_those_beyond_the_files(tmp_path: Pat
                     client = await clients.enter_async_context(connected("127.0.0.1", port))
                     await client.send(request())
                     assert (await client.answer()).status == 200
-            await healthy(port)
+            await ready(port)
             command.tell()
             assert await command.ended() == 0
     assert b"Traceback" not in command.err
@@ -97,7 +99,7 @@ async def test_calls_for_which_no_file_is_left_are_refused_as_overloaded(tmp_pat
                 statuses = Counter([(await client.answer()).status for client in waiting])
                 assert set(statuses) == {200, 529}
             go_on.set()
-            await healthy(port)
+            await ready(port)
             command.tell()
             assert await command.ended() == 0
     assert b'"cause":"out_of_files"' in command.out
@@ -105,22 +107,53 @@ async def test_calls_for_which_no_file_is_left_are_refused_as_overloaded(tmp_pat
     assert command.err.count(b"\n") < 20
 
 
-async def test_no_file_is_opened_and_no_module_imported_once_it_listens(tmp_path: Path) -> None:
+ELSEWHERE = """\
+listen: {{port: 0}}
+upstreams:
+  first: {{base_url: "{url}", auth: {{scheme: x-api-key, key: "${{UPSTREAM_KEY}}"}}}}
+  closed: {{base_url: "{scheme}://localhost:1"}}
+  unknown: {{base_url: "{scheme}://nowhere.invalid"}}
+  stranger: {{base_url: "{other}"}}
+models:
+  - {{id: anthropic/closed, upstream: closed}}
+  - {{id: anthropic/unknown, upstream: unknown}}
+  - {{id: anthropic/stranger, upstream: stranger}}
+  - {{id: "anthropic/*", upstream: first}}
+keys: [{{name: tester, key: "${{CLIENT_KEY}}"}}]
+"""
+SAID = {
+    "stream": SSE_HEAD + b"".join(map(chunk, EVENTS)) + chunk(b""),
+    "half a stream": SSE_HEAD + chunk(EVENTS[0]) + chunk(b""),
+    "half a pair": answer(MESSAGE.replace(b"Hi", b"\\ud83d")),
+    "utf-16": answer(MESSAGE.decode().encode("utf-16")),
+    "utf-32": answer(MESSAGE.decode().encode("utf-32")),
+    "a byte order mark": answer(b"\xef\xbb\xbf" + MESSAGE),
+    "html": answer(b"<html>"),
+    "an odd head": answer(MESSAGE, b"200 \xfc", b"x-odd: \xff"),
+    "no http": b"garbage\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_no_file_is_opened_and_no_module_imported_once_it_listens(
+    tmp_path: Path, scheme: str
+) -> None:
     async def script(exchange: Exchange) -> None:
-        is_stream = b'"stream": true' in exchange.body
-        whole = SSE_HEAD + b"".join(map(chunk, EVENTS)) + chunk(b"")
-        await exchange.send(whole if is_stream else answer())
+        wanted = exchange.head.partition(b"x-say: ")[2].partition(b"\r\n")[0].decode()
+        await exchange.send(SAID.get(wanted, answer()))
 
     good: tuple[str, bytes, dict[str, str]] = ("/v1/messages", BODY, {})
     asked = [
         good,
-        ("/v1/messages", STREAM_BODY, {}),
+        *(("/v1/messages", BODY, {"x-say": each}) for each in SAID),
+        ("/v1/messages", STREAM_BODY, {"x-say": "stream"}),
         ("/v1/messages/count_tokens", BODY, {}),
         ("/v1/messages", gzip.compress(BODY), {"content-encoding": "gzip"}),
         ("/v1/messages", zlib.compress(BODY), {"content-encoding": "deflate"}),
         ("/v1/messages", BODY, {"content-encoding": "br"}),
         ("/v1/messages", BODY[:-2], {}),
         ("/v1/messages", b"{}", {}),
+        ("/v1/messages", BODY.decode().encode("utf-16"), {}),
         ("/v1/messages", BODY.replace(b'"user"', b"7"), {}),
         ("/v1/messages", BODY.replace(b"64", b'"many"'), {}),
         ("/v1/messages/count_tokens", b"{}", {}),
@@ -128,13 +161,29 @@ async def test_no_file_is_opened_and_no_module_imported_once_it_listens(tmp_path
         ("/v1/messages", BODY, {"x-api-key": "ar-wrong"}),
         ("/v1/messages", BODY, {"anthropic-version": "never"}),
         ("/v1/messages", BODY, {"content-type": "text/plain"}),
+        ("/v1/messages", BODY, {"content-type": "application/json; charset=utf-16"}),
         ("/v1/nothing", BODY, {}),
         ("/healthz", BODY, {}),
+        *(
+            ("/v1/messages", BODY.replace(b"claude-sonnet-4.6", each), {})
+            for each in (b"closed", b"unknown", b"stranger")
+        ),
     ]
-    async with raw_upstream(script) as upstream:
-        config = write_config(tmp_path, upstream.url)
-        async with started("serve", "--config", config, program=("-c", TELLING)) as command:
+    tls = None if scheme == "http" else server_context()
+    async with (
+        raw_upstream(script, tls, "localhost") as upstream,
+        raw_upstream(script, server_context("stranger"), "localhost") as stranger,
+    ):
+        config = tmp_path / "config.yaml"
+        config.write_text(
+            ELSEWHERE.format(url=upstream.url, scheme=scheme, other=stranger.url), "utf-8"
+        )
+        env = environment(SSL_CERT_FILE=str(CA))
+        async with started(
+            "serve", "--config", config, program=("-c", TELLING), env=env
+        ) as command:
             port = int(await command.says(LISTENING))
+            statuses = Counter[int]()
             async with aiohttp.ClientSession() as session:
                 for path, body, headers in asked:
                     url = f"http://127.0.0.1:{port}{path}"
@@ -142,7 +191,8 @@ async def test_no_file_is_opened_and_no_module_imported_once_it_listens(tmp_path
                         url, data=body, headers={**HEADERS, **headers}
                     ) as response:
                         await response.read()
-                for path in ("/healthz", "/readyz", "/", "/api/hello"):
+                        statuses[response.status] += 1
+                for path in ("/healthz", "/readyz", "/", "/api/hello", "/v1/models"):
                     await status_of(session, f"http://127.0.0.1:{port}{path}", **HEADERS)
                 await talk("127.0.0.1", port, b"no HTTP\r\n\r\n")
             command.tell(signal.SIGHUP)
@@ -150,5 +200,7 @@ async def test_no_file_is_opened_and_no_module_imported_once_it_listens(tmp_path
             before = command.text
             command.tell()
             assert await command.ended() == 0
+    assert statuses[200] >= 8
+    assert not statuses[500]
     lines = [line for line in before.splitlines() if line.startswith(("OPENED", "IMPORTED"))]
     assert not lines
