@@ -5,17 +5,20 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 import msgspec
 from aiohttp import hdrs
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from proxy.aiohttp_fast import Resolver
 from proxy.config import Upstream
 from proxy.upstreams.credentials import own_headers
 from proxy.upstreams.proxies import proxy_for
+from proxy.upstreams.reasons import describe
 
 _log = logging.getLogger(__name__)
 
@@ -68,8 +71,10 @@ class ModelLists:
                 timeout=timeout,
                 cookie_jar=aiohttp.DummyCookieJar(),
             ) as session:
-                fetched = [await self._fetch(session, each) for each in self._upstreams]
-            self._due_s = time.monotonic() + (_FRESH_S if all(fetched) else _RETRY_AFTER_S)
+                # Side by side: one that does not answer holds no other's list up.
+                fetches = [self._fetch(session, each) for each in self._upstreams]
+                is_fresh = all(await asyncio.gather(*fetches))
+            self._due_s = time.monotonic() + (_FRESH_S if is_fresh else _RETRY_AFTER_S)
         finally:
             self._fetching = None
 
@@ -91,14 +96,35 @@ class ModelLists:
                 proxy=None if proxy is None else proxy.url,
                 proxy_headers=to_proxy,
             ) as response:
-                response.raise_for_status()
+                if response.status != HTTPStatus.OK:
+                    raise aiohttp.ClientResponseError(
+                        response.request_info, (), status=response.status
+                    )
                 data = msgspec.json.decode(await response.read(), type=_Listed).data
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             _log.info(
-                "upstream %s gave no model list (%s): what stands behind its wildcard is not listed",
+                "upstream %s (%s:%s) gave no model list, so what stands behind its wildcard is not listed: %s",
                 upstream.name,
-                getattr(error, "status", None) or type(error).__name__,
+                url.host_subcomponent,
+                url.port,
+                _why(error),
+                extra={"upstream": upstream.name},
             )
             return False
         self.listed[upstream.name] = [each for each in data if isinstance(each.get("id"), str)]
         return True
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case aiohttp.ClientHttpProxyError():
+            return describe(error)
+        case aiohttp.ClientResponseError(__cause__=HttpProcessingError() as cause):
+            return describe(cause)
+        case aiohttp.ClientResponseError():
+            return f"it answered {error.status}"
+        case aiohttp.ConnectionTimeoutError() | TimeoutError():
+            return f"no answer within {_FETCH_WITHIN_S:g} s"
+        case ValueError():
+            return "what it sent is none"
+    return describe(error)

@@ -1,12 +1,14 @@
 """A wildcard lists what its upstream lists, as far as the key may use it, and nothing when that cannot be had."""
 
 import asyncio
+import dataclasses
 import json
+import logging
 from typing import Any
 
 import pytest
 
-from proxy import Key, Model
+from proxy import Key, Model, Upstream
 from proxy.access.keys import digest
 from tests.support.gateways import HEADERS, KEY, UPSTREAM_KEY, Running, config_for, running
 from tests.support.raw import Exchange, answer, raw_upstream
@@ -71,27 +73,52 @@ async def test_a_key_sees_what_it_may_use() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    ("said", "why"),
     [
-        b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n",
-        answer(b"<html>"),
-        answer(b'{"data": [{"name": "no id"}, {"id": 7}]}'),
-        answer(b'{"data": {}}'),
-        b"garbage\r\n\r\n",
-        b"",
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "it answered 404"),
+        (
+            b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n",
+            "it answered 302",
+        ),
+        (answer(b"<html>"), "what it sent is none"),
+        (answer(b'{"data": [{"name": "no id"}, {"id": 7}]}'), None),
+        (answer(b'{"data": {}}'), "what it sent is none"),
+        (b"garbage\r\n\r\n", "what it sends is not HTTP"),
+        (b"", "it closed the connection without an answer"),
     ],
     ids=["none", "redirect", "html", "no ids", "no list", "no http", "closed"],
 )
-async def test_a_list_that_cannot_be_had_is_empty(said: bytes) -> None:
+async def test_a_list_that_cannot_be_had_is_empty_and_the_log_says_why(
+    said: bytes, why: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "proxy.upstreams.model_lists")
+
     async def script(exchange: Exchange) -> None:
         await exchange.send(said)
+        exchange.writer.close()
 
     async with (
         raw_upstream(script) as upstream,
         running(config_for(upstream.url, models=WILDCARD)) as gateway,
     ):
         assert await listed(gateway) == []
+        place = upstream.url.removeprefix("http://")
+    told = [each.getMessage() for each in caplog.records]
+    assert len(told) == (why is not None)
+    if why is not None:
+        assert told[0].startswith(f"upstream first ({place}) gave no model list, so ")
+        assert why in told[0]
+
+
+async def test_an_upstream_that_is_not_there_is_told_in_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "proxy.upstreams.model_lists")
+    async with raw_upstream(lists) as gone:
+        pass
+    async with running(config_for(gone.url, models=WILDCARD)) as gateway:
+        assert await listed(gateway) == []
+    assert "connection refused: nothing listens there" in caplog.text
 
 
 async def test_a_list_that_does_not_come_is_not_waited_for_long(
@@ -113,3 +140,22 @@ async def test_a_list_that_does_not_come_is_not_waited_for_long(
         async with asyncio.timeout(5):
             while not await listed(gateway):
                 pass
+
+
+async def test_an_upstream_that_does_not_answer_holds_no_others_list_up() -> None:
+    async def silent(exchange: Exchange) -> None:
+        await exchange.until_closed()
+
+    async with raw_upstream(silent) as first, raw_upstream(lists) as second:
+        config = dataclasses.replace(
+            config_for(first.url),
+            upstreams=(Upstream("first", first.url), Upstream("second", second.url)),
+            models=(Model("anthropic/a-*", "first"), Model("anthropic/*", "second")),
+        )
+        async with running(config) as gateway:
+            async with asyncio.timeout(5):
+                entries = await listed(gateway)
+    assert [entry["id"] for entry in entries] == [
+        "anthropic/claude-opus-5-5",
+        "anthropic/claude-haiku-4-5",
+    ]
