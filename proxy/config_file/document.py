@@ -56,6 +56,18 @@ def parse(text: str) -> Any:
     Raises:
         ConfigError: it is not YAML, or keys are written twice.
     """
+    document, doubled = parse_with_doubles(text)
+    if doubled:
+        raise ConfigError(*doubled)
+    return document
+
+
+def parse_with_doubles(text: str) -> tuple[Any, list[Fault]]:
+    """Decode YAML text; return also which keys are written twice.
+
+    Raises:
+        ConfigError: it is not YAML.
+    """
     try:
         loader = _Loader(text)
         document = loader.get_single_data()
@@ -68,9 +80,7 @@ def parse(text: str) -> Any:
         raise ConfigError(Fault((), "not YAML: a value is not what its tag says")) from None
     except RecursionError:
         raise ConfigError(Fault((), "nested too deep")) from None
-    if loader.doubled:
-        raise ConfigError(*loader.doubled)
-    return document
+    return document, loader.doubled
 
 
 def read_text(path: str | os.PathLike[str], place: str) -> str:

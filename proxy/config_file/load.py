@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from proxy.access.keys import digest
 from proxy.config import Auth, Config, Cors, Key, Limits, Listen, Log, Model, Timeouts, Upstream
 from proxy.config_file import doubts, lines, quotas, references, rules, tenancy
-from proxy.config_file.document import References, parse, read_text
+from proxy.config_file.document import References, parse_with_doubles, read_text
 from proxy.config_file.faults import ConfigError
 
 _HERE = Path()
@@ -41,8 +41,7 @@ def load(path: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) 
     file = os.fspath(path)
     text = read_text(path, file)
     try:
-        document = parse(text)
-        config = config_from(document, environ, Path(path).parent)
+        document, config = _read(text, environ, Path(path).parent)
     except ConfigError as error:
         raise ConfigError(*lines.located(error.found, file, text)) from None
     found = doubts.about(document, config, datetime.datetime.now(datetime.UTC))
@@ -53,7 +52,19 @@ def parse_config(
     text: str, environ: Mapping[str, str] = os.environ, folder: Path = _HERE
 ) -> Config:
     """Read a configuration from YAML text; as `load_config`."""
-    return config_from(parse(text), environ, folder)
+    return _read(text, environ, folder)[1]
+
+
+def _read(text: str, environ: Mapping[str, str], folder: Path) -> tuple[Any, Config]:
+    """Return what a text says, and the configuration that it is."""
+    document, doubled = parse_with_doubles(text)
+    try:
+        config = config_from(document, environ, folder)
+    except ConfigError as error:
+        raise ConfigError(*doubled, *error.found) from None
+    if doubled:
+        raise ConfigError(*doubled)
+    return document, config
 
 
 def config_from(

@@ -1,6 +1,7 @@
 """What a schema cannot check: names that refer to something, ids that must be alone, times that exist."""
 
 import datetime
+import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +13,10 @@ from proxy.config_file.faults import Fault, Path, dotted, listed, suggest
 from proxy.routing.model_ids import canonical_pattern
 from proxy.routing.router import Router
 
-_OURS = ("/v1", "/v1/messages", "/v1/messages/count_tokens")
+# What clients append to a base URL, and people copy with it.
+_OURS = re.compile(
+    r"(?i)((?:/+v1)*/+messages(?:/+count_tokens)?|(?:/+v1)+(?:/+models)?)/*\Z",
+)
 _TIMES = ("created_at", "deprecated_at", "retires_at", "expires_at")
 
 
@@ -141,8 +145,8 @@ def _wrong_with_url(url: str) -> str | None:
     if not usable:
         return "needs a valid host, and a port from 1 to 65535 if it has one"
     # The slip that would make every request a 404.
-    doubled = next((each for each in _OURS if url.rstrip("/").endswith(each)), None)
-    return f"leave out {doubled}, the gateway adds it" if doubled else None
+    doubled = _OURS.search(urlsplit(url).path)
+    return f"leave out {doubled[1]}, the gateway adds it" if doubled else None
 
 
 def _doubles(

@@ -1,5 +1,6 @@
 """What a configuration file may say, and what it becomes."""
 
+import dataclasses
 import datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from proxy.config_file.faults import ConfigError
 from proxy.config_file.load import check_key_name, config_from, load_config, parse_config
 from tests.unit.config_file.configurations import CANARY, ENVIRON, changed, document
 
+ROOT = Path(__file__).parents[3]
 FULL = """
 listen: {host: 0.0.0.0, port: 0, base_path: /x/y.z, workers: 4}
 upstreams:
@@ -177,16 +179,65 @@ def test_a_key_may_have_no_other_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("slash", ["", "/", "//"])
-@pytest.mark.parametrize("end", ["/v1", "/v1/messages", "/v1/messages/count_tokens"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        *("/v1", "/v1/messages", "/v1/messages/count_tokens", "/V1", "/v1/v1", "//v1//messages"),
+        *("/messages", "/messages/count_tokens", "/v1/models"),
+    ],
+)
 def test_a_base_url_that_holds_what_the_gateway_adds_is_refused(end: str, slash: str) -> None:
     given = changed("upstreams.a.base_url", f"https://x.test/prefix{end}{slash}")
     with pytest.raises(ConfigError, match=rf"^upstreams.a.base_url: leave out {end}, the gateway"):
         config_from(given, {})
 
 
-@pytest.mark.parametrize("end", ["/v10", "/messages/v1x", "/v1/messages2"])
+@pytest.mark.parametrize(
+    "end", ["/v10", "/messages/v1x", "/v1/messages2", "/xmessages", "/models", "/v1/x"]
+)
 def test_a_base_url_that_only_looks_like_it_is_taken(end: str) -> None:
     config_from(changed("upstreams.a.base_url", f"https://x.test{end}"), {})
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("*", "https://app.example.com", "http://localhost:3000", "https://app.example.com:8443"),
+        *("http://[::1]:3000", "https://app.example.com:80", "chrome-extension://abcdef"),
+        *("capacitor://localhost", "https://xn--bcher-kva.example", "https://app.example.com:4430"),
+    ],
+)
+def test_an_origin_is_what_a_browser_writes(origin: str) -> None:
+    assert config_from(changed("cors.origins", [origin]), {}).cors.origins == (origin,)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("", "null", "app.example.com", "https://", "https://app.example.com/", "https://a b"),
+        *("https://app.example.com/x", "https://App.example.com", "HTTPS://app.example.com"),
+        *("https://app.example.com:443", "http://app.example.com:80", "https://a.example\n"),
+    ],
+)
+def test_an_origin_that_no_browser_would_write_is_refused(origin: str) -> None:
+    """It would let nobody in, and nobody would know why."""
+    with pytest.raises(ConfigError, match=r"^cors.origins.0: must be an origin as browsers write"):
+        config_from(changed("cors.origins", [origin]), {})
+
+
+@pytest.mark.parametrize("name", ["anthropic.yaml", "sandbox.yaml"])
+def test_a_containers_catalog_is_of_the_one_that_is_shipped(name: str) -> None:
+    """As clients see it: what an entry is called upstream, and where it goes, is each configuration's own."""
+    environ = {"ANTHROPIC_API_KEY": "sk-1", "ANYROUTER_KEY": CANARY}
+
+    def catalog(path: str) -> list[Model]:
+        models = load_config(ROOT / path, environ).models
+        return [dataclasses.replace(each, upstream="", upstream_model=None) for each in models]
+
+    shipped, ours = catalog("config.yaml"), catalog(f"deploy/{name}")
+    assert ours == [each for each in shipped if each in ours]
+    if name == "anthropic.yaml":
+        assert ours == shipped
 
 
 def test_a_header_of_an_upstream_is_a_text_a_reference_or_null() -> None:

@@ -350,13 +350,6 @@ def test_what_must_be_alone_is_refused_when_it_comes_twice(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("log: {}\nlog: {}", "log: written twice; the second time in line 2"),
-        ("a:\n  b: 1\n  c: 2\n  b: 3", "b: written twice; the second time in line 4"),
-        ("yes: 1\ntrue: 2", "True: written twice; the second time in line 2"),
-        (
-            '"a\\nb": 1\n"a\\nb": 2',
-            "(a name not shown here): written twice; the second time in line 2",
-        ),
         ("a: [", "line 1: not YAML: expected the node content, but found '<stream end>'"),
         ("a: b: c", "line 1: not YAML: mapping values are not allowed here"),
         ("x: &a [*a]", "line 1: not YAML: found unconstructable recursive node"),
@@ -367,8 +360,47 @@ def test_what_must_be_alone_is_refused_when_it_comes_twice(
     ],
     ids=repr,
 )
-def test_what_is_no_yaml_or_loses_a_key_is_refused_with_its_line(text: str, message: str) -> None:
+def test_what_is_no_yaml_is_refused_with_its_line(text: str, message: str) -> None:
     assert refused_text(text) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("log: {}\nlog: {}", ["log: written twice; the second time in line 2"]),
+        (
+            "timeouts:\n  idle_s: 1\n  drain_s: 2\n  idle_s: 3",
+            ["idle_s: written twice; the second time in line 4"],
+        ),
+        (
+            "yes: 1\ntrue: 2",
+            [
+                "True: written twice; the second time in line 2",
+                "True: a name must be text; put it in quotes",
+            ],
+        ),
+        (
+            '"a\\nb": 1\n"a\\nb": 2',
+            [
+                "(a name not shown here): written twice; the second time in line 2",
+                f"(a name not shown here): unknown field; known here: {TOP}",
+            ],
+        ),
+        (
+            "log: {level: loud}\nlog: {format: xml}\nlog: {}\nlisten: {port: x}",
+            [
+                "log: written twice; the second time in line 2",
+                "log: written twice; the second time in line 3",
+                "listen.port: must be a whole number from 0 to 65535; it is text",
+            ],
+        ),
+    ],
+    ids=["top", "inside", "no text", "not shown", "beside other faults"],
+)
+def test_a_key_that_is_written_twice_is_refused_beside_whatever_else_is_wrong(
+    text: str, lines: list[str]
+) -> None:
+    assert refused_text(f"{text}\n{yaml.safe_dump(document())}").splitlines() == lines
 
 
 @pytest.mark.parametrize("text", ["a: \0", "x: !!python/object:os.system []", "x: " + "9" * 5000])
