@@ -10,6 +10,7 @@ from proxy.commands import options
 from proxy.commands.parser import add_command
 from proxy.commands.standard_files import say
 from proxy.sandbox import Knobs, add_arguments, knobs_from, serve_sandbox
+from proxy.server.signals import ignore_user_signals
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
@@ -31,6 +32,7 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
 
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
+    ignore_user_signals()
     uvloop.run(_serve(args.host, args.port, knobs_from(args)))
     return 0
 

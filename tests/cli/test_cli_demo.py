@@ -67,6 +67,8 @@ async def test_a_port_in_use_is_one_line_and_exit_1(command: str) -> None:
 async def test_the_sandbox_serves_with_its_knobs(number: signal.Signals) -> None:
     async with started("sandbox", "--port", "0", "--key", "k1", "--events", "3") as command:
         url = await command.says(b"sandbox on ")
+        for everyday in (signal.SIGUSR1, signal.SIGUSR2):
+            command.tell(everyday)
         headers = {"x-api-key": "k1", "anthropic-version": "2023-06-01"}
         body = BODY.replace(b"anthropic/claude-sonnet-4.6", b"claude-sonnet-4-6")
         async with aiohttp.ClientSession() as session:
