@@ -1,5 +1,5 @@
 # noqa: INP001 - a script of the image, not of a package
-"""Tell whether a server of this container is ready: `healthcheck.py [PORT [PATH]]` exits 0 when it answers 200.
+"""Tell whether a server of this container is up: `healthcheck.py [PORT [PATH]]` exits 0 when it answers 200.
 
 It runs every few seconds for as long as the container lives, so it imports no more than `socket`.
 """
@@ -7,7 +7,7 @@ It runs every few seconds for as long as the container lives, so it imports no m
 import socket
 import sys
 
-port, path = (*sys.argv[1:], *("8080", "/readyz")[len(sys.argv) - 1 :])
+port, path = (*sys.argv[1:], *("8080", "/healthz")[len(sys.argv) - 1 :])
 request = f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n"
 with socket.socket() as connection:
     connection.settimeout(3)

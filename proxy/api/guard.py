@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler
 from proxy import errors
 from proxy.access.user_agents import client_of
 from proxy.api.context import EXCHANGE, SNAPSHOT
+from proxy.api.probes import answer_options
 from proxy.causes import Cause
 from proxy.errors import (
     InternalError,
@@ -30,6 +31,8 @@ _log = logging.getLogger(__name__)
 _MAX_PATH_CHARS = 200
 # Endpoints of the API that clients may know.
 _NOT_SERVED = re.compile(r"/(messages/batches|files|skills|complete|organizations|experimental)\b")
+# Of the request line `OPTIONS * HTTP/1.1` (RFC 9110 section 9.3.7), which a router of paths cannot have.
+_WHOLE_SERVER = "*"
 _HOST = re.compile(r"[\w.:\[\]-]{1,200}", re.ASCII)
 
 
@@ -52,6 +55,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         errors.let_go(error)
         return error_response(exchange, error)
     except web.HTTPException as error:
+        if request.method == hdrs.METH_OPTIONS and request.rel_url.raw_path == _WHOLE_SERVER:
+            return _completed(exchange, await answer_options(request))
         return error_response(exchange, from_http_exception(request, error))
     except (asyncio.CancelledError, ConnectionError) as error:
         errors.let_go(error)
@@ -63,14 +68,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         _log.exception("%s %s %s: a defect", exchange.received.id, request.method, request.path)
         return error_response(exchange, InternalError("internal error of the gateway"))
     else:
-        if exchange.status is None:
-            exchange.response_started(response.status)
-        if not response.prepared and isinstance(response, web.Response):
-            exchange.bytes_out = response.content_length or 0
-            response.headers.setdefault(errors.REQUEST_ID, exchange.request_id)
-            response.headers.setdefault(errors.SERVER, errors.SERVER_NAME)
-            response[FROM_GATEWAY] = True
-        return response
+        return _completed(exchange, response)
     finally:
         exchange.is_abandoned = None
         gateway.deadlines.end(exchange)
@@ -81,6 +79,18 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
 def _has_left(request: web.Request) -> bool:
     transport = request.transport
     return transport is None or transport.is_closing()
+
+
+def _completed(exchange: Exchange, response: web.StreamResponse) -> web.StreamResponse:
+    """Return a handler's response, with what every response has, and record it."""
+    if exchange.status is None:
+        exchange.response_started(response.status)
+    if not response.prepared and isinstance(response, web.Response):
+        exchange.bytes_out = response.content_length or 0
+        response.headers.setdefault(errors.REQUEST_ID, exchange.request_id)
+        response.headers.setdefault(errors.SERVER, errors.SERVER_NAME)
+        response[FROM_GATEWAY] = True
+    return response
 
 
 def _client(request: web.Request, gateway: Gateway) -> str | None:

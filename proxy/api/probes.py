@@ -11,6 +11,8 @@ from proxy.version import __version__
 
 _HELLO = {"service": "anyrouter", "version": __version__}
 
+HEALTHY = b'{"status":"ok"}'
+
 
 @web.middleware
 async def mark_probe(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -29,17 +31,17 @@ async def say_hello(request: web.Request) -> web.Response:
 
 
 async def answer_options(_request: web.Request) -> web.Response:
-    """Serve `OPTIONS /`, with which HAProxy asks by default whether a server is up."""
+    """Serve `OPTIONS /` and `OPTIONS *`, with which HAProxy asks whether a server is up."""
     return web.Response(status=204)
 
 
 async def report_health(_request: web.Request) -> web.Response:
-    """Serve `GET /healthz`: the process is up."""
-    return _json(b'{"status":"ok"}')
+    """Serve `/healthz`: the process is up. The listener says so, too, when there is no room for a connection."""
+    return _json(HEALTHY)
 
 
 async def report_readiness(request: web.Request) -> web.Response:
-    """Serve `GET /readyz`: 503 while draining."""
+    """Serve `/readyz`: 503 while draining."""
     if request.app[GATEWAY].draining:
         return _json(b'{"status":"draining"}', status=503)
     return _json(b'{"status":"ready"}')

@@ -74,7 +74,10 @@ USAGE = Endpoint(
 PROBES = (
     Endpoint("GET", "", OPEN, say_hello),
     Endpoint("GET", "/", OPEN, say_hello),
+    # HAProxy asks by OPTIONS, for the path it is told, unless it is told a method as well.
     Endpoint("OPTIONS", "/", OPEN, answer_options),
+    Endpoint("OPTIONS", "/healthz", OPEN, report_health),
+    Endpoint("OPTIONS", "/readyz", OPEN, report_readiness),
     Endpoint("GET", "/hello", OPEN, say_hello),
     # Clients look for it below the base URL they were given, or below the origin.
     Endpoint("GET", "/api/hello", OPEN, say_hello),

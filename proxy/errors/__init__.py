@@ -13,6 +13,7 @@ from proxy.errors.base import (
     UpstreamFault,
     encodable,
     field_of,
+    head,
     let_go,
     render,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "VersionNotSupported",
     "encodable",
     "field_of",
+    "head",
     "let_go",
     "render",
 ]

@@ -83,10 +83,14 @@ class ProxyError(Exception):
         return headers
 
 
+def head(request_id: str) -> dict[str, str]:
+    """Return the headers of every response of the gateway's own."""
+    return {REQUEST_ID: request_id, CONTENT_TYPE: "application/json", SERVER: SERVER_NAME}
+
+
 def render(error: ProxyError, request_id: str) -> tuple[dict[str, str], bytes]:
     """Return headers and body of the response to a failure, wherever it is sent."""
-    headers = {REQUEST_ID: request_id, CONTENT_TYPE: "application/json", SERVER: SERVER_NAME}
-    return headers | error.headers(), error.body(request_id)
+    return head(request_id) | error.headers(), error.body(request_id)
 
 
 class ClientFault(ProxyError):

@@ -1,25 +1,28 @@
-"""Who may connect: how many connections there are, of all and of one client, and how one too many is refused.
+"""Who may connect: how many connections there are, of all and of one client, and what one too many is told.
 
 aiohttp bounds neither. The clock over all connections is here, too.
 """
 
 import asyncio
+import functools
 import logging
-from collections.abc import Callable
-from typing import Any, cast
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from proxy import errors
 from proxy.access.client_address import TrustedProxies
+from proxy.api.probes import HEALTHY
 from proxy.causes import Cause
 from proxy.config import Config
 from proxy.errors import Overloaded, ProxyError
 from proxy.exchange import Exchange
 from proxy.received import Received
 from proxy.server.connection import Connection
-from proxy.server.lingering import LINGER_S, close_behind
 from proxy.server.open_files import FileReserve
+from proxy.server.refusal import Refusal
 from proxy.server.registry import Registry, client_of
 from proxy.standstill import Standstill
 
@@ -45,6 +48,8 @@ class Listener:
         self._ended = ended
         self._files = FileReserve()
         self._trusted = TrustedProxies(config.trusted_proxies)
+        base = re.escape(config.listen.base_path.encode())
+        self._health = re.compile(rb"(GET|HEAD|OPTIONS) ((?:%b)?/healthz)[? ]" % base)
         self._timer: asyncio.TimerHandle | None = None
         shortest_s = min(timeouts.request_head_s, timeouts.idle_s, timeouts.client_idle_s)
         self._period_s = min(shortest_s / _LOOKS_PER_TIMEOUT, _LONGEST_PERIOD_S)
@@ -96,15 +101,32 @@ class Listener:
         """Log a request that no handler sees, and return headers and body of its response."""
         exchange = Exchange(Received("-", "-", client))
         exchange.fail(error)
-        exchange.response_started(error.status)
         head, body = errors.render(error, exchange.request_id)
-        exchange.bytes_out = len(body)
-        self._ended(exchange)
+        self._end_unseen(exchange, error.status, body)
         return head, body
 
-    def _refusal(self, address: str | None) -> "_Refusal":
+    def _end_unseen(self, exchange: Exchange, status: int, body: bytes) -> None:
+        exchange.response_started(status)
+        exchange.bytes_out = len(body)
+        self._ended(exchange)
+
+    def _refusal(self, address: str | None) -> Refusal:
         most = min(_REFUSALS_AT_ONCE, self._files.refusals)
-        return _Refusal(self, address, mute=len(self.refusals) >= most)
+        respond = functools.partial(self._respond, address)
+        return Refusal(self.refusals, respond, mute=len(self.refusals) >= most)
+
+    def _respond(self, client: str | None, data: bytes) -> bytes:
+        """Return the response to the first bytes on a connection that is refused."""
+        asked = self._health.match(data)
+        if asked is None:
+            error = Overloaded("too many connections; try again", Cause.TOO_MANY_CONNECTIONS)
+            return _framed(b"529 Overloaded", *self.refuse(client, error))
+        # A supervisor that restarts what is not alive must not restart the gateway that has the most to do.
+        exchange = Exchange(Received(asked[1].decode(), asked[2].decode(), client))
+        framed = _framed(b"200 OK", errors.head(exchange.request_id), HEALTHY)
+        body = b"" if exchange.received.method == hdrs.METH_HEAD else HEALTHY
+        self._end_unseen(exchange, 200, body)
+        return framed.removesuffix(HEALTHY) + body
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
@@ -116,38 +138,12 @@ class Listener:
                 connection.look(now)
 
 
-class _Refusal(asyncio.Protocol):
-    """Answers one connection too many: 529 and a close that lets the client read it."""
-
-    def __init__(self, listener: Listener, client: str | None, *, mute: bool) -> None:
-        self._listener = listener
-        self._client = client
-        self._mute = mute
-        self._transport: asyncio.Transport | None = None
-        self._answered = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not by isinstance: uvloop's transports are not asyncio.Transports.
-        self._transport = cast(asyncio.Transport, transport)
-        if self._mute:
-            self._transport.abort()
-            return
-        self._listener.refusals.add(self)
-        asyncio.get_running_loop().call_later(LINGER_S, self._transport.abort)
-
-    def data_received(self, data: bytes) -> None:  # noqa: ARG002 - the request is not read
-        # Only once the client has spoken: a close with unread bytes would be a reset, and the answer lost.
-        if self._answered or self._transport is None:
-            return
-        self._answered = True
-        error = Overloaded("too many connections; try again", Cause.TOO_MANY_CONNECTIONS)
-        fields, body = self._listener.refuse(self._client, error)
-        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        self._transport.write(
-            b"HTTP/1.1 529 Overloaded\r\nConnection: close\r\n%sContent-Length: %d\r\n\r\n%s"
-            % (head.encode(), len(body), body)
-        )
-        close_behind(self._transport)
-
-    def connection_lost(self, exc: BaseException | None) -> None:  # noqa: ARG002 - either way it is gone
-        self._listener.refusals.discard(self)
+def _framed(status: bytes, fields: Mapping[str, str], body: bytes) -> bytes:
+    """Frame a response behind which the connection closes."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return b"HTTP/1.1 %b\r\nConnection: close\r\n%bContent-Length: %d\r\n\r\n%b" % (
+        status,
+        lines.encode(),
+        len(body),
+        body,
+    )

@@ -2,13 +2,22 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 
 import pytest
 
 from proxy import Limits, Timeouts
 from tests.support.client import Client, connected, request
 from tests.support.gateways import KEY, Running, config_for, running
-from tests.support.raw import SSE_HEAD, STREAM, RawUpstream, UpstreamSide, chunk, raw_upstream
+from tests.support.raw import (
+    SSE_HEAD,
+    STREAM,
+    RawUpstream,
+    UpstreamSide,
+    answer,
+    chunk,
+    raw_upstream,
+)
 from tests.support.refusals import raw_refusal
 
 PROBE = b"GET /healthz HTTP/1.1\r\nHost: gateway\r\n\r\n"
@@ -84,6 +93,61 @@ async def test_a_request_that_is_under_way_never_gives_way_and_one_more_is_refus
         late = await opened(stack, gateway)
         await late.send(request())
         assert b"message_stop" in await late.until(b"0\r\n\r\n")
+
+
+@contextlib.asynccontextmanager
+async def one_too_many(limits: Limits) -> AsyncIterator[tuple[Running, Client]]:
+    """Give a gateway whose one connection waits for its response until the end, and a further connection."""
+    answering = asyncio.Event()
+
+    async def script(exchange: UpstreamSide) -> None:
+        await answering.wait()
+        await exchange.send(answer())
+
+    async with (
+        raw_upstream(script) as upstream,
+        running(config_for(upstream.url, limits=limits)) as gateway,
+        connected(gateway.host, gateway.port) as busy,
+    ):
+        await busy.send(request())
+        await upstream.arrived.wait()
+        async with connected(gateway.host, gateway.port) as further:
+            yield gateway, further
+        answering.set()
+        assert (await busy.answer()).status == 200
+
+
+@pytest.mark.parametrize(
+    "limits", [Limits(max_connections=1), Limits(max_connections_per_client=1)], ids=["all", "one"]
+)
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"OPTIONS"])
+@pytest.mark.parametrize("path", [b"/healthz", b"/api/healthz", b"/healthz?at=1"])
+async def test_a_full_gateway_is_alive(limits: Limits, method: bytes, path: bytes) -> None:
+    """A supervisor that restarts what is not alive would cut every stream of the busiest gateway."""
+    async with one_too_many(limits) as (gateway, prober):
+        await prober.send(b"%b %b HTTP/1.1\r\nHost: gateway\r\n\r\n" % (method, path))
+        head, _, body = (await prober.until_closed()).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\nConnection: close\r\n")
+        assert body == (b"" if method == b"HEAD" else b'{"status":"ok"}')
+        assert b"\r\nContent-Length: 15" in head
+        line = gateway.log[-1]
+        assert (line["method"], line["path"]) == (method.decode(), path.decode().partition("?")[0])
+        assert (line["status"], line["bytes_out"]) == (200, len(body))
+        assert "cause" not in line
+        assert line["request_id"].encode() in head
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"GET /readyz", b"OPTIONS /", b"GET /", b"POST /healthz", b"GET /healthzz"),
+        *(b"GET /other/healthz", b"GET /healthz/", b" GET /healthz", b"GET /v1/messages?/healthz"),
+    ],
+)
+async def test_a_full_gateway_is_ready_for_nothing_else(line: bytes) -> None:
+    async with one_too_many(Limits(max_connections=1)) as (_, other):
+        await other.send(line + b" HTTP/1.1\r\nHost: gateway\r\n\r\n")
+        raw_refusal(await other.answer(), 529, "overloaded_error")
 
 
 async def test_a_burst_of_connections_does_not_exceed_the_bound(upstream: RawUpstream) -> None:

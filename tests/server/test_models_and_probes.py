@@ -148,6 +148,20 @@ async def test_hello_tells_the_version_and_to_a_good_key_its_name(
     assert told == (wanted if name is None else {**wanted, "key": name})
 
 
+@pytest.mark.parametrize("base", ["", "/api"])
+async def test_a_balancer_may_ask_by_options_too_and_hears_of_a_drain(
+    gateway: Running, base: str
+) -> None:
+    """As HAProxy does for a path without a method: `option httpchk /readyz`."""
+    origin = f"http://{gateway.host}:{gateway.port}"
+    for draining, ready in ((False, 200), (True, 503)):
+        gateway.gateway.draining = draining
+        async with gateway.session.options(f"{origin}{base}/healthz") as response:
+            assert response.status == 200
+        async with gateway.session.options(f"{origin}{base}/readyz") as response:
+            assert response.status == ready
+
+
 @pytest.mark.parametrize("path", ["/api/hello", "/llm", "/llm/hello"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_hello_is_where_clients_look_whatever_the_base_path(

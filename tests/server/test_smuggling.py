@@ -158,7 +158,7 @@ LEGAL = {
         0,
     ),
     "a path that goes up": (request(CLOSING, path=b"/api/../api/v1/messages"), [404], 0),
-    "an asterisk": (lines(b"OPTIONS * HTTP/1.1", b"Host: gateway", CLOSING), [404], 0),
+    "an asterisk": (lines(b"OPTIONS * HTTP/1.1", b"Host: gateway", CLOSING), [204], 0),
     "TRACE": (lines(b"TRACE /api/v1/messages HTTP/1.1", b"Host: gateway", CLOSING), [405], 0),
     "CONNECT": (
         lines(b"CONNECT gateway:80 HTTP/1.1", b"Host: gateway:80", *GOOD_LINES, CLOSING),

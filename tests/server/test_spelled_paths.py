@@ -110,9 +110,22 @@ async def test_options_of_the_root_tell_a_balancer_that_the_gateway_is_up(
     for path in ("/", "/api/"):
         async with gateway.session.options(url(gateway, path)) as found:
             assert found.status == 204
+    for line in (b"OPTIONS / HTTP/1.0\r\n", b"OPTIONS * HTTP/1.0\r\n"):
+        async with connected(gateway.host, gateway.port) as client:
+            await client.send(line + b"\r\n")
+            assert (await client.answer()).status == 204
     async with connected(gateway.host, gateway.port) as client:
-        await client.send(b"OPTIONS / HTTP/1.0\r\n\r\n")
-        assert (await client.answer()).status == 204
+        for _ in range(2):
+            await client.send(b"OPTIONS * HTTP/1.1\r\nHost: gateway\r\n\r\n")
+            answered = await client.answer()
+            assert (answered.status, answered.values("server")) == (204, ["anyrouter"])
+            assert answered.headers["request-id"].startswith("req_")
+
+
+async def test_nothing_but_options_is_asked_of_the_whole_server(gateway: Running) -> None:
+    async with connected(gateway.host, gateway.port) as client:
+        await client.send(b"GET * HTTP/1.1\r\nHost: gateway\r\n\r\n")
+        assert (await client.answer()).status in {400, 404}
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

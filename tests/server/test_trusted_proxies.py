@@ -42,5 +42,5 @@ async def test_the_bound_of_one_clients_connections_is_none_of_a_trusted_proxy(
         connected(gateway.host, gateway.port) as other,
     ):
         for client, expected in ((one, 200), (other, status)):
-            await client.send(b"GET /healthz HTTP/1.1\r\nHost: g\r\n\r\n")
+            await client.send(b"GET /readyz HTTP/1.1\r\nHost: g\r\n\r\n")
             assert (await client.answer()).status == expected
