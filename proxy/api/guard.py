@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 from proxy import errors
 from proxy.access.user_agents import client_of
 from proxy.api.context import EXCHANGE, SNAPSHOT
-from proxy.api.probes import answer_options
+from proxy.api.probes import answer_options, mark_probe
 from proxy.causes import Cause
 from proxy.errors import (
     InternalError,
@@ -56,7 +56,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_response(exchange, error)
     except web.HTTPException as error:
         if request.method == hdrs.METH_OPTIONS and request.rel_url.raw_path == _WHOLE_SERVER:
-            return _completed(exchange, await answer_options(request))
+            return _completed(exchange, await mark_probe(request, answer_options))
         return error_response(exchange, from_http_exception(request, error))
     except (asyncio.CancelledError, ConnectionError) as error:
         errors.let_go(error)

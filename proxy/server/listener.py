@@ -123,6 +123,7 @@ class Listener:
             return _framed(b"529 Overloaded", *self.refuse(client, error))
         # A supervisor that restarts what is not alive must not restart the gateway that has the most to do.
         exchange = Exchange(Received(asked[1].decode(), asked[2].decode(), client))
+        exchange.is_probe = True
         framed = _framed(b"200 OK", errors.head(exchange.request_id), HEALTHY)
         body = b"" if exchange.received.method == hdrs.METH_HEAD else HEALTHY
         self._end_unseen(exchange, 200, body)

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
-from proxy import Limits, Timeouts
+from proxy import Limits, Log, Timeouts
 from tests.support.client import Client, connected, request
 from tests.support.gateways import KEY, Running, config_for, running
 from tests.support.raw import (
@@ -96,7 +97,7 @@ async def test_a_request_that_is_under_way_never_gives_way_and_one_more_is_refus
 
 
 @contextlib.asynccontextmanager
-async def one_too_many(limits: Limits) -> AsyncIterator[tuple[Running, Client]]:
+async def one_too_many(limits: Limits, **changes: Any) -> AsyncIterator[tuple[Running, Client]]:
     """Give a gateway whose one connection waits for its response until the end, and a further connection."""
     answering = asyncio.Event()
 
@@ -106,7 +107,7 @@ async def one_too_many(limits: Limits) -> AsyncIterator[tuple[Running, Client]]:
 
     async with (
         raw_upstream(script) as upstream,
-        running(config_for(upstream.url, limits=limits)) as gateway,
+        running(config_for(upstream.url, limits=limits, **changes)) as gateway,
         connected(gateway.host, gateway.port) as busy,
     ):
         await busy.send(request())
@@ -124,7 +125,7 @@ async def one_too_many(limits: Limits) -> AsyncIterator[tuple[Running, Client]]:
 @pytest.mark.parametrize("path", [b"/healthz", b"/api/healthz", b"/healthz?at=1"])
 async def test_a_full_gateway_is_alive(limits: Limits, method: bytes, path: bytes) -> None:
     """A supervisor that restarts what is not alive would cut every stream of the busiest gateway."""
-    async with one_too_many(limits) as (gateway, prober):
+    async with one_too_many(limits, log=Log(probes=True)) as (gateway, prober):
         await prober.send(b"%b %b HTTP/1.1\r\nHost: gateway\r\n\r\n" % (method, path))
         head, _, body = (await prober.until_closed()).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 OK\r\nConnection: close\r\n")
