@@ -36,7 +36,8 @@ class Batch:
         asked = (int(not counting), int(counting), ask.input_tokens, ask.output_tokens)
         self._operations.append((
             *("admit", ask.id, self._which(ask.policy.subjects), asked, int(not counting)),
-            *(ask.hold_micros, periods.day_name, periods.month_name, LEASE_US),
+            *(ask.hold_micros, periods.day_name, periods.month_name),
+            *(ask.policy.strict, LEASE_US),
         ))  # fmt: skip
 
     def settle(self, grant: Grant, input_tokens: int, output_tokens: int, micros: int) -> None:

@@ -139,6 +139,7 @@ class Policy(msgspec.Struct, frozen=True, eq=False, gc=False):
         has_tokens: whether tokens are limited, so that they have to be estimated.
         has_slots: whether requests in flight are.
         has_budget: whether there is a budget, so that the cost has to be estimated.
+        strict: whether a budget refuses what may cost more than is left of it, also when nothing else is in flight.
         limits_closed, budgets_closed: whether a limit or a budget refuses while what was used cannot be known.
     """
 
@@ -147,16 +148,18 @@ class Policy(msgspec.Struct, frozen=True, eq=False, gc=False):
     has_tokens: bool = False
     has_slots: bool = False
     has_budget: bool = False
+    strict: bool = False
     limits_closed: bool = False
     budgets_closed: bool = False
 
 
-def policy(key: str, *subjects: Subject | None) -> Policy:
+def policy(key: str, *subjects: Subject | None, strict: bool = False) -> Policy:
     """Return what holds for a key.
 
     Args:
         key: its name.
         subjects: the key's own, its owner's, that of all; None, or one without limits and budgets, is left out.
+        strict: whether holds are for the worst case, so that no budget may be exceeded.
     """
     bound = tuple(each for each in subjects if each and (each.has_limit or each.has_budget))
     return Policy(
@@ -165,6 +168,7 @@ def policy(key: str, *subjects: Subject | None) -> Policy:
         has_tokens=any(each.input_tokens or each.output_tokens for each in bound),
         has_slots=any(each.in_flight for each in bound),
         has_budget=any(each.has_budget for each in bound),
+        strict=strict,
         limits_closed=any(each.has_limit and each.limits_fail == "closed" for each in bound),
         budgets_closed=any(each.has_budget and each.budgets_fail == "closed" for each in bound),
     )

@@ -30,10 +30,23 @@ def over(reading: Reading, ask: Ask) -> Iterator[Refusal]:
         (Metric.DAY, reading.day_micros, subject.day_micros),
         (Metric.MONTH, reading.month_micros, subject.month_micros),
     )
+    hold, strict = ask.hold_micros, ask.policy.strict
     for metric, spent, budget in budgets:
-        hold = ask.hold_micros
-        if hold and 0 <= budget < spent + reading.held_micros + hold:
-            yield Refusal(subject, metric, spent=spent + hold > budget)
+        if hold and is_over_budget(budget, spent, reading.held_micros, hold, strict=strict):
+            yield Refusal(
+                subject, metric, spent=spent + hold > budget if strict else spent >= budget
+            )
+
+
+def is_over_budget(budget: int, spent: int, held: int, hold: int, *, strict: bool) -> bool:
+    """Return whether a budget has no room for what a request may cost.
+
+    Unless it is strict, what is expected to be too much is let in alone, as long as something is left: an expectation
+    can be wrong, and a budget smaller than one could never be used.
+    """
+    if not 0 <= budget < spent + held + hold:
+        return False
+    return strict or held > 0 or spent >= budget
 
 
 def is_shadow(refusal: Refusal) -> bool:

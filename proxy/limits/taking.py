@@ -4,6 +4,7 @@ from proxy.limits import bucket
 from proxy.limits.bucket import MINUTE_US
 from proxy.limits.periods import is_past
 from proxy.limits.policy import Subject
+from proxy.limits.rules import is_over_budget
 from proxy.limits.verdict import Ask
 
 
@@ -18,7 +19,7 @@ def count(subject: Subject, now_us: int) -> bool:
     return True
 
 
-def enter(subject: Subject, ask: Ask, now_us: int) -> bool:  # noqa: C901, PLR0911, PLR0912 - see below
+def enter(subject: Subject, ask: Ask, now_us: int) -> bool:  # noqa: C901, PLR0912 - see below
     """Take what a message takes of one subject, unless `rules.over` has something against it.
 
     It is asked for every request, so what it would call is written out: each call costs as much as ten of these lines.
@@ -47,10 +48,14 @@ def enter(subject: Subject, ask: Ask, now_us: int) -> bool:  # noqa: C901, PLR09
         held = counters.held_micros + hold
         if subject.has_budget:
             spent, periods = counters.spent_micros, ask.periods
-            if 0 <= subject.day_micros < spent.get(periods.day_name, 0) + held:
-                return False
-            if 0 <= subject.month_micros < spent.get(periods.month_name, 0) + held:
-                return False
+            for budget, used in (
+                (subject.day_micros, spent.get(periods.day_name, 0)),
+                (subject.month_micros, spent.get(periods.month_name, 0)),
+            ):
+                if 0 <= budget < used + held and is_over_budget(
+                    budget, used, counters.held_micros, hold, strict=ask.policy.strict
+                ):
+                    return False
         counters.held_micros = held
     if requests_us:
         counters.requests_us = requests_us

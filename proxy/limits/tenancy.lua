@@ -62,7 +62,7 @@ end
 
 -- Appends what some terms have against an ask, as {metric, number among the ask's, wait, spent}.
 -- Gives whether that refuses, and whether the rates would have.
-local function over(found, n, terms, asked, slot, hold, day, month)
+local function over(found, n, terms, asked, slot, hold, day, month, strict)
   local S, refused, limited = subjects[terms[1]], false, false
   for k, field in ipairs(RATES) do
     local limit = terms[LIMIT_OF[k]]
@@ -78,19 +78,21 @@ local function over(found, n, terms, asked, slot, hold, day, month)
   if limited and terms[SHADOW_LIMITS] == 0 then refused = true end
   for k, period in pairs({[DAY] = day, [MONTH] = month}) do
     local budget, spent = terms[k], S[period] or 0
-    if hold > 0 and budget >= 0 and spent + S.h + hold > budget then
-      found[#found + 1] = {k, n, 0, spent + hold > budget and 1 or 0}
+    local gone = spent >= budget
+    if hold > 0 and budget >= 0 and spent + S.h + hold > budget and (strict or S.h > 0 or gone) then
+      if strict then gone = spent + hold > budget end
+      found[#found + 1] = {k, n, 0, gone and 1 or 0}
       if terms[SHADOW_BUDGETS] == 0 then refused = true end
     end
   end
   return refused, limited
 end
 
-local function admit(_, id, which, asked, slot, hold, day, month, lease)
+local function admit(_, id, which, asked, slot, hold, day, month, strict, lease)
   local found, refused, limited, readings = {}, false, {}, {}
   for n, t in ipairs(which) do                      -- check all
     local no
-    no, limited[n] = over(found, n, BATCH.s[t], asked, slot, hold, day, month)
+    no, limited[n] = over(found, n, BATCH.s[t], asked, slot, hold, day, month, strict)
     refused = refused or no
   end
   for n, t in ipairs(which) do                      -- write all

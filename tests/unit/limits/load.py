@@ -31,7 +31,7 @@ async def run(url: str, terms: dict[str, Any], seconds: float) -> dict[str, int]
     shared = Shared(Server(url, "load", 30), local, lambda _: None)
     await shared.open()
     live = redis.asyncio.Redis.from_url(url)
-    policy = policy_of(local, **terms)
+    policy = policy_of(local, strict=True, **terms)
     name = f"{random.getrandbits(40):x}"
 
     async def client(number: int) -> None:

@@ -11,7 +11,9 @@ PERIODS = periods_of_day(20_783)
 NOW_US = 1_000_000_000
 
 
-def policy_of(local: Local, named: str = "laptop", **terms: dict[str, Any]) -> Policy:
+def policy_of(
+    local: Local, named: str = "laptop", *, strict: bool = False, **terms: dict[str, Any]
+) -> Policy:
     """Make the policy of a key; terms by subject: `key`, `owner`, `all`."""
     names = {"key": f"key {named}", "owner": "owner team-a", "all": "global"}
     subjects = [
@@ -19,7 +21,7 @@ def policy_of(local: Local, named: str = "laptop", **terms: dict[str, Any]) -> P
         for which in names
         if which in terms
     ]
-    return policy(named, *subjects)
+    return policy(named, *subjects, strict=strict)
 
 
 def message(

@@ -69,9 +69,22 @@ class Model:
         return max(0, *worst, 0)
 
     def admit(self, request: Request) -> None:
+        reading, hold = self.reading(request.ask, request.at_us), request.ask.hold_micros
         self.requests.append(request)
-        if request.ask.hold_micros:
-            self.over_holds = 0
+        if hold:
+            # Who is let in alone may take more than is left.
+            self.over_holds = max(
+                0,
+                *(
+                    spent + hold - budget
+                    for spent, budget in (
+                        (reading.day_micros, self.subject.day_micros),
+                        (reading.month_micros, self.subject.month_micros),
+                    )
+                    if budget >= 0 and reading.held_micros == 0 and not request.ask.policy.strict
+                ),
+                0,
+            )
         for index, (units, limit) in enumerate(self._token_limits(request)):
             if limit and units:
                 self.tokens_us[index] = max(self.tokens_us[index], request.at_us) + cost_us(
@@ -118,16 +131,12 @@ class Model:
                 yield metric
         if not ask.counting and subject.in_flight and reading.in_flight == subject.in_flight:
             yield Metric.IN_FLIGHT
-        hold = ask.hold_micros + reading.held_micros
-        if (
-            ask.hold_micros
-            and subject.day_micros >= 0
-            and reading.day_micros + hold > subject.day_micros
-        ):
-            yield Metric.DAY
-        if (
-            ask.hold_micros
-            and subject.month_micros >= 0
-            and reading.month_micros + hold > subject.month_micros
-        ):
-            yield Metric.MONTH
+        budgets = (
+            (Metric.DAY, reading.day_micros, subject.day_micros),
+            (Metric.MONTH, reading.month_micros, subject.month_micros),
+        )
+        for metric, spent, budget in budgets if ask.hold_micros else ():
+            no_room = 0 <= budget < spent + reading.held_micros + ask.hold_micros
+            is_alone = not ask.policy.strict and reading.held_micros == 0 and spent < budget
+            if no_room and not is_alone:
+                yield metric

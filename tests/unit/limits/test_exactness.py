@@ -2,7 +2,8 @@
 
 E1 no more requests in any T seconds than a minute's worth and what comes in within T. E2 no more in flight than may
 be. E3 the same as E1 for tokens, beside what requests in flight used beyond their reservation, or were given back of
-it. E4 no more spent than the budget, beside what requests in flight cost beyond their hold. E5 nobody is refused while
+it. E4 no more spent than the budget, beside what requests in flight cost beyond their hold, and,
+unless it is strict, one that was let in alone beyond the rest. E5 nobody is refused while
 there is room, and who is refused leaves no trace.
 """
 
@@ -46,13 +47,19 @@ class Exactness(RuleBasedStateMachine):
 
     running = Bundle("running")
 
-    @initialize(a=TERMS, b=TERMS, owner=TERMS, everybody=TERMS)
+    @initialize(a=TERMS, b=TERMS, owner=TERMS, everybody=TERMS, strict=st.booleans())
     def begin(
-        self, a: dict[str, int], b: dict[str, int], owner: dict[str, int], everybody: dict[str, int]
+        self,
+        a: dict[str, int],
+        b: dict[str, int],
+        owner: dict[str, int],
+        everybody: dict[str, int],
+        *,
+        strict: bool,
     ) -> None:
         self.local, self.now_us, self.day = Local(), NOW_US, LAST_DAY_OF_MONTH
         self.policies = [
-            policy_of(self.local, name, key=terms, owner=owner, all=everybody)
+            policy_of(self.local, name, strict=strict, key=terms, owner=owner, all=everybody)
             for name, terms in (("a", a), ("b", b))
         ]
         self.models = {

@@ -159,6 +159,16 @@ def test_periods_long_past_are_forgotten() -> None:
     assert len(spent) == 4
 
 
+def test_a_budget_smaller_than_one_expectation_can_be_used_by_one_after_the_other() -> None:
+    local = Local()
+    policy = policy_of(local, key={"day_micros": 50})
+    for cost in (20, 20, 20):
+        grant = _admit(local, message(policy, hold_micros=230))
+        assert _refuse(local, message(policy, hold_micros=1)).rule is Rule.BUDGET_HELD
+        local.settle(grant, 1, 1, cost)
+    assert _refuse(local, message(policy, hold_micros=1)).rule is Rule.BUDGET_SPENT
+
+
 SHADOWS = [
     ("requests", {"requests_per_minute": 1}, Rule.REQUESTS),
     ("input", {"input_tokens_per_minute": 1}, Rule.INPUT_TOKENS),

@@ -12,10 +12,12 @@ from tests.unit.limits.making import PERIODS, message, policy_of, reading_of
 MINUTE_US = 60_000_000
 
 
-def _refusals(terms: dict[str, Any], ask: dict[str, Any], **used: int) -> list[tuple[Any, ...]]:
+def _refusals(
+    terms: dict[str, Any], ask: dict[str, Any], used: dict[str, int], *, strict: bool = False
+) -> list[tuple[Any, ...]]:
     subject = policy_of(Local(), key=terms).subjects[0]
     reading = reading_of(subject, used)
-    asked = Ask("req_1", policy_of(Local()), PERIODS, **ask)
+    asked = Ask("req_1", policy_of(Local(), strict=strict), PERIODS, **ask)
     return [(each.metric, each.rule, each.wait_us) for each in over(reading, asked)]
 
 
@@ -84,8 +86,29 @@ ROWS: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, int], list[tuple
         "spent",
         {"month_micros": 10},
         {"hold_micros": 4},
-        {"month_micros": 7},
+        {"month_micros": 10},
         [(Metric.MONTH, Rule.BUDGET_SPENT, 0)],
+    ),
+    (
+        "more than is left, alone",
+        {"day_micros": 10, "month_micros": 20},
+        {"hold_micros": 40},
+        {"day_micros": 9, "month_micros": 19},
+        [],
+    ),
+    (
+        "more than is left of one budget, another is spent",
+        {"day_micros": 10, "month_micros": 20},
+        {"hold_micros": 40},
+        {"day_micros": 9, "month_micros": 20},
+        [(Metric.MONTH, Rule.BUDGET_SPENT, 0)],
+    ),
+    (
+        "more than is left, and others run",
+        {"day_micros": 10},
+        {"hold_micros": 4},
+        {"day_micros": 9, "held_micros": 1},
+        [(Metric.DAY, Rule.BUDGET_HELD, 0)],
     ),
     (
         "what costs nothing passes",
@@ -110,7 +133,27 @@ ROWS: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, int], list[tuple
 def test_a_request_is_over_what_it_has_no_room_in(
     terms: dict[str, Any], ask: dict[str, Any], used: dict[str, int], found: list[tuple[Any, ...]]
 ) -> None:
-    assert _refusals(terms, ask, **used) == found
+    assert _refusals(terms, ask, used) == found
+
+
+STRICT: list[tuple[str, dict[str, int], list[tuple[Any, ...]]]] = [
+    ("the last of it", {"day_micros": 6}, []),
+    ("more than is left, alone", {"day_micros": 7}, [(Metric.DAY, Rule.BUDGET_SPENT, 0)]),
+    (
+        "held by others",
+        {"day_micros": 6, "held_micros": 1},
+        [(Metric.DAY, Rule.BUDGET_HELD, 0)],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("used", "found"), [row[1:] for row in STRICT], ids=[row[0] for row in STRICT]
+)
+def test_a_strict_budget_lets_nothing_in_that_may_be_too_much(
+    used: dict[str, int], found: list[tuple[Any, ...]]
+) -> None:
+    assert _refusals({"day_micros": 10}, {"hold_micros": 4}, used, strict=True) == found
 
 
 EVERYTHING = {

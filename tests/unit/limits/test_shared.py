@@ -188,7 +188,7 @@ async def test_in_an_outage_each_process_goes_on_from_what_it_knew(
             await one.admit(policy, 1, 1, 1000)
         refusal = await one.admit(policy, 1, 1, 41)
         assert isinstance(refusal, Refusal)
-        assert (refusal.rule, refusal.readings) == (Rule.BUDGET_SPENT, None)
+        assert (refusal.rule, refusal.readings) == (Rule.BUDGET_HELD, None)
         second = await one.granted(policy, 1, 1, 15)
         await one.granted(policy, 1, 1, 15)
         assert isinstance(full := await one.admit(policy), Refusal)

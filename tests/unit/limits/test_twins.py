@@ -75,14 +75,14 @@ class Twins(RuleBasedStateMachine):
     running = Bundle("running")
     server: Server
 
-    @initialize(a=TERMS, b=TERMS, owner=TERMS, everybody=TERMS)
-    def begin(self, a: Any, b: Any, owner: Any, everybody: Any) -> None:
+    @initialize(a=TERMS, b=TERMS, owner=TERMS, everybody=TERMS, strict=st.booleans())
+    def begin(self, a: Any, b: Any, owner: Any, everybody: Any, *, strict: bool) -> None:
         self.server.client.flushall()
         self.local, self.now_us, self.day, self.asked = Local(), NOW_US, PERIODS.day, 0
         self.in_flight: list[Ask] = []
         self.policies = [
-            policy_of(self.local, "a", key=a, owner=owner, all=everybody),
-            policy_of(self.local, "b", key=b, owner=owner, all=everybody),
+            policy_of(self.local, "a", strict=strict, key=a, owner=owner, all=everybody),
+            policy_of(self.local, "b", strict=strict, key=b, owner=owner, all=everybody),
         ]
 
     @rule(us=st.integers(0, 3 * MINUTE_US))
