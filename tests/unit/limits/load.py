@@ -22,6 +22,9 @@ TASKS = 16
 HOLD = 40
 # Counted by the clients themselves, between a grant and its settlement.
 LIVE = "live"
+# How many processes are there; none asks before all are.
+READY = "ready"
+PROCESSES = 4
 
 
 async def run(url: str, terms: dict[str, Any], seconds: float) -> dict[str, int]:
@@ -52,6 +55,9 @@ async def run(url: str, terms: dict[str, Any], seconds: float) -> dict[str, int]
             else:
                 await asyncio.sleep(0.002)
 
+    await live.incr(READY)
+    while int(await live.get(READY)) < PROCESSES:  # noqa: ASYNC110 - it is on a server
+        await asyncio.sleep(0.01)
     ends = time.monotonic() + seconds
     await asyncio.gather(*(client(number) for number in range(TASKS)))
     await shared.close()
