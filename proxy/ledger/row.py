@@ -25,7 +25,7 @@ class Row(msgspec.Struct, array_like=True, frozen=True, gc=False):
     from the head of the request. Flags are 0 or 1.
 
     Attributes:
-        id: ours (`Exchange.id`), sorted by time, and never used twice.
+        id: ours, whatever the upstream calls it, and never used twice.
         at_ms: when the head of the request had come, in Unix milliseconds: the day it is counted in.
         key, owner: whose it is. `key` is empty in a row that stands for lost ones.
         endpoint: `messages`, `count_tokens`, `models`, `usage`.
