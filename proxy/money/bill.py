@@ -15,7 +15,9 @@ nothing, but for the categories that the API bills; of one that nobody knows yet
 
 import enum
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from proxy.money import estimate, usage
 from proxy.money.estimate import BYTES_PER_TOKEN, START_RATIO
@@ -41,7 +43,7 @@ class UsageSource(enum.StrEnum):
     NONE = "none"
 
 
-class Facts(NamedTuple):
+class Facts(msgspec.Struct, frozen=True):
     """What is known of an ended request.
 
     Attributes:
@@ -81,7 +83,7 @@ class Facts(NamedTuple):
     geo: str | None = None
 
 
-class Bill(NamedTuple):
+class Bill(msgspec.Struct, frozen=True):
     """What a request cost.
 
     Attributes:

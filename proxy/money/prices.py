@@ -144,6 +144,8 @@ class PriceTable:
             name: (factor[0] * multiplier[0], factor[1] * multiplier[1])
             for name, factor in (upstreams or {}).items()
         }
+        self._plain = {name: Modifiers(*factor) for name, factor in self._upstreams.items()}
+        self._plain_elsewhere = Modifiers(*multiplier)
         self._kept: dict[str, Price] = {}
 
     def find(self, served: str | None, upstream_model: str) -> Price:
@@ -166,22 +168,22 @@ class PriceTable:
         self,
         upstream: str,
         *,
-        speed: object = None,
-        geo: object = None,
-        tier: object = None,
+        speed: str | None = None,
+        geo: str | None = None,
+        tier: str | None = None,
     ) -> Modifiers:
         """Return what a request's rates are multiplied by.
 
         Args:
             upstream: the name of the one that served it.
-            speed: as the usage tells it, as `geo` and `tier`, whatever they are.
+            speed: as the usage tells it, as `geo` and `tier`.
             geo: where it ran.
             tier: of service.
         """
+        if speed != "fast" and tier not in self._tiers and geo not in self._geos:
+            return self._plain.get(upstream, self._plain_elsewhere)
         num, den = self._upstreams.get(upstream, self._multiplier)
-        if isinstance(tier, str) and (factor := self._tiers.get(tier)) is not None:
-            num, den = num * factor[0], den * factor[1]
-        if isinstance(geo, str) and (factor := self._geos.get(geo)) is not None:
+        for factor in (self._tiers.get(tier or "", _ONE), self._geos.get(geo or "", _ONE)):
             num, den = num * factor[0], den * factor[1]
         return Modifiers(num, den, speed == "fast")
 

@@ -1,4 +1,4 @@
-"""Against a server that knows what it served: bills are exact where it told its tokens, and nearly so where it broke."""
+"""Against a server that knows what it served: bills are exact where it told its tokens, nearly so where it broke."""
 
 import asyncio
 import contextlib
