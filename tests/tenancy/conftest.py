@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from proxy import Budgets, Key, RateLimits, Store
 from proxy.access.keys import digest
 from proxy.ledger.row import Row
-from proxy.sandbox import Knobs, serve_sandbox
+from proxy.sandbox import SERVED, Knobs, Record, serve_sandbox
 from proxy.store.engine import open_engine
 from tests.store.rows import stored
 from tests.support.gateways import KEY, Running, config_for, running
@@ -21,10 +22,11 @@ WITHIN_S = 30.0
 
 
 class Tenant:
-    """A running gateway and its store."""
+    """A running gateway, its store, and what the sandbox behind it has served, if that is recorded."""
 
-    def __init__(self, gateway: Running, store: Store) -> None:
+    def __init__(self, gateway: Running, store: Store, served: Record | None) -> None:
         self.gateway = gateway
+        self.served = served
         self._store = store
 
     async def rows(self, count: int) -> list[Row]:
@@ -69,7 +71,8 @@ def tenant(tmp_path: Path, store_url: str) -> Start:
                 assert tenancy is not None
                 async with asyncio.timeout(WITHIN_S):
                     await tenancy.admission.sums_known.wait()
-                yield Tenant(gateway, store)
+                assert isinstance(sandbox.app, web.Application)
+                yield Tenant(gateway, store, sandbox.app.get(SERVED))
         finally:
             await sandbox.cleanup()
 
