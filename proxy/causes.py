@@ -6,11 +6,13 @@ import enum
 class Cause(enum.StrEnum):
     """Why a request failed; docs/behaviour.md explains each word."""
 
+    ADMIN_FORBIDDEN = "admin_forbidden"
     BODY_MEMORY = "body_memory"
     BUDGET_HELD = "budget_held"
     BUDGET_SPENT = "budget_spent"
     CLIENT_CLOSED = "client_closed"
     CLIENT_STALLED = "client_stalled"
+    CONFLICT = "conflict"
     DRAINING = "draining"
     EXPECTATION_FAILED = "expectation_failed"
     INTERNAL = "internal"
@@ -28,6 +30,7 @@ class Cause(enum.StrEnum):
     OUT_OF_FILES = "out_of_files"
     REQUEST_BODY_TIMEOUT = "request_body_timeout"
     REQUEST_TOO_LARGE = "request_too_large"
+    STORE_UNAVAILABLE = "store_unavailable"
     TOO_MANY_CONNECTIONS = "too_many_connections"
     UNAUTHENTICATED = "unauthenticated"
     UNKNOWN_MODEL = "unknown_model"

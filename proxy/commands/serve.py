@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import functools
 import ipaddress
 import logging
 import re
@@ -25,7 +26,8 @@ from proxy.server.heartbeat import ParentLink
 from proxy.server.open_files import raise_open_file_limit
 from proxy.server.serve import serve
 from proxy.server.signals import ignore_user_signals
-from proxy.server.workers import supervise
+from proxy.server.state import StateSocket, state_sockets
+from proxy.server.workers import Work, supervise
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.log import logging_to
 from proxy.telemetry.looks import Look, look_for
@@ -85,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(config: Config, file: str) -> int:
-    key = None if config.keys else keys.new_key()
+    key = None if config.keys or config.store else keys.new_key()
     if key is not None:
         made = Key(name="this-run", sha256=keys.digest(key))
         config = dataclasses.replace(config, keys=(made,))
@@ -98,21 +100,40 @@ def _run(config: Config, file: str) -> int:
             _log.log(level, "no keys are configured; for this run only, use: %s", key)
 
     raise_open_file_limit(config.limits.max_connections)
-    if config.listen.workers > 1:
+    if config.listen.workers > 1 or config.admin is not None:
         # A proxy in the environment that cannot be used is told once, and not by each worker as it starts again.
         Snapshot.of(config)
-        return supervise(config, serve_worker, ready)
+        with state_sockets(config.listen.workers if config.admin is not None else 0) as sockets:
+            works: list[Work] = [
+                functools.partial(serve_worker, state=sockets[i] if sockets else None)
+                for i in range(config.listen.workers)
+            ]
+            if sockets:
+                works.append(functools.partial(serve_admin, states=[each.path for each in sockets]))
+            return supervise(config, works, ready)
     serve_one(config, ready)
     return 0
 
 
-def serve_worker(config: Config, parent: ParentLink) -> None:
+def serve_worker(config: Config, parent: ParentLink, state: StateSocket | None = None) -> None:
     """Be one of several processes on the port."""
     with logging_to(standard_files.errors(), config.log):
         try:
-            serve_one(config, lambda _addresses: None, parent)
+            serve_one(config, lambda _addresses: None, parent, state)
         except Exception:  # noqa: BLE001 - the process ends with it, and must say why where its log is
             _log.exception("a worker cannot serve")
+            raise SystemExit(1) from None
+
+
+def serve_admin(config: Config, parent: ParentLink, states: Sequence[str]) -> None:
+    """Be the one process that serves the admin API."""
+    from proxy.admin.serve import serve as serve_admin_api  # noqa: PLC0415 - without it, none of it is imported
+
+    with logging_to(standard_files.errors(), config.log):
+        try:
+            uvloop.run(serve_admin_api(config, parent, states))
+        except Exception as error:  # noqa: BLE001 - as a worker
+            _log.critical("the admin API cannot be served: %s", described(error))
             raise SystemExit(1) from None
 
 
@@ -120,6 +141,7 @@ def serve_one(
     config: Config,
     ready: Callable[[Sequence[tuple[str, int]]], None],
     parent: ParentLink | None = None,
+    state: StateSocket | None = None,
 ) -> None:
     """Serve in this process, access lines on stdout."""
     stream = standard_files.output()
@@ -127,7 +149,10 @@ def serve_one(
     least = logging.getLogger("anyrouter").getEffectiveLevel()
     access_log = AccessLog(sink, config.log, look_for(config.log.format, stream), least)
     try:
-        uvloop.run(serve(assemble(config, access_log), config, ready, parent=parent))
+        app = assemble(config, access_log)
+        if state is not None:
+            app.cleanup_ctx.append(state.serve)
+        uvloop.run(serve(app, config, ready, parent=parent))
     finally:
         sink.close()
 

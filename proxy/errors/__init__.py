@@ -1,5 +1,6 @@
 """Every failure the gateway answers itself, by whose fault it is. Pure."""
 
+from proxy.errors.admin import AdminForbidden, Conflict, StoreUnavailable, WorkerUnavailable
 from proxy.errors.base import (
     CONTENT_TYPE,
     REQUEST_ID,
@@ -54,9 +55,11 @@ __all__ = [
     "SERVER",
     "SERVER_NAME",
     "SHOULD_RETRY",
+    "AdminForbidden",
     "BudgetExceeded",
     "ClientFault",
     "ClientStalled",
+    "Conflict",
     "Draining",
     "ExpectationFailed",
     "GatewayFault",
@@ -74,6 +77,7 @@ __all__ = [
     "ProxyError",
     "RequestBodyTimeout",
     "RequestTooLarge",
+    "StoreUnavailable",
     "Unauthenticated",
     "UnknownModel",
     "UnsupportedMedia",
@@ -83,6 +87,7 @@ __all__ = [
     "UpstreamStatus",
     "UpstreamTimeout",
     "VersionNotSupported",
+    "WorkerUnavailable",
     "encodable",
     "field_of",
     "head",

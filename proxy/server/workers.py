@@ -32,22 +32,21 @@ _ENDED_AS_TOLD = (0, -signal.SIGTERM)
 
 def supervise(
     config: Config,
-    work: Work,
+    works: Sequence[Work],
     ready: Callable[[Sequence[tuple[str, int]]], None],
     *,
     silent_s: float = SILENT_S,
 ) -> int:
-    """Run `config.listen.workers` processes until told to stop.
+    """Run a process for each of `works` until told to stop.
 
-    A worker that dies is replaced, at most one a second for each place; one whose event loop has not turned for
+    A worker that dies is replaced, at most once a second; one whose event loop has not turned for
     `silent_s` is killed first, since it takes its share of new connections with it. SIGTERM and SIGINT drain all, a
     second one ends the drain; workers that outlive `drain_s` by five seconds are killed. When this process itself
     is killed, its workers drain.
 
     Args:
         config: where to listen; port 0 is settled here, once for all.
-        work: what a worker does in its process: it listens with `SO_REUSEPORT`, follows its parent when it does,
-            and drains on SIGTERM.
+        works: what each does in its process: it listens, follows its parent when it does, and drains on SIGTERM.
         ready: called with the addresses once all workers listen.
         silent_s: for how long a worker may be stuck.
 
@@ -66,9 +65,9 @@ def supervise(
         bound(config.listen.hosts, port, reuse_port=True) as sockets,
         Signals.received(*STOP, signal.SIGHUP, signal.SIGCHLD) as signals,
     ):
-        workers = _Workers(with_listen(config, port=port), work, silent_s)
-        for _ in range(config.listen.workers):
-            workers.spawn()
+        workers = _Workers(with_listen(config, port=port), len(works), silent_s)
+        for work in works:
+            workers.spawn(work)
         addresses = [one.getsockname()[:2] for one in sockets]
         _keep_up(workers, signals, hangup, lambda: ready(addresses))
         return _drain(workers, signals, config.timeouts.drain_s + _KILL_AFTER_S)
@@ -117,6 +116,7 @@ class _Worker:
     """A process. `heard_at` is when its event loop last turned; before it listens, when it has to at the latest."""
 
     pid: int
+    work: Work
     link: socket.socket
     started: float
     heard_at: float
@@ -126,15 +126,15 @@ class _Worker:
 class _Workers:
     """The processes that run."""
 
-    def __init__(self, config: Config, work: Work, silent_s: float) -> None:
+    def __init__(self, config: Config, count: int, silent_s: float) -> None:
         self._config = config
-        self._work = work
+        self._count = count
         self._silent_s = silent_s
-        self._due: list[float] = []
+        self._due: list[tuple[float, Work]] = []
         self._looked_at = time.monotonic()
         self.running: list[_Worker] = []
 
-    def spawn(self) -> None:
+    def spawn(self, work: Work) -> None:
         link, parent = socket.socketpair()
         # Held until the child has its own handlers: what is meant for it must not run the parent's.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
@@ -144,13 +144,14 @@ class _Workers:
                 # A worker sees its parent's end by the end of this socket: nobody else may hold the other side.
                 for each in (link, *(worker.link for worker in self.running)):
                     each.close()
-                _run_worker(lambda: self._work(self._config, ParentLink(parent)))
+                _run_worker(lambda: work(self._config, ParentLink(parent)))
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
         parent.close()
         link.setblocking(False)
         now = time.monotonic()
-        self.running.append(_Worker(pid, link, now, now + _START_WITHIN_S - self._silent_s))
+        heard_at = now + _START_WITHIN_S - self._silent_s
+        self.running.append(_Worker(pid, work, link, now, heard_at))
 
     def links(self) -> list[socket.socket]:
         """Return where the workers are heard."""
@@ -170,9 +171,7 @@ class _Workers:
                     worker.heard_at = now
 
     def all_listen(self) -> bool:
-        return len(self.running) == self._config.listen.workers and all(
-            worker.listens for worker in self.running
-        )
+        return len(self.running) == self._count and all(each.listens for each in self.running)
 
     def kill_stuck(self) -> None:
         """Kill the workers that have not been heard for too long."""
@@ -200,19 +199,22 @@ class _Workers:
         """Replace the workers that have ended, those that lived a short time after a while."""
         for worker, status in self.reap():
             _log.error("worker %d ended with status %d; starting another", worker.pid, status)
-            self._due.append(max(worker.started + _RESPAWN_AFTER_S, time.monotonic()))
+            self._due.append((worker.started + _RESPAWN_AFTER_S, worker.work))
         now = time.monotonic()
-        due, self._due = [at for at in self._due if at <= now], [at for at in self._due if at > now]
-        for _ in due:
+        due, self._due = self._due, []
+        for at, work in due:
+            if at > now:
+                self._due.append((at, work))
+                continue
             try:
-                self.spawn()
+                self.spawn(work)
             except OSError as error:  # of memory, processes, files: the others go on
                 _log.error("no worker can be started, trying again: %s", error.strerror)
-                self._due.append(now + _RESPAWN_AFTER_S)
+                self._due.append((now + _RESPAWN_AFTER_S, work))
 
     def next_spawn_in_s(self) -> float:
         """Return how long nothing is to be done, a second at most."""
-        return min([max(at - time.monotonic(), 0) for at in self._due], default=_LOOK_EVERY_S)
+        return min([max(at - time.monotonic(), 0) for at, _ in self._due], default=_LOOK_EVERY_S)
 
     def signal(self, number: signal.Signals) -> None:
         for worker in self.running:

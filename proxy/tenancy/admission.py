@@ -103,6 +103,13 @@ class Admission:
             return await self._shared.read(policy, periods)
         return self._local.read(policy, periods, _now_us())
 
+    @property
+    def state(self) -> str:
+        """Where is counted: `local`, `shared`, or `local_in_outage`."""
+        if self._shared is None:
+            return "local"
+        return "local_in_outage" if self._shared.in_outage else "shared"
+
     def counters(self, name: str) -> Counters:
         """Return what a subject has used, such as `key laptop`, as this process counts it."""
         return self._local.counters(name)

@@ -67,7 +67,8 @@ class Policies:
         limits = quota.each_key_limits if key.limits is None else key.limits
         budgets = quota.each_key_budgets if key.budgets is None else key.budgets
         own = self._subject(f"key {key.name}", limits, budgets)
-        return policy(key.name, own, self._of_owner(key.owner), self._global)
+        strict = quota.hold == "worst"
+        return policy(key.name, own, self._of_owner(key.owner), self._global, strict=strict)
 
     def _of_owner(self, name: str | None) -> Subject | None:
         if name is None or (owner := self._owners.get(name)) is None:

@@ -152,6 +152,7 @@ LAYERS = (
     {"api"},
     {"app"},
     {"server"},
+    {"admin"},
     {"sandbox"},
     {"commands"},
     {"__main__"},

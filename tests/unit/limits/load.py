@@ -56,7 +56,7 @@ async def run(url: str, terms: dict[str, Any], seconds: float) -> dict[str, int]
                 await asyncio.sleep(0.002)
 
     await live.incr(READY)
-    while int(await live.get(READY)) < PROCESSES:  # noqa: ASYNC110 - it is on a server
+    while int(await live.get(READY) or 0) < PROCESSES:  # noqa: ASYNC110 - it is on a server
         await asyncio.sleep(0.01)
     ends = time.monotonic() + seconds
     await asyncio.gather(*(client(number) for number in range(TASKS)))

@@ -1,0 +1,85 @@
+"""What the admin API's handlers share."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from aiohttp import web
+
+from proxy.config import AdminKey, Config
+from proxy.errors import StoreUnavailable
+from proxy.store.engine import open_engine
+from proxy.store.migrate import MigrationFailed, is_current
+
+_T = TypeVar("_T")
+_THREADS = 4
+
+
+class AdminContext:
+    """The configuration, and the store behind a few threads.
+
+    Attributes:
+        config: of the gateway.
+        engine: of its store; None: there is none.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.engine = None if config.store is None else open_engine(config.store.url)
+        self._ready = False
+        self._threads = ThreadPoolExecutor(_THREADS, "admin")
+
+    async def ask(self, work: Callable[[sa.Engine], _T]) -> _T:
+        """Ask the store something, in a thread.
+
+        Raises:
+            StoreUnavailable: it does not answer, or there is none.
+        """
+        engine = self.engine
+        if engine is None:
+            raise StoreUnavailable(
+                "there is no store: this needs one; see `store` in the configuration"
+            )
+        loop = asyncio.get_running_loop()
+
+        def ask() -> _T:
+            self._ready = self._ready or is_current(engine)
+            if not self._ready:
+                raise StoreUnavailable(
+                    "the store is not ready yet: a gateway makes its tables, or brings them up to date, when it starts"
+                )
+            return work(engine)
+
+        try:
+            return await loop.run_in_executor(self._threads, ask)
+        except MigrationFailed as error:
+            raise StoreUnavailable(str(error)) from None
+        except sa.exc.SQLAlchemyError as error:
+            first_line = (str(error).splitlines() or [""])[0]
+            raise StoreUnavailable(f"the store does not answer: {first_line}") from error
+
+    def close(self) -> None:
+        """Let the threads go; what they are at is not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self.engine is not None:
+            self.engine.dispose()
+
+
+CONTEXT = web.AppKey("admin", AdminContext)
+ADMIN = web.RequestKey("admin", AdminKey)
+
+
+def now_ms() -> int:
+    """Return the time in Unix milliseconds."""
+    return int(time.time() * 1000)
+
+
+def json(value: Any, status: int = 200) -> web.Response:
+    """Return a response with a JSON body."""
+    return web.Response(
+        status=status, body=msgspec.json.encode(value), content_type="application/json"
+    )

@@ -1,0 +1,44 @@
+"""Who may use the admin API. A client's key never opens it, and its credentials open nothing else."""
+
+import secrets
+from collections.abc import Iterable
+
+from multidict import MultiMapping
+
+from proxy.access.keys import digest, presented
+from proxy.config import AdminKey
+from proxy.errors import AdminForbidden, Unauthenticated
+
+PREFIX = "ara-"
+
+
+def new_credential() -> str:
+    """Make a credential: `ara-` and 32 random bytes in URL-safe base64."""
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+class AdminRing:
+    """The credentials of the configuration, by digest."""
+
+    def __init__(self, keys: Iterable[AdminKey]) -> None:
+        self._keys = {key.sha256: key for key in keys}
+
+    def authenticate(self, inbound: MultiMapping[str], *, writes: bool) -> AdminKey:
+        """Return whose request it is.
+
+        Args:
+            inbound: the request's headers: `x-api-key`, or `Authorization: Bearer`.
+            writes: whether the request changes something.
+
+        Raises:
+            Unauthenticated: none of ours.
+            AdminForbidden: it may look only.
+        """
+        for value in presented(inbound):
+            if (key := self._keys.get(digest(value))) is not None:
+                if writes and key.role != "write":
+                    raise AdminForbidden(
+                        f"admin key {key.name} may read only; its role is not write"
+                    )
+                return key
+        raise Unauthenticated("unknown")

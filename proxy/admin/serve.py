@@ -1,0 +1,46 @@
+"""Serve the admin API in a process of its own: listen, until told to stop."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from proxy.admin.app import create_app
+from proxy.config import Config
+from proxy.server.heartbeat import ParentLink
+
+_log = logging.getLogger("anyrouter")
+_SHUTDOWN_S = 2.0
+
+
+async def serve(config: Config, parent: ParentLink, states: Sequence[str]) -> None:
+    """Serve until SIGTERM, or the parent's end.
+
+    Args:
+        config: with `admin`.
+        parent: of this process.
+        states: the paths of the workers' sockets.
+
+    Raises:
+        OSError: the address cannot be bound.
+        ValueError: the configuration has no `admin`.
+    """
+    admin = config.admin
+    if admin is None:
+        raise ValueError("the configuration has no admin section")
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    runner = web.AppRunner(
+        create_app(config, states), access_log=None, shutdown_timeout=_SHUTDOWN_S
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, admin.host, admin.port).start()
+        host, port = runner.addresses[0][:2]
+        _log.info("the admin API listens on http://%s:%d/admin/v1", host, port)
+        parent.follow(stop.set, stop.set)
+        await stop.wait()
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,83 @@
+"""How the admin API shows keys and owners: those of the store and of the configuration alike, without secrets. Pure."""
+
+import datetime
+from typing import Any
+
+from proxy.access.records import KeyRecord, OwnerRecord
+from proxy.config import Key, Owner
+
+
+def shown_key(record: KeyRecord) -> dict[str, Any]:
+    """Show a managed key, without its secrets."""
+    older = [each.not_after_ms for each in record.secrets if each.not_after_ms is not None]
+    return {
+        "type": "key",
+        "name": record.name,
+        "source": "store",
+        "owner": record.owner,
+        "models": list(record.models),
+        "limits": record.limits,
+        "budgets": record.budgets,
+        "tags": record.tags,
+        "expires_at": shown_time(record.expires_at_ms),
+        "disabled": record.disabled,
+        "created_at": shown_time(record.created_at_ms),
+        "updated_at": shown_time(record.updated_at_ms),
+        "previous_valid_until": shown_time(max(older, default=None)),
+    }
+
+
+def shown_static_key(key: Key) -> dict[str, Any]:
+    """Show a key of the configuration."""
+    return {
+        "type": "key",
+        "name": key.name,
+        "source": "configuration",
+        "owner": key.owner,
+        "models": list(key.models),
+        "limits": key.limits,
+        "budgets": key.budgets,
+        "tags": key.tags,
+        "expires_at": None if key.expires_at is None else _rfc3339(key.expires_at),
+        "disabled": key.disabled,
+        "created_at": None,
+        "updated_at": None,
+        "previous_valid_until": None,
+    }
+
+
+def shown_owner(record: OwnerRecord) -> dict[str, Any]:
+    """Show a managed owner."""
+    return {
+        "type": "owner",
+        "name": record.name,
+        "source": "store",
+        "limits": record.limits,
+        "budgets": record.budgets,
+        "created_at": shown_time(record.created_at_ms),
+        "updated_at": shown_time(record.updated_at_ms),
+    }
+
+
+def shown_static_owner(owner: Owner) -> dict[str, Any]:
+    """Show an owner of the configuration."""
+    return {
+        "type": "owner",
+        "name": owner.name,
+        "source": "configuration",
+        "limits": owner.limits,
+        "budgets": owner.budgets,
+        "created_at": None,
+        "updated_at": None,
+    }
+
+
+def shown_time(at_ms: int | None) -> str | None:
+    """Return a time of Unix milliseconds in RFC 3339."""
+    if at_ms is None:
+        return None
+    return _rfc3339(datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC))
+
+
+def _rfc3339(at: datetime.datetime) -> str:
+    return at.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

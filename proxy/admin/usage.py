@@ -1,0 +1,151 @@
+"""The admin API's reports: sums of usage, single requests, the audit."""
+
+import base64
+import datetime
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from multidict import MultiMapping
+
+from proxy.admin.context import CONTEXT, json
+from proxy.admin.paging import page_limit, refuse_unknown, whole_number
+from proxy.errors import InvalidRequest
+from proxy.ledger.row import Row
+from proxy.store import usage
+from proxy.store.audit import AuditEntry, entries
+from proxy.store.engine import reading
+from proxy.store.usage import DIMENSIONS, Group, Scope
+
+_FILTERS = ("key", "owner", "model", "upstream", "session", "agent", "cause")
+_DAY_S = 86_400
+_HOUR_S = 3_600
+
+
+async def groups(request: web.Request) -> web.Response:
+    """Serve `GET /admin/v1/usage`: sums by dimension, ordered by it; `order=cost` has one page."""
+    query = request.query
+    refuse_unknown(query, "from", "to", "by", "order", "limit", "after", *_FILTERS)
+    by = [name for name in query.get("by", "key").split(",") if name]
+    if unknown := [name for name in by if name not in DIMENSIONS]:
+        raise InvalidRequest(f"by: no {unknown[0][:100]}; known: {', '.join(DIMENSIONS)}")
+    order = query.get("order", "dimensions")
+    if order not in ("dimensions", "cost"):
+        raise InvalidRequest("order: must be dimensions or cost")
+    scope, limit, after = _scope(query), page_limit(query), _after(query, len(by))
+    dearest_first = order == "cost"
+    found = await request.app[CONTEXT].ask(
+        lambda engine: usage.usage(
+            engine,
+            by,
+            scope,
+            limit=limit + (not dearest_first),
+            after=after,
+            dearest_first=dearest_first,
+        )
+    )
+    data, has_more = found[:limit], len(found) > limit
+    return json(
+        {
+            "data": [_shown_group(by, group) for group in data],
+            "has_more": has_more,
+            "next": _cursor(data[-1].of) if has_more else None,
+        }
+    )
+
+
+async def requests(request: web.Request) -> web.Response:
+    """Serve `GET /admin/v1/requests`: single requests, newest first."""
+    query = request.query
+    refuse_unknown(query, "from", "to", "limit", "after", *_FILTERS)
+    scope, limit, after = _scope(query), page_limit(query), _after(query, 2)
+    place = None if after is None else (int(after[0]), str(after[1]))
+    found = await request.app[CONTEXT].ask(
+        lambda engine: usage.requests(engine, scope, limit=limit + 1, after=place)
+    )
+    data, has_more = found[:limit], len(found) > limit
+    following = _cursor((data[-1].at_ms, data[-1].id)) if has_more else None
+    return json({"data": list(map(_shown_row, data)), "has_more": has_more, "next": following})
+
+
+async def audit(request: web.Request) -> web.Response:
+    """Serve `GET /admin/v1/audit`: changes, newest first."""
+    query = request.query
+    refuse_unknown(query, "limit", "after")
+    limit, before = page_limit(query), whole_number(query, "after")
+
+    def ask(engine: Any) -> list[AuditEntry]:
+        with reading(engine) as connection:
+            return entries(connection, limit + 1, before)
+
+    found = await request.app[CONTEXT].ask(ask)
+    data, has_more = found[:limit], len(found) > limit
+    shown = [{"type": "audit", **msgspec.structs.asdict(each)} for each in data]
+    return json({"data": shown, "has_more": has_more, "next": data[-1].id if has_more else None})
+
+
+def _scope(query: MultiMapping[str]) -> Scope:
+    return Scope(
+        since_ms=_moment(query, "from"),
+        until_ms=_moment(query, "to"),
+        **{name: query[name] for name in _FILTERS if name in query},
+    )
+
+
+def _moment(query: MultiMapping[str], name: str) -> int | None:
+    text = query.get(name)
+    if text is None:
+        return None
+    try:
+        # A `+` of a zone comes as a space when nobody has encoded it.
+        at = datetime.datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        raise InvalidRequest(
+            f"{name}: must be a date or a time such as 2026-11-26T00:00:00Z"
+        ) from None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=datetime.UTC)
+    return int(at.timestamp() * 1000)
+
+
+def _cursor(place: tuple[str | int, ...]) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
+
+
+def _after(query: MultiMapping[str], length: int) -> list[str | int] | None:
+    text = query.get("after")
+    if text is None:
+        return None
+    try:
+        place = msgspec.json.decode(base64.urlsafe_b64decode(text), type=list[str | int])
+    except (ValueError, msgspec.DecodeError):
+        place = []
+    if len(place) != length:
+        raise InvalidRequest("after: must be the `next` of a page of the same list")
+    return place
+
+
+def _shown_group(by: list[str], group: Group) -> dict[str, Any]:
+    fields = msgspec.structs.asdict(group)
+    dimensions = {
+        name: _shown_value(name, value) for name, value in zip(by, fields.pop("of"), strict=True)
+    }
+    return {"type": "usage", **dimensions, **fields}
+
+
+def _shown_value(name: str, value: str | int) -> str | None:
+    if name == "day":
+        return _utc(int(value) * _DAY_S).strftime("%Y-%m-%d")
+    if name == "hour":
+        return _utc(int(value) * _HOUR_S).strftime("%Y-%m-%dT%H:00Z")
+    return str(value) or None
+
+
+def _shown_row(row: Row) -> dict[str, Any]:
+    fields = msgspec.structs.asdict(row)
+    at = _utc(row.at_ms / 1000).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"type": "request", "at": at, **fields}
+
+
+def _utc(at_s: float) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(at_s, datetime.UTC)
