@@ -3,7 +3,7 @@
 # the oldest pip that Python 3.11 brought, Debian 12's and the newest, against the index as it is today: what is
 # published elsewhere must never break a clone. Of the image it runs the Dockerfile's own lines, with its folders below a
 # temporary one.
-#   tests/install/run.sh
+#   tests/install/run.sh [PIP…]   such as pip==23.0: these in place of the three
 # Needs what `make run` needs, and git.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -85,7 +85,8 @@ installs_from_source() {
 
 mkdir "$source"
 must "a clean copy of the tracked files" copy_tracked "$source"
-for pip in pip==22.3 pip==23.0 pip; do
+[ "$#" -gt 0 ] || set -- pip==22.3 pip==23.0 pip
+for pip in "$@"; do
   for how in "the locks:installs" "the image's lines:installs_as_the_image" "pip install .:installs_from_source"; do
     check "${how%:*}, with $pip" "${how##*:}" "$work/place" "$pip"
     rm -rf "$work/place"
