@@ -1,5 +1,6 @@
 """What commands show to people: as wide as the terminal, in colours where one reads it."""
 
+import io
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -42,8 +43,12 @@ def pairs(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def _rendered(drawn: RenderableType) -> str:
-    has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
-    console = Console(width=None if has_width else _ENDLESS)
-    with console.capture() as captured:
-        console.print(drawn)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+    is_terminal = sys.stdout.isatty()
+    has_width = is_terminal or "COLUMNS" in os.environ
+    # Drawn into memory: what is captured of standard output flushes that, too, and it may be full.
+    drawing = io.StringIO()
+    console = Console(
+        file=drawing, force_terminal=is_terminal, width=None if has_width else _ENDLESS
+    )
+    console.print(drawn)
+    return "\n".join(line.rstrip() for line in drawing.getvalue().splitlines())
