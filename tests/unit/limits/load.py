@@ -15,7 +15,7 @@ import redis.asyncio
 from proxy.limits.local import Local
 from proxy.limits.server import Server
 from proxy.limits.shared import Shared
-from proxy.limits.verdict import Ask, Grant
+from proxy.limits.verdict import Ask, Grant, Rule
 from tests.unit.limits.making import PERIODS, policy_of
 
 TASKS = 16
@@ -28,8 +28,8 @@ PROCESSES = 4
 
 
 async def run(url: str, terms: dict[str, Any], seconds: float) -> dict[str, int]:
-    """Ask as fast as can be, for some time."""
-    told = {"granted": 0, "spent": 0, "most_live": 0, "alone": 0}
+    """Ask as fast as can be, for some time, or until refused for something that other requests do not end."""
+    told = {"granted": 0, "spent": 0, "most_live": 0, "alone": 0, "refused": 0}
     local = Local()
     shared = Shared(Server(url, "load", 30), local, lambda _: None)
     await shared.open()
@@ -52,8 +52,11 @@ async def run(url: str, terms: dict[str, Any], seconds: float) -> dict[str, int]
                 await live.decr(LIVE)
                 shared.settle(verdict, 1, 1, cost)
                 told["spent"] += cost
-            else:
+            elif verdict.rule is Rule.IN_FLIGHT:
                 await asyncio.sleep(0.002)
+            elif verdict.rule is not Rule.BUDGET_HELD:
+                told["refused"] += 1
+                return
 
     await live.incr(READY)
     while int(await live.get(READY) or 0) < PROCESSES:  # noqa: ASYNC110 - it is on a server
