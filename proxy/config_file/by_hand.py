@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from proxy.config import Budgets, Config, Quota, RateLimits, Upstream
-from proxy.config_file import quotas, references, rules
+from proxy.config_file import price_faults, quotas, references, rules
 from proxy.config_file.faults import ConfigError, Fault
 
 _MICROS_PER_DOLLAR = 1_000_000
@@ -24,6 +24,7 @@ def check(config: Config) -> None:
     broken = {fault.path for fault in faults}
     faults += references.faults(document, broken)
     faults += quotas.faults(document, broken)
+    faults += price_faults.faults(config.prices)
     if faults:
         raise ConfigError(*map(str, faults))
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from proxy.access.keys import digest
 from proxy.config import Auth, Config, Cors, Key, Limits, Listen, Log, Model, Timeouts, Upstream
-from proxy.config_file import doubts, lines, quotas, references, rules, tenancy
+from proxy.config_file import doubts, lines, price_faults, quotas, references, rules, tenancy
 from proxy.config_file.document import References, parse_with_doubles, read_text
 from proxy.config_file.faults import ConfigError
 
@@ -87,7 +87,10 @@ def config_from(
     faults += quotas.faults(document, broken)
     if faults:
         raise ConfigError(*faults)
-    return _build(document, folder)
+    config = _build(document, folder)
+    if wrong := price_faults.faults(config.prices):
+        raise ConfigError(*wrong)
+    return config
 
 
 def check_key_name(name: str) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from proxy.access.managed_keys import ManagedKeys
 from proxy.access.records import Changes
-from proxy.config import Config, Redis
+from proxy.config import Config, Prices, Redis
 from proxy.exchange import Exchange
 from proxy.ledger.ledger import Ledger
 from proxy.ledger.row import Row
@@ -47,6 +47,7 @@ def is_wanted(config: Config) -> bool:
         or quota.each_key_limits
         or any(key.limits for key in config.keys)
         or any(owner.limits for owner in config.owners)
+        or config.prices != Prices()
     )
 
 

@@ -66,6 +66,10 @@ def test_what_was_read_from_a_file_is_good() -> None:
 
 
 FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+    "a price file that is not there": (
+        {"prices": proxy.Prices(file="/nowhere/prices.yaml")},
+        "prices.file: No such file",
+    ),
     "a model of no upstream": (
         {"models": (proxy.Model("anthropic/*", "apj"),)},
         "models.0.upstream: no upstream has this name; did you mean api?",

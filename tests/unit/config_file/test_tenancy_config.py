@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from proxy.config import Admin, AdminKey, Budgets, Config, Owner, RateLimits, Redis, Store
 from proxy.config_file import quotas
@@ -49,7 +50,7 @@ def test_everything_arrives() -> None:
         },
         owners=[{"name": "team-a", "limits": {"input_tokens_per_minute": 9, "shadow": True}}],
         keys=[_key(owner="team-a", budgets={"day_usd": 0.1}, tags={"room": "12"}, disabled=True)],
-        prices={"file": "p.yaml", "multiplier": 1.1, "upstreams": {"a": 1.05}},
+        prices={"multiplier": 1.1, "upstreams": {"a": 1.05}},
         admin={"keys": [{"name": "ops", "sha256": "1" * 64, "role": "write"}]},
     )
     assert config.store == Store("sqlite:////etc/anyrouter/var/x.db", "/var/lib/anyrouter")
@@ -63,10 +64,39 @@ def test_everything_arrives() -> None:
     (key,) = config.keys
     assert (key.owner, key.limits, key.budgets) == ("team-a", None, Budgets(day_micros=100_000))
     assert (key.tags, key.disabled) == ({"room": "12"}, True)
-    assert config.prices.file == "/etc/anyrouter/p.yaml"
     assert config.prices.multiplier == Fraction(11, 10)
     assert config.prices.upstreams == {"a": Fraction(21, 20)}
     assert config.admin == Admin(keys=(AdminKey("ops", "1" * 64, "write"),))
+
+
+RATES = {"input": 1, "output": 5, "cache_write_5m": 1.25, "cache_write_1h": 2, "cache_read": 0.1}
+
+
+def test_a_price_file_is_relative_to_the_configuration_and_read_with_it(tmp_path: Path) -> None:
+    prices = {"version": "1", "unknown": RATES, "web_search_per_1000": 10, "models": []}
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(prices), "utf-8")
+    config = config_from(_document(prices={"file": "p.yaml"}), {}, tmp_path)
+    assert config.prices.file == str(tmp_path / "p.yaml")
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump({**prices, "unknown": {}}), "utf-8")
+    with pytest.raises(ConfigError, match=r"prices\.file: unknown\.input: is missing"):
+        config_from(_document(prices={"file": "p.yaml"}), {}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("prices", "said"),
+    [
+        ({"file": "none.yaml"}, "prices.file: No such file or directory"),
+        (
+            {"overrides": [{"id": "x", **RATES}, {"id": "y", **RATES, "input": 0.0001}]},
+            "prices.overrides.1.input: has more than 3 digits behind the point",
+        ),
+        ({"multiplier": 1001}, "prices.multiplier: must be between 0 and 1000"),
+    ],
+)
+def test_prices_that_cannot_be_used_are_told_by_the_field_they_stand_in(
+    prices: dict[str, Any], said: str
+) -> None:
+    assert _refused(prices=prices).startswith(said)
 
 
 @pytest.mark.parametrize("absent", [{}, {"store": None, "redis": None, "admin": None}])
