@@ -176,6 +176,10 @@ class Exchange(msgspec.Struct, eq=False):
                 # The reason knows this frame: it must not know the reason, nor what it stands for.
                 del reason, exc, traceback
 
+    def sent(self) -> None:
+        """Record that the request goes out to an upstream now."""
+        self.progress, self.sent_s = Progress.SENT, time.monotonic()
+
     def response_started(self, status: int) -> None:
         """Record the response's status, and that its first byte goes out now."""
         self.status = status

@@ -10,6 +10,7 @@ This rests on aiohttp's internals: tests/unit/test_aiohttp_facts.py names them a
 
 import asyncio
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -155,7 +156,13 @@ class Client:
         await self._fresh.close()
 
     async def post(
-        self, template: RequestTemplate, fields: bytes, body: Pieces, *, pooled: bool = True
+        self,
+        template: RequestTemplate,
+        fields: bytes,
+        body: Pieces,
+        on_sent: Callable[[], None],
+        *,
+        pooled: bool = True,
     ) -> UpstreamResponse:
         """Send a request and wait for the head of the response.
 
@@ -163,6 +170,7 @@ class Client:
             template: where to.
             fields: header lines, each with its end.
             body: sent with its length.
+            on_sent: called when the request goes out, on a connection that is there.
             pooled: whether a connection may be used that was used before.
 
         Raises:
@@ -185,6 +193,7 @@ class Client:
             connection.close()
             raise TypeError("the connector makes another protocol than it was told to")
         try:
+            on_sent()
             protocol.ask(head, body)
             message, content = await _read_final(protocol)
         except BaseException as error:

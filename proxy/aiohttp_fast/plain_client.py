@@ -4,12 +4,13 @@ What it cannot do:
 - use a connection twice: no public API tells whether a pooled one was dead before it was asked, so that asking again is
   safe, or whether it holds bytes that nobody asked for. So nothing is stale here, and nothing late;
 - send or take header bytes that are not UTF-8: aiohttp leaves them out;
+- tell when there is a connection, on which the request goes out;
 - bound interim (1xx) heads, or tell a reset from the end of a body that only the end of the connection frames.
 """
 
 import inspect
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import aiohttp
 from aiohttp import hdrs
@@ -134,7 +135,13 @@ class Client:
         await self._session.close()
 
     async def post(
-        self, template: RequestTemplate, fields: bytes, body: Pieces, *, pooled: bool = True
+        self,
+        template: RequestTemplate,
+        fields: bytes,
+        body: Pieces,
+        on_sent: Callable[[], None],
+        *,
+        pooled: bool = True,
     ) -> UpstreamResponse:
         """Send a request and wait for the head of the response.
 
@@ -142,6 +149,7 @@ class Client:
             template: where to.
             fields: header lines, each with its end.
             body: sent with its length.
+            on_sent: called before the request goes out.
             pooled: whether a connection may be used that was used before.
 
         Raises:
@@ -152,6 +160,8 @@ class Client:
         del pooled
         refuse_controls(fields)
         lines = fields.decode("utf-8", "surrogateescape").split("\r\n")[:-1]
+        # No public API tells when there is a connection.
+        on_sent()
         try:
             response = await self._session.post(
                 template.url,

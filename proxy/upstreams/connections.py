@@ -146,11 +146,12 @@ class UpstreamConnections:
         try:
             with exchange.waiting(Phase.RESPONSE_HEAD):
                 fields = upstream.headers.render(inbound.raw_headers, inbound.headers)
-                exchange.progress, exchange.sent_s = Progress.SENT, exchange.since_s
                 try:
-                    return await self._client.post(template, fields, body)
+                    return await self._client.post(template, fields, body, exchange.sent)
                 except StaleConnectionError:
-                    return await self._client.post(template, fields, body, pooled=False)
+                    return await self._client.post(
+                        template, fields, body, exchange.sent, pooled=False
+                    )
         except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
             failure = to_proxy_error(error, exchange, upstream.where)
             if failure.cause in _NEVER_SENT:

@@ -16,7 +16,7 @@ from proxy.money.usage import Sums
 from proxy.tenancy.facts import facts_of
 from tests.relay.settled import waits_in
 from tests.support.client import ask, connected, request
-from tests.support.gateways import BODY, STREAM_BODY, Running
+from tests.support.gateways import BODY, STREAM_BODY, Running, config_for, running
 from tests.support.raw import EVENTS, MESSAGE, SSE_HEAD, Script, answer, chunk
 from tests.support.scripts import gateway_before, says, then_closes, then_waits
 
@@ -260,6 +260,31 @@ async def test_an_upstream_that_is_not_there_costs_nothing() -> None:
         template = snapshot.upstreams["first"]
         template._base_url = url
         assert (await ask(gateway, request(body=BODY))).status == 502
+    assert ended.bill == Bill()
+
+
+async def test_a_client_that_leaves_while_the_upstream_is_still_being_reached_pays_nothing() -> (
+    None
+):
+    """A server that accepts, and never answers a TLS handshake."""
+    reached = asyncio.Event()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.set()
+        while await reader.read(1 << 12):
+            pass
+        writer.close()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with running(config_for(url)) as gateway:
+        ended = Ended([], asyncio.Event())
+        gateway.gateway._observers += (ended,)
+        async with connected(gateway.host, gateway.port) as client:
+            await client.send(request(body=BODY))
+            await reached.wait()
+        await ended.left.wait()
+    server.close()
     assert ended.bill == Bill()
 
 

@@ -68,7 +68,7 @@ async def test_connector_factory_makes_the_protocol_of_a_new_connection() -> Non
     async with listening(Answering) as port:
         client = upstream_http.Client(5)
         target = upstream_http.RequestTemplate(URL(f"http://127.0.0.1:{port}/"), "")
-        answer = await client.post(target, b"", [b""])
+        answer = await client.post(target, b"", [b""], lambda: None)
         connection = answer.connection
         assert connection is not None
         assert (connection._requests, connection._heard) == (1, True)
