@@ -1,8 +1,10 @@
 """The ledger as the event loop sees it: takes a row for each request, and tells how it is."""
 
 import asyncio
+import contextlib
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 _SECOND_S = 1.0
 _CLOSE_WITHIN_S = 3.0
 _SLOW_S = 5.0
+_ROWS_A_TURN = 20
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -66,7 +69,8 @@ class Ledger:
     def __init__(self, store: Store, on_spent: "Callable[[Spent], None] | None" = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._folding = Folding()
-        self._in_flight: Callable[[], list[Row]] = _nothing
+        self._in_flight: Callable[[], Iterable[Row]] = _nothing
+        self._is_closed = False
         self._spool = Spool(Path(store.state_dir) / "spool")
         self._spooler = Spooler(self._spool, store.spool_max_bytes)
         self._on_spent = on_spent
@@ -78,9 +82,10 @@ class Ledger:
         if row.cause is None or self._folding.take(row) is not None:
             self._spooler.add(row)
 
-    def snapshot_of(self, in_flight: Callable[[], list[Row]]) -> None:
+    def snapshot_of(self, in_flight: Callable[[], Iterable[Row]]) -> None:
         """Ask a function once a second for the rows that the requests in flight would leave if the process ended now.
 
+        They are taken some at a time, between other turns of the loop: the function does well to make them as it goes.
         Their `cause` is `gateway_killed`, and their ids those that their own rows will have.
         """
         self._in_flight = in_flight
@@ -107,6 +112,7 @@ class Ledger:
     async def close(self, within_s: float = _CLOSE_WITHIN_S) -> None:
         """Store what is left, for so long at most; the rest is on the disk, where the next start finds it."""
         self._timer.cancel()
+        self._is_closed = True
         self._flush()
         self._spooler.keep_in_flight([])
         await asyncio.to_thread(self._close_threads, within_s)
@@ -119,7 +125,16 @@ class Ledger:
     def _each_second(self) -> None:
         self._timer = self._loop.call_later(_SECOND_S, self._each_second)
         self._flush()
-        self._spooler.keep_in_flight(self._in_flight())
+        self._take(iter(self._in_flight()), [])
+
+    def _take(self, rows: Iterator[Row], taken: list[Row]) -> None:
+        """Take the rows of the requests in flight, some now, the others in the next turns of the loop."""
+        some = list(itertools.islice(rows, _ROWS_A_TURN))
+        taken += some
+        if some:
+            self._loop.call_soon(self._take, rows, taken)
+        elif not self._is_closed:
+            self._spooler.keep_in_flight(taken)
 
     def _flush(self) -> None:
         for row in self._folding.flush():
@@ -127,5 +142,6 @@ class Ledger:
 
     def _hand_over(self, spent: "Spent") -> None:
         """Bring into the loop what the thread has found, unless the loop has ended meanwhile."""
-        if self._on_spent is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._on_spent, spent)
+        if self._on_spent is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._on_spent, spent)

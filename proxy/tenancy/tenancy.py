@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -126,16 +126,12 @@ class Tenancy:
             would = grant.would.rule if grant is not None and grant.would is not None else None
             self.ledger.add(row_of(exchange, bill, now_s, would))
 
-    def _rows_in_flight(self) -> list[Row]:
-        """Return the rows of what costs something, as they are to be if this process dies now."""
-        now_s = time.monotonic()
-        return [
-            msgspec.structs.replace(
-                row_of(exchange, self._bill(exchange), now_s), cause=_KILLED, status=None
-            )
-            for exchange in self._exchanges
-            if exchange.key is not None and exchange.progress not in _NOT_BILLED
-        ]
+    def _rows_in_flight(self) -> Iterator[Row]:
+        """Give the rows of what costs something, as they are to be if this process dies now."""
+        for exchange in list(self._exchanges):
+            if exchange.key is not None and exchange.progress not in _NOT_BILLED:
+                row = row_of(exchange, self._bill(exchange), time.monotonic())
+                yield msgspec.structs.replace(row, cause=_KILLED, status=None)
 
     def _bill(self, exchange: Exchange) -> Bill:
         ratio = self.admission.ratio(exchange.key.name).value if exchange.key is not None else 0.0

@@ -5,6 +5,7 @@ import logging
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -239,3 +240,30 @@ async def test_a_defect_in_the_writer_loses_nothing(
         await until(lambda: running.status().stored_rows == 1)
         assert not running.status().restarting
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+async def test_what_is_in_flight_is_taken_between_turns_and_forgotten_at_the_end(
+    tmp_path: Path, store_file: Path
+) -> None:
+    turns = 0
+    seen: set[int] = set()
+
+    def each_turn() -> None:
+        nonlocal turns
+        turns += 1
+        asyncio.get_running_loop().call_soon(each_turn)
+
+    def in_flight() -> Iterator[Row]:
+        for n in range(500):
+            seen.add(turns)
+            yield row(n, cause="gateway_killed")
+
+    async with ledger(f"sqlite:///{store_file}", tmp_path) as running:
+        (folder,) = (tmp_path / "spool").iterdir()
+        file = folder / "inflight.rows"
+        running.snapshot_of(in_flight)
+        each_turn()
+        await until(lambda: file.exists() and file.read_bytes().count(b"\n") == 500)
+        assert len(seen) >= 500 // 20
+    with opened(f"sqlite:///{store_file}") as engine:
+        assert stored(engine) == []

@@ -15,6 +15,7 @@ from proxy.access.keys import digest
 from proxy.ledger.row import Row
 from proxy.sandbox import SERVED, Knobs, Record, serve_sandbox
 from proxy.store.engine import open_engine
+from tests.ledger.rows import until
 from tests.store.rows import stored
 from tests.support.gateways import KEY, Running, config_for, running
 
@@ -71,6 +72,9 @@ def tenant(tmp_path: Path, store_url: str) -> Start:
                 assert tenancy is not None
                 async with asyncio.timeout(WITHIN_S):
                     await tenancy.admission.sums_known.wait()
+                managed = tenancy.managed
+                assert managed is not None
+                await until(lambda: managed.is_fresh)
                 assert isinstance(sandbox.app, web.Application)
                 yield Tenant(gateway, store, sandbox.app.get(SERVED))
         finally:
