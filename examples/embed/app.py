@@ -77,7 +77,10 @@ def make_app(config: proxy.Config) -> web.Application:
 
 if __name__ == "__main__":
     file = sys.argv[1] if sys.argv[1:] else Path(__file__).with_name("config.yaml")
-    read = proxy.load_config(file)
+    try:
+        read = proxy.load_config(file)
+    except proxy.ConfigError as error:
+        sys.exit(str(error))  # with file and line, a line for each fault
     web.run_app(
         make_app(read), host=read.listen.hosts[0], port=read.listen.port, shutdown_timeout=DRAIN_S
     )

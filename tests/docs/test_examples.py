@@ -144,3 +144,19 @@ async def test_a_stream_under_way_finishes_when_the_application_is_told_to_stop(
     assert b"message_stop" not in first
     assert rest.count(b"event: message_stop") == 1
     assert await embed.process.wait() == 0
+
+
+async def test_the_embedding_example_says_which_variable_it_lacks_in_one_line() -> None:
+    environ = {name: value for name, value in os.environ.items() if name != "TEAM_KEY"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(EMBED / "app.py"),
+        env={**environ, "PYTHONPATH": str(ROOT), "ANTHROPIC_API_KEY": "sk-x"},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(30):
+        _, said = await process.communicate()
+    assert process.returncode == 1
+    (line,) = said.decode().splitlines()
+    assert line.startswith(f"{EMBED / 'config.yaml'}:")
+    assert line.endswith("environment variable TEAM_KEY is not set; export TEAM_KEY=...")

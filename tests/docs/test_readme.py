@@ -15,6 +15,7 @@ import aiohttp
 from proxy.config_file.load import parse_config
 from proxy.sandbox import Knobs, serve_sandbox
 from tests.docs.snippets import ROOT, snippets
+from tests.support.commands import ran
 from tests.support.gateways import KEY, Running, config_for, running
 
 ENVIRON = {"ANTHROPIC_API_KEY": "sk-made-up", "ANYROUTER_KEY": KEY}
@@ -61,26 +62,32 @@ async def test_the_plugin_snippet_serves_when_it_is_run(tmp_path: Path) -> None:
     assert "8080" in code
     script = tmp_path / "yours.py"
     script.write_text(code.replace("8080", str(port)), "utf-8")
+    status, key, _ = await ran("init", cwd=tmp_path)
+    assert status == 0
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(script),
-        cwd=ROOT,
+        cwd=tmp_path,
         env={**os.environ, **ENVIRON, "PYTHONPATH": str(ROOT)},
+        stderr=asyncio.subprocess.PIPE,
     )
     try:
         async with asyncio.timeout(30), aiohttp.ClientSession() as session:
             while True:
                 try:
-                    url = f"http://127.0.0.1:{port}/api/healthz"
-                    async with session.get(url) as response:
-                        assert response.status == 200
+                    url = f"http://127.0.0.1:{port}/api/hello"
+                    headers = {"x-api-key": key.strip()}
+                    async with session.get(url, headers=headers) as response:
+                        assert (await response.json())["key"] == "laptop"
                         break
                 except aiohttp.ClientConnectionError:
                     assert process.returncode is None
                     await asyncio.sleep(0.05)  # until it listens
         process.send_signal(signal.SIGINT)
         async with asyncio.timeout(10):
-            await process.wait()
+            _, said = await process.communicate()
+        assert b"Traceback" not in said
+        assert process.returncode == 0
     finally:
         if process.returncode is None:
             process.kill()
