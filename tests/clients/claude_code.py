@@ -134,10 +134,21 @@ def _features(claude: _Claude) -> _Findings:
     )
     yield "a compressed stream", _why_not(claude.ask(_SAY_HI, knobs="encoding=gzip"), _SAID)
     paced = claude.ask(_SAY_HI, knobs="events=2,interval=1.8")
+    sonnet = claude.run(
+        [claude.binary, "-p", *_SAY_HI, "--model", "sonnet"],
+        {"ANTHROPIC_BASE_URL": claude.stack.url, "ANTHROPIC_AUTH_TOKEN": claude.stack.key},
+    )
+    yield "the alias sonnet", _why_not(sonnet, _SAID)
     yield "a silent stream, kept alive by pings", _why_not(paced, _SAID)
     yield "usage and model of an answer", _wrong_usage(claude)
     yield "model discovery", _no_discovery(claude)
-    yield "started by `anyrouter claude`", _why_not(_launched(claude), _SAID)
+    launched = _launched(claude)
+    yield "started by `anyrouter claude`", _why_not(launched, _SAID)
+    line = f"Claude Code through {claude.stack.url} as "
+    yield (
+        "`anyrouter claude` says through what, and as whom",
+        "" if line in launched.stderr else launched.why(),
+    )
 
 
 def _wrong_usage(claude: _Claude) -> str:
@@ -175,12 +186,13 @@ def _no_discovery(claude: _Claude) -> str:
     return "" if asked(claude.stack.logged(since, asked)) else "it did not ask for the models"
 
 
-def _launched(claude: _Claude) -> Ended:
+def _launched(claude: _Claude, key: str | None = None) -> Ended:
     """Have the project's own command start it."""
     directory = claude.binary.parent
+    key = claude.stack.key if key is None else key
     return claude.run(
         [ANYROUTER, "claude", "--url", claude.stack.url, "-p", *_SAY_HI, "--model", _MODEL],
-        {"PATH": f"{directory}:{os.environ['PATH']}", "ANYROUTER_KEY": claude.stack.key},
+        {"PATH": f"{directory}:{os.environ['PATH']}", "ANYROUTER_KEY": key},
     )
 
 
@@ -191,6 +203,12 @@ def _refusals(claude: _Claude) -> _Findings:
             f"a wrong key is refused with the gateway's reason, by {credential}",
             _why_no_reason(ended, "gateway key", REFUSED_WITHIN_S),
         )
+    yield (
+        "`anyrouter claude` refuses a wrong key at once",
+        _why_no_reason(
+            _launched(claude, claude.stack.wrong_key), "does not know this key", REFUSED_WITHIN_S
+        ),
+    )
     ended = claude.ask(_SAY_HI, key=claude.stack.narrow_key)
     yield (
         "a key that may not use the model is refused",

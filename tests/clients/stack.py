@@ -157,7 +157,7 @@ def _announced(name: str, process: subprocess.Popen[bytes], out: Path, err: Path
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline and process.poll() is None:
         said = out.read_text(errors="replace") + err.read_text(errors="replace")
-        if found := re.search(r"\bon (http://127\.0\.0\.1:\d+)\s", said):
+        if found := re.search(r"\bon (http://127\.0\.0\.1:\d+)[\s\"]", said):
             return found[1]
         time.sleep(_POLL_S)
     raise RuntimeError(f"the {name} does not start: {err.read_text(errors='replace')[-600:]}")
