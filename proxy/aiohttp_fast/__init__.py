@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 from aiohttp.streams import EMPTY_PAYLOAD as NO_BODY
 
-from proxy.aiohttp_fast.plain_client import (
+from proxy.aiohttp_fast.resolver import Resolver
+from proxy.aiohttp_fast.twins import (
     MAX_HEADERS,
     MAX_INTERIM_HEADS,
     MAX_LINE_BYTES,
@@ -18,7 +19,6 @@ from proxy.aiohttp_fast.plain_client import (
     StaleConnectionError,
     TooManyInterimHeadsError,
 )
-from proxy.aiohttp_fast.resolver import Resolver
 
 # The first release that the fast pieces were proved on, and the first one that they were not.
 PROVED_FROM = (3, 14, 5)
@@ -39,10 +39,11 @@ if TYPE_CHECKING or IS_FAST:
     from proxy.aiohttp_fast.pipe import Pipe
     from proxy.aiohttp_fast.request_handler import RequestHandler
     from proxy.aiohttp_fast.response import whole_response
+    from proxy.aiohttp_fast.static_routes import route_early
 else:
     from aiohttp.web import StreamResponse as TransparentResponse
 
-    from proxy.aiohttp_fast.plain import Pipe, RequestHandler, whole_response
+    from proxy.aiohttp_fast.plain import Pipe, RequestHandler, route_early, whole_response
     from proxy.aiohttp_fast.plain_client import Client, RequestTemplate, UpstreamResponse
 
 __all__ = [
@@ -63,5 +64,6 @@ __all__ = [
     "TooManyInterimHeadsError",
     "TransparentResponse",
     "UpstreamResponse",
+    "route_early",
     "whole_response",
 ]

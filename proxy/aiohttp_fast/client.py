@@ -20,14 +20,16 @@ from aiohttp.http_parser import RawResponseMessage
 from multidict import CIMultiDict
 from yarl import URL
 
-from proxy.aiohttp_fast.plain_client import (
+from proxy.aiohttp_fast.resolver import Resolver
+from proxy.aiohttp_fast.twins import (
     MAX_INTERIM_HEADS,
     Pieces,
+    Response,
+    Sender,
     StaleConnectionError,
     TooManyInterimHeadsError,
     refuse_controls,
 )
-from proxy.aiohttp_fast.resolver import Resolver
 from proxy.aiohttp_fast.upstream_connection import UpstreamConnection
 
 _CONTINUE = 100
@@ -82,15 +84,10 @@ class RequestTemplate(aiohttp.ClientRequest):
         self.head_start = f"POST {path} HTTP/1.1\r\n{fields}".encode("utf-8", "surrogateescape")
 
 
-class UpstreamResponse:
-    """The head of an upstream's answer, and its body as it comes.
+class UpstreamResponse(Response):
+    """A response on a connection, which goes back to its pool at the response's end."""
 
-    Attributes:
-        status, reason, headers: of the head.
-        content: the body, not decoded.
-    """
-
-    __slots__ = ("_connection", "content", "headers", "reason", "status")
+    __slots__ = ("_connection",)
 
     def __init__(
         self, connection: Connection, message: RawResponseMessage, content: aiohttp.StreamReader
@@ -105,11 +102,6 @@ class UpstreamResponse:
         if self._connection is None and protocol is not None:
             # All of it came with its head: nobody has looked yet whether more came.
             protocol.close_if_more_came()
-
-    @property
-    def is_success(self) -> bool:
-        """Whether its status is one of the 200s."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - as the line above says
 
     @property
     def connection(self) -> UpstreamConnection | None:
@@ -127,7 +119,7 @@ class UpstreamResponse:
                 protocol.answered()
 
     def close(self) -> None:
-        """Break the answer off, unless all of it has come."""
+        """Break it off, unless all of it has come."""
         if self._connection is not None:
             if (protocol := self.connection) is not None:
                 # The connection would keep who listens, and with it the request.
@@ -138,12 +130,8 @@ class UpstreamResponse:
             self.content.set_exception(aiohttp.ClientConnectionError("closed"))
 
 
-class Client:
-    """Sends requests. Make it in the loop that serves.
-
-    Args:
-        connect_s: to connect, the name's look-up, the proxy and the TLS handshake included.
-    """
+class Client(Sender):
+    """Sends each request on a connection of a pool, or on one of its own."""
 
     def __init__(self, connect_s: float) -> None:
         self._pooled = _connector(force_close=False)
@@ -164,20 +152,7 @@ class Client:
         *,
         pooled: bool = True,
     ) -> UpstreamResponse:
-        """Send a request and wait for the head of the response.
-
-        Args:
-            template: where to.
-            fields: header lines, each with its end.
-            body: sent with its length.
-            on_sent: called when the request goes out, on a connection that is there.
-            pooled: whether a connection may be used that was used before.
-
-        Raises:
-            StaleConnectionError: the pooled connection had closed before it could be asked.
-            aiohttp.ClientError, HttpProcessingError, OSError: there is no response.
-            ValueError: a control character in a header.
-        """
+        """Send a request and wait for the head of the response; as `Sender.post`."""
         connector, closing = (
             (self._pooled, b"") if pooled else (self._fresh, b"Connection: close\r\n")
         )

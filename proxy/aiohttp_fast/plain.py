@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiohttp import StreamReader, web
+from aiohttp.typedefs import Handler
 from multidict import CIMultiDict
 
 from proxy.aiohttp_fast.wake import Wake
@@ -102,3 +103,8 @@ def whole_response(
 ) -> web.StreamResponse:
     """Return a response with a body, complete when it is prepared. As `response.whole_response`."""
     return web.Response(status=status, reason=reason, headers=headers, body=body)
+
+
+def route_early(app: web.Application, resolve: Handler) -> Handler:  # noqa: ARG001 - the fast one's
+    """Return `resolve`: what answers an application's requests. As `static_routes.route_early`."""
+    return resolve

@@ -10,47 +10,26 @@ What it cannot do:
 
 import inspect
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import aiohttp
 from aiohttp import hdrs
 from aiohttp.http_exceptions import HttpProcessingError
-from multidict import CIMultiDict, CIMultiDictProxy
+from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.aiohttp_fast.resolver import Resolver
+from proxy.aiohttp_fast.twins import (
+    MAX_HEADERS,
+    MAX_LINE_BYTES,
+    READ_BUFFER_BYTES,
+    Pieces,
+    Response,
+    Sender,
+    refuse_controls,
+)
 
-# A body, to be sent as one.
-Pieces = Sequence[bytes | memoryview]
-
-# Of a response's head. aiohttp's own, 8190 bytes and 128 headers, turn served and billed answers into errors.
-MAX_LINE_BYTES = 1 << 16
-MAX_HEADERS = 1000
-# A handful is sent in practice (103 Early Hints, 102 Processing); without a bound they could come for ever.
-MAX_INTERIM_HEADS = 16
-READ_BUFFER_BYTES = 1 << 16
-
-# A tab may stand in a value, and a line's end has been told from one.
-_CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\r\n"))
 _SET_BY_AIOHTTP = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
-
-
-class TooManyInterimHeadsError(HttpProcessingError):
-    """The upstream sends 1xx heads, and no final one."""
-
-
-class StaleConnectionError(Exception):
-    """A pooled connection died without a byte of an answer."""
-
-
-def refuse_controls(head: bytes) -> None:
-    """Refuse a head that another reader may read otherwise.
-
-    Raises:
-        ValueError: a control character.
-    """
-    if len(head.translate(None, _CONTROLS)) < len(head):
-        raise ValueError("a control character in a header")
 
 
 class RequestTemplate:
@@ -84,37 +63,23 @@ class RequestTemplate:
         return fields
 
 
-class UpstreamResponse:
-    """The head of an upstream's response, and its body as it comes.
-
-    Attributes:
-        status, reason, headers: of the head.
-        content: the body, not decoded.
-    """
+class UpstreamResponse(Response):
+    """A response of `ClientSession`."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self.status: int = response.status
-        self.reason: str | None = response.reason
-        self.headers: CIMultiDictProxy[str] = response.headers
-        self.content: aiohttp.StreamReader = response.content
+        self.status = response.status
+        self.reason = response.reason
+        self.headers = response.headers
+        self.content = response.content
         self._response = response
 
-    @property
-    def is_success(self) -> bool:
-        """Whether its status is one of the 200s."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - as the line above says
-
     def close(self) -> None:
-        """Break the response off, unless all of it has come."""
+        """Break it off, unless all of it has come."""
         self._response.close()
 
 
-class Client:
-    """Sends requests. Make it in the loop that serves.
-
-    Args:
-        connect_s: to connect, the name's look-up, the proxy and the TLS handshake included.
-    """
+class Client(Sender):
+    """Sends each request on a connection of its own."""
 
     def __init__(self, connect_s: float) -> None:
         options = {"max_line_size": MAX_LINE_BYTES, "max_field_size": MAX_LINE_BYTES}
@@ -143,20 +108,7 @@ class Client:
         *,
         pooled: bool = True,
     ) -> UpstreamResponse:
-        """Send a request and wait for the head of the response.
-
-        Args:
-            template: where to.
-            fields: header lines, each with its end.
-            body: sent with its length.
-            on_sent: called before the request goes out.
-            pooled: whether a connection may be used that was used before.
-
-        Raises:
-            StaleConnectionError: the pooled connection had closed before it could be asked.
-            aiohttp.ClientError, HttpProcessingError, OSError: there is no response.
-            ValueError: a control character in a header.
-        """
+        """Send a request and wait for the head of the response; as `Sender.post`. `pooled` makes no difference."""
         del pooled
         refuse_controls(fields)
         lines = fields.decode("utf-8", "surrogateescape").split("\r\n")[:-1]

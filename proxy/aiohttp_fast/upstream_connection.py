@@ -10,8 +10,9 @@ from typing import Any
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
 
-from proxy.aiohttp_fast.plain_client import MAX_HEADERS, MAX_LINE_BYTES, READ_BUFFER_BYTES, Pieces
+from proxy.aiohttp_fast.twins import MAX_HEADERS, MAX_LINE_BYTES, READ_BUFFER_BYTES, Pieces
 
 # The other end of a dead connection resets it within a round trip.
 _STALE_WITHIN_S = 1.0
@@ -105,7 +106,9 @@ class UpstreamConnection(ResponseHandler):
             return False
         try:
             return self._parser.feed_eof() is not None
-        except Exception:  # noqa: BLE001 - half a head that breaks the parser is half a head
+        except (
+            HttpProcessingError
+        ):  # what has come of the head is already malformed, or has begun a body
             return True
 
     def connection_lost(self, exc: BaseException | None) -> None:

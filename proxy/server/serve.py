@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from proxy.aiohttp_fast.static_routes import StaticRoutes
+from proxy.aiohttp_fast import route_early
 from proxy.config import Config
 from proxy.gateway import GATEWAY
 from proxy.server.addresses import bound
@@ -46,7 +46,7 @@ async def listening(
             raise RuntimeError("the runner has no server after its setup")
         gateway = app[GATEWAY]
         gateway.is_hosted = False
-        handle = StaticRoutes(app, runner.server.request_handler)
+        handle = route_early(app, runner.server.request_handler)
         runner.server.request_handler = handle  # type: ignore[assignment] # AppRunner always builds web.Request
         listener = Listener(runner.server, config, gateway.ended)
         loop = asyncio.get_running_loop()

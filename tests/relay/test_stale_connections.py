@@ -213,6 +213,25 @@ async def test_a_connection_that_had_a_byte_too_many_is_closed(framing: str, siz
         assert upstream.connections == 2
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\na: b\0c", id="nul_in_half_a_head"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 1000 + b"a: b", id="too_many_fields"),
+        pytest.param(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", id="half_a_body"),
+    ],
+)
+async def test_a_second_answer_that_is_broken_off_is_as_good_as_a_whole_one(more: bytes) -> None:
+    async def script(exchange: UpstreamSide) -> None:
+        await exchange.send(answer() + more)
+
+    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+        for _ in range(2):
+            assert (await ask(gateway, request())).status == 200
+            await upstream.all_closed.wait()
+        assert upstream.connections == 2
+
+
 @pytest.mark.parametrize("step", [1, 7], ids=str)
 async def test_a_byte_too_many_is_seen_in_whatever_pieces_an_answer_comes(step: int) -> None:
     data = answer() + b"H"

@@ -120,9 +120,9 @@ def test_the_leaf_imports_nothing_of_ours(name: str) -> None:
             assert not module.startswith("proxy") or module.startswith("proxy.aiohttp_fast")
 
 
-def test_the_plain_twins_use_no_private_name() -> None:
-    private = set(_private_names(INSIDE["aiohttp_fast/plain.py"]))
-    assert private == set()
+@pytest.mark.parametrize("twin", ["plain", "plain_client", "resolver", "twins"])
+def test_what_the_plain_twins_are_made_of_uses_no_private_name(twin: str) -> None:
+    assert set(_private_names(INSIDE[f"aiohttp_fast/{twin}.py"])) == set()
 
 
 @pytest.mark.parametrize("name", USED)
