@@ -58,11 +58,12 @@ class Listener:
         self.refusals: set[asyncio.BaseProtocol] = set()
         make_request = server.request_factory
 
-        def noted(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> Any:
-            protocol.request_began(message, payload, writer)
-            return make_request(message, payload, protocol, writer, task)
+        # More arguments than these may come: aiohttp has given some of its own later.
+        def begin_request(message: Any, body: Any, protocol: Any, writer: Any, *rest: Any) -> Any:
+            protocol.request_began(message, body, writer)
+            return make_request(message, body, protocol, writer, *rest)
 
-        server.request_factory = noted
+        server.request_factory = begin_request
         self._look()
 
     def __call__(self) -> asyncio.Protocol:
