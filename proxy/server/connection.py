@@ -33,11 +33,15 @@ Refuse = Callable[[str | None, ProxyError], tuple[dict[str, str], bytes]]
 
 
 class Connection(Intake):
-    """One client connection of a gateway that serves itself."""
+    """One client connection of a gateway that serves itself.
+
+    Attributes:
+        is_stranger: it has brought no good key yet, and comes from no trusted proxy; then it is idle for a short time.
+    """
 
     __slots__ = (
-        *("_admit", "_at_eof", "_ended", "_head_since", "_idle_since", "_is_stranger", "_lingers"),
-        *("_refuse", "_registry", "_socket", "_timeouts", "_unread", "_version", "_writer"),
+        *("_admit", "_at_eof", "_ended", "_head_since", "_idle_since", "_lingers", "_refuse"),
+        *("_registry", "_socket", "_timeouts", "_unread", "_version", "_writer", "is_stranger"),
     )
 
     def __init__(
@@ -65,7 +69,7 @@ class Connection(Intake):
         self._admit = admit
         self._refuse = refuse
         self._socket: asyncio.Transport | None = None  # aiohttp's is None once it has closed it
-        self._is_stranger = True
+        self.is_stranger = True
         self._version = HttpVersion11
         self._writer: AbstractStreamWriter | None = None
         self._head_since: float | None = None
@@ -115,8 +119,8 @@ class Connection(Intake):
     ) -> None:
         """Note that the response is written. aiohttp calls this once a request; our own log has been written."""
         self._busy = False
-        if self._is_stranger and (exchange := request.get(EXCHANGE)) is not None:
-            self._is_stranger = exchange.key is None
+        if self.is_stranger and (exchange := request.get(EXCHANGE)) is not None:
+            self.is_stranger = exchange.key is None
         if self._version is not HttpVersion11 and hdrs.CONTENT_LENGTH not in response.headers:
             response.force_close()  # nothing else tells a client of HTTP/1.0 where the body ends
         if response.status == RequestBodyTimeout.status:
@@ -180,7 +184,7 @@ class Connection(Intake):
         elif self._idle_since is not None:
             idle_s = limits.client_idle_s
             if now - self._idle_since >= (
-                min(idle_s, _STRANGER_IDLE_S) if self._is_stranger else idle_s
+                min(idle_s, _STRANGER_IDLE_S) if self.is_stranger else idle_s
             ):
                 self._idle_since = None
                 self.force_close()

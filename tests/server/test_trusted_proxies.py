@@ -1,8 +1,10 @@
 """Behind a proxy that is trusted, the log names the client; behind any other, who has connected."""
 
+import time
+
 import pytest
 
-from proxy import Limits
+from proxy import Limits, Timeouts
 from tests.support.client import connected
 from tests.support.gateways import config_for, running
 
@@ -44,3 +46,19 @@ async def test_the_bound_of_one_clients_connections_is_none_of_a_trusted_proxy(
         for client, expected in ((one, 200), (other, status)):
             await client.send(b"GET /readyz HTTP/1.1\r\nHost: g\r\n\r\n")
             assert (await client.answer()).status == expected
+
+
+async def test_a_trusted_proxys_connection_is_no_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Balancers keep connections, and ask on some of them for nothing but the health."""
+    monkeypatch.setattr("proxy.server.connection._STRANGER_IDLE_S", 0.0)
+    config = config_for(
+        "http://127.0.0.1:1",
+        trusted_proxies=("127.0.0.1",),
+        timeouts=Timeouts(client_idle_s=0.5),
+    )
+    async with running(config) as gateway, connected(gateway.host, gateway.port) as client:
+        await client.send(b"GET /healthz HTTP/1.1\r\nHost: g\r\n\r\n")
+        assert (await client.answer()).status == 200
+        answered = time.monotonic()
+        assert await client.until_closed() == b""
+        assert time.monotonic() - answered > 0.4
