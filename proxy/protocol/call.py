@@ -12,7 +12,8 @@ import msgspec
 from proxy.errors import InvalidRequest
 from proxy.protocol import checks, json_members, model_places
 from proxy.protocol.checks import COUNT_TOKENS, MESSAGES
-from proxy.protocol.json_slices import Piece, Slices
+from proxy.protocol.json_pieces import Piece
+from proxy.protocol.json_slices import Slices
 from proxy.protocol.member_names import check_names
 from proxy.protocol.model_places import NamedModel
 

@@ -9,18 +9,23 @@ no more than that it is one.
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import msgspec
 
 from proxy.errors import InvalidRequest
-from proxy.protocol import json_strings
+from proxy.protocol import json_runs, json_strings
 from proxy.protocol.json_members import MAX_MEMBERS, MAX_NAME_BYTES, Span
+from proxy.protocol.json_pieces import Outline, Piece
 
 MAX_VALUES = 1_000_000
 MAX_ELEMENT_VALUES = 50_000
+# Of those that are in no run: each takes 10 µs. In what fits into a context of a million tokens are some 80,000.
+MAX_SINGLE = 200_000
+# Of one element of a member, without what is left out of long strings.
+MAX_ELEMENT_BYTES = 1 << 20
 # What stands between two tokens is white space, or a number: any client's are shorter.
-_MAX_GAP_BYTES = 1 << 13
+_MAX_GAP_BYTES = 1 << 11
 _PIECE_TOKENS = 2_500
 _PIECE_BYTES = 1 << 18
 _TOKENS_A_STEP = 2_000
@@ -32,42 +37,9 @@ _IN_OBJECT, _IN_MEMBER = 1, 2  # depths
 _MAX_DEPTH = 1_000
 
 _TOKEN = re.compile(rb'["\[\]{},]')
-# What an element holds up to the next bracket, or the next string that is long or odd.
-# In no possessive group: CPython before 3.11.5 matches those wrongly (its issue 106052).
-_RUN = re.compile(rb'(?:[^"\[\]{}]+|"[^"\\\x00-\x1f]{0,128}"){0,4000}')
 _COLON = re.compile(rb"[ \t\r\n]*+:[ \t\r\n]*+")
 _WHITE_SPACE = b" \t\r\n"
 _CLOSING = {b"{": b"}", b"[": b"]"}
-
-
-class Piece(NamedTuple):
-    """Some elements of a member that is an array or object.
-
-    Attributes:
-        name: the member's.
-        first: the index of the first element.
-        text: an array or object of them, long strings cut.
-        span: of the same elements in the whole text, without brackets.
-    """
-
-    name: str
-    first: int
-    text: bytes
-    span: Span
-
-
-class Outline(NamedTuple):
-    """What pieces leave over.
-
-    Attributes:
-        text: the whole; empty what came in pieces, long strings cut.
-        members: name and span of each member's value, in their order; a name may come twice.
-        lengths: how many elements the members had that came in pieces.
-    """
-
-    text: bytes
-    members: list[tuple[str, Span]]
-    lengths: dict[str, int]
 
 
 class Slices:
@@ -76,6 +48,7 @@ class Slices:
     def __init__(self, body: bytes) -> None:
         self._body = body
         self._at = 0  # behind the last token
+        self._single = 0  # tokens
         self._tokens = 0  # those that begin or follow a value: there are about as many as values
         self._open: list[bytes] = []
         self._top: list[bytes] = []
@@ -87,7 +60,7 @@ class Slices:
         self._expects_name = False
         # Of the member at hand: what has come since the last piece.
         self._part: list[bytes] = []
-        self._part_start = self._part_token = self._element_token = 0
+        self._part_bytes = self._part_start = self._part_token = self._element_token = 0
         self._first = self._element = 0
 
     def steps(self) -> Iterator[Piece | None]:
@@ -103,16 +76,19 @@ class Slices:
         """
         next_pause = _TOKENS_A_STEP
         while True:
-            if len(self._open) > _IN_MEMBER:
+            if len(self._open) > _IN_MEMBER or (
+                len(self._open) == _IN_MEMBER and not self._is_long(self._at)
+            ):
                 self._take_run()
             found = _TOKEN.search(self._body, self._at, self._at + _MAX_GAP_BYTES)
             if found is None:
                 break
             start, token = found.start(), found[0]
             before, self._last_end = self._body[self._at : start], self._at
-            self._put(before.strip(_WHITE_SPACE))
+            # In an element it may be the rest of a number whose beginning was in a run.
+            self._put(before if len(self._open) >= _IN_MEMBER else before.strip(_WHITE_SPACE))
             self._at = start + 1
-            self._count(token in b",[{")
+            self._count(token in b",[{", single=len(self._open) >= _IN_MEMBER)
             if token == b'"':
                 yield from self._read_string(start)
             elif token in _CLOSING:
@@ -136,24 +112,40 @@ class Slices:
         return Outline(b"".join(self._top), self._members, self._lengths)
 
     def _put(self, text: bytes) -> None:
-        if text:
-            (self._part if len(self._open) >= _IN_MEMBER else self._top).append(text)
+        if len(self._open) < _IN_MEMBER:
+            self._top.append(text)
+        else:
+            self._part.append(text)
+            self._part_bytes += len(text)
+            if self._part_bytes > MAX_ELEMENT_BYTES + _PIECE_BYTES:
+                raise InvalidRequest(
+                    f"{self._place()}: over {MAX_ELEMENT_BYTES} bytes beside long strings"
+                )
+
+    def _place(self) -> str:
+        return f"{self._name}.{self._element}"
 
     def _take_run(self) -> None:
-        """Take many tokens at once, none of which opens or closes anything."""
-        run = _RUN.match(self._body, self._at, self._at + _MAX_GAP_BYTES)
-        if run is not None and run.end() > self._at:
-            self._part.append(run[0])
-            self._at = run.end()
-            self._count(run[0].count(b","))
+        """Take many tokens at once that open and close only what is whole."""
+        run = json_runs.find(self._body, self._at)
+        if run is None:
+            return
+        self._put(self._body[self._at : run.end])
+        self._at = run.end
+        if len(self._open) == _IN_MEMBER and run.commas:
+            self._element += run.commas
+            self._element_token = self._tokens
+        self._count(run.tokens)
 
-    def _count(self, tokens: int) -> None:
+    def _count(self, tokens: int, *, single: bool = False) -> None:
         self._tokens += tokens
+        self._single += single
+        if self._single > MAX_SINGLE:
+            raise InvalidRequest(f"body: over {MAX_SINGLE} long strings and deep brackets")
         if self._tokens > MAX_VALUES:
             raise InvalidRequest(f"body: over {MAX_VALUES} values")
         if self._tokens - self._element_token > MAX_ELEMENT_VALUES:
-            place = f"{self._name}.{self._element}"
-            raise InvalidRequest(f"{place}: over {MAX_ELEMENT_VALUES} values")
+            raise InvalidRequest(f"{self._place()}: over {MAX_ELEMENT_VALUES} values")
 
     def _read_string(self, start: int) -> Iterator[None]:
         depth = len(self._open)
@@ -189,13 +181,19 @@ class Slices:
         if depth == _IN_MEMBER:
             self._element += 1
             self._element_token = self._tokens
-            is_long = self._tokens - self._part_token > _PIECE_TOKENS
-            if is_long or start - self._part_start > _PIECE_BYTES:
+            if self._is_long(start):
+                if not b"".join(self._part).strip(_WHITE_SPACE):
+                    _refuse()
                 yield self._piece(start)
                 return
         self._put(b",")
         if depth == _IN_OBJECT:
             self._end_member(start)
+
+    def _is_long(self, end: int) -> bool:
+        """Return whether the elements since the last piece, up to `end`, make one."""
+        is_long = self._tokens - self._part_token > _PIECE_TOKENS
+        return is_long or end - self._part_start > _PIECE_BYTES
 
     def _end_member(self, start: int) -> None:
         """Take the end of a member's value at `start`, or before white space."""
@@ -214,12 +212,13 @@ class Slices:
             _refuse()
         if len(self._open) == _IN_MEMBER:
             # The outline must stay short as a whole, too.
-            if self._first or self._top_bytes > _PIECE_BYTES or len(self._top) > _PIECE_TOKENS:
+            top_bytes = self._top_bytes + self._part_bytes
+            if self._first or top_bytes > _PIECE_BYTES or len(self._top) > _PIECE_TOKENS:
                 yield self._piece(start)
                 self._lengths[self._name] = self._element + 1
             self._top += (self._open[-1], *self._part, token)
-            self._top_bytes += sum(map(len, self._part))
-            self._part = []
+            self._top_bytes += self._part_bytes
+            self._part, self._part_bytes = [], 0
             self._open.pop()
             return
         self._open.pop()
@@ -229,12 +228,12 @@ class Slices:
 
     def _piece(self, start: int) -> Piece:
         """Return the elements since the last piece, up to `start`, and begin the next."""
-        opening = self._open[_IN_MEMBER - 1]
-        if not self._part and self._first:
+        opening, elements = self._open[_IN_MEMBER - 1], b"".join(self._part)
+        if self._first and not elements.strip(_WHITE_SPACE):
             _refuse()
-        text = b"".join((opening, *self._part, _CLOSING[opening]))
+        text = b"%b%b%b" % (opening, elements, _CLOSING[opening])
         piece = Piece(self._name, self._first, text, (self._part_start, start))
-        self._part = []
+        self._part, self._part_bytes = [], 0
         self._part_start, self._part_token, self._first = self._at, self._tokens, self._element
         return piece
 

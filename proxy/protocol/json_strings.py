@@ -16,6 +16,7 @@ _UNITS = re.compile(
     rb'(?:[^"\\\x00-\x1f]+|\\["\\/bfnrt]|\\u(?![dD][89abAB])[0-9a-fA-F]{4}'
     rb"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}){0,4000}"
 )
+_PLAIN = re.compile(rb'[^"\\\x00-\x1f]*+(?=")')
 _DECODER = msgspec.json.Decoder(str)
 
 
@@ -37,6 +38,12 @@ def read(text: bytes, start: int, kept_bytes: int) -> Generator[None, None, tupl
         msgspec.DecodeError: it is none, or has no end.
         UnicodeDecodeError: it is not UTF-8.
     """
+    if plain := _PLAIN.match(text, start, start + _SLICE_BYTES):
+        kept, end = plain[0], plain.end()
+        if len(kept) > kept_bytes:
+            str(kept, "utf-8")
+            kept = kept[: _character_end(text, start, start + kept_bytes) - start]
+        return end, kept
     end = _units_end(text, start, start + kept_bytes)
     kept = text[start:end]
     begin = start
@@ -60,11 +67,15 @@ def _units_end(text: bytes, start: int, limit: int) -> int:
     end = start
     while (found := _UNITS.match(text, end, limit)) is not None and found.end() > end:
         end = found.end()
-    if end == limit:
-        # In UTF-8 no character has more than three bytes behind its first.
-        for _ in range(3):
-            if end > start and end < len(text) and text[end] & 0xC0 == 0x80:  # noqa: PLR2004 - UTF-8's marks
-                end -= 1
+    return _character_end(text, start, end) if end == limit else end
+
+
+def _character_end(text: bytes, start: int, end: int) -> int:
+    """Return the last place up to `end` that is inside no character."""
+    # In UTF-8 no character has more than three bytes behind its first.
+    for _ in range(3):
+        if end > start and end < len(text) and text[end] & 0xC0 == 0x80:  # noqa: PLR2004 - UTF-8's marks
+            end -= 1
     return end
 
 

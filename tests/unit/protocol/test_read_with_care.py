@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import InvalidRequest
-from proxy.protocol import call, checks, json_members, json_slices, json_strings
+from proxy.protocol import call, checks, json_members, json_runs, json_slices, json_strings
 from proxy.protocol.call import COUNT_TOKENS, MESSAGES, Call, parse_call
 from tests.unit.protocol.json_texts import VALUES, quoted
 
@@ -19,8 +19,8 @@ START = b'{"model":"m","max_tokens":1,"messages":[%s]%s}'
 TURN = b'{"role":"user","content":[{"type":"text","text":"\\u00e9\xc3\xa9\\ud83d\\ude00"}]}'
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _tiny_slices() -> Iterator[None]:
+@pytest.fixture(scope="module", autouse=True, params=[12, 1 << 13], ids=["short runs", "long runs"])
+def _tiny_slices(request: pytest.FixtureRequest) -> Iterator[None]:
     """Let the smallest bodies be large ones."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(call, "_UNCOUNTED_BYTES", 0)
@@ -31,6 +31,7 @@ def _tiny_slices() -> Iterator[None]:
         patch.setattr(json_slices, "_TOKENS_A_STEP", 2)
         patch.setattr(json_slices, "_KEPT_BYTES_DEEPER", 100)
         patch.setattr(json_strings, "_SLICE_BYTES", 16)
+        patch.setattr(json_runs, "_MAX_BYTES", request.param)
         yield
 
 
@@ -64,6 +65,8 @@ _turns = st.sampled_from(
         b'{"role":"user","content":"%s"}' % (b'\\ud83d\\ude00\\u00e9\\\\\\"' * 30),
         b'{"role":"user"}',
         b'{"role":1,"content":[{}]}',
+        b'{"role":"u","content":"","x":[1 2,{"a":[[[[12 3]]]],"b]":"[,"},[-1.5e3,true]]}',
+        b'{"role":"u","content":"","x":{"y":["\\n\\u0041,",{"z":{}},[[],[[]]]],"z":12}}',
         b"[]",
         b"",
     ]
@@ -132,7 +135,15 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "cut": (START[:-1] % (TURN, b""), "body: not valid JSON"),
     "cut in a string": (START.partition(b"%s")[0] + TURN[:-9], "body: not valid JSON"),
     "something behind": (START % (TURN, b"") + b"x", "body: not valid JSON"),
-    "space for ever": (START % (TURN, b" " * 9000), "body: over 8192 bytes"),
+    "space for ever": (START % (TURN, b" " * 9000), "body: over 2048 bytes"),
+    "space for ever, inside": (
+        START % (TURN, b',"x":[[%s1]]' % (b" " * 99_999)),
+        "body: over 2048 bytes",
+    ),
+    "an element of long numbers": (
+        START % (TURN, b',"x":[1,[%s]]' % b",".join([b"7" * 1000] * 2000)),
+        "x.1: over 1048576 bytes",
+    ),
     "a name too long": (
         START % (TURN, b',"%s":1' % (b"n" * 1025)),
         "body: a member's name is over 1024",
@@ -149,6 +160,10 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "an element of many values": (
         START % (TURN, b',"x":[[%s]]' % b",".join([b"[]"] * 80_000)),
         "x.0: over 50000 values",
+    ),
+    "much that is nested deep": (
+        START % (TURN, b',"x":[%s]' % b",".join([b"[" * 9 + b"]" * 9] * 20_000)),
+        "body: over 200000 long strings and deep brackets",
     ),
     "a model too long": (
         START.replace(b'"m"', b'"%s"' % (b"m" * 257)) % (TURN, b""),
@@ -170,6 +185,7 @@ def test_the_message_names_the_place_in_the_whole(body: bytes, message: str) -> 
 
 def test_too_many_messages_are_counted_over_all_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_slices, "_PIECE_TOKENS", 5000)
+    monkeypatch.setattr(json_runs, "_MAX_BYTES", 1 << 13)
     body = START % (b",".join([b'{"role":"u","content":""}'] * 100_001), b"")
     with pytest.raises(InvalidRequest, match="messages: breaks maxItems 100000"):
         parse_call(body, MESSAGES)
