@@ -31,7 +31,7 @@ _PIECE_BYTES = 1 << 18
 _TOKENS_A_STEP = 2_000
 # Of a member that is a string enough is kept for every bound a schema has; deeper, for a name.
 _KEPT_BYTES = 1 << 12
-_KEPT_BYTES_DEEPER = 128
+_KEPT_BYTES_DEEPER = json_runs.KEPT_BYTES
 _IN_OBJECT, _IN_MEMBER = 1, 2  # depths
 # As deep as no decoder here goes.
 _MAX_DEPTH = 1_000
@@ -130,7 +130,7 @@ class Slices:
         run = json_runs.find(self._body, self._at)
         if run is None:
             return
-        self._put(self._body[self._at : run.end])
+        self._put(run.text)
         self._at = run.end
         if len(self._open) == _IN_MEMBER and run.commas:
             self._element += run.commas

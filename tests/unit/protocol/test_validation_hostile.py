@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fuzz.machine import slowness
 from proxy.errors import InvalidRequest
 from proxy.protocol.call import COUNT_TOKENS, MESSAGES, parse_call, parse_steps
 
@@ -97,12 +98,12 @@ GOOD_TURN = {"role": "user", "content": "x"}
 
 
 def _best_ms(body: bytes, *, valid: bool) -> float:
-    """Return how long the longest step takes, of the best of some runs."""
+    """Return the CPU time of the longest step, in the best of some runs, as on the machine of docs/performance.md."""
     best = float("inf")
     for _ in range(7):
         longest, steps = 0.0, parse_steps(body, MESSAGES)
         while True:
-            started = time.process_time()
+            started = time.thread_time()
             try:
                 next(steps)
             except StopIteration:
@@ -112,8 +113,8 @@ def _best_ms(body: bytes, *, valid: bool) -> float:
                 assert not valid
                 break
             finally:
-                longest = max(longest, time.process_time() - started)
-        best = min(best, longest)
+                longest = max(longest, time.thread_time() - started)
+        best = min(best, longest / slowness())
     return best * 1e3
 
 
@@ -128,11 +129,10 @@ def _best_ms(body: bytes, *, valid: bool) -> float:
     ],
     ids=["valid", "no_content", "bad_block", "bad_role", "not_an_object"],
 )
-def test_a_megabyte_of_600_messages_holds_nobody_for_50_ms(last: Any, *, valid: bool) -> None:
+def test_a_megabyte_of_600_messages_holds_nobody_for_10_ms(last: Any, *, valid: bool) -> None:
     body = _conversation(600, 1700, last)
     assert len(body) > 1_000_000
-    # Some 10 ms, and twice that while coverage is measured.
-    assert _best_ms(body, valid=valid) < 50
+    assert _best_ms(body, valid=valid) < 10
 
 
 def test_100_kilobytes_take_well_under_a_millisecond() -> None:
@@ -144,12 +144,30 @@ def test_a_body_whose_every_message_is_wrong_is_refused_as_fast() -> None:
     assert _best_ms(body, valid=False) < 10
 
 
-@pytest.mark.parametrize("values", [b"[]", b"{}", b"1", b'"a,b"'])
-@pytest.mark.parametrize("place", [b'"messages":[%s]', b'"messages":[],"x":[%s]'])
-def test_a_body_of_millions_of_values_is_refused(values: bytes, place: bytes) -> None:
-    many = b",".join([values] * 1_100_000)
-    with pytest.raises(InvalidRequest, match=r"values|messages\.0"):
+@pytest.mark.parametrize("value", [b"[]", b"{}", b"1", b'"a,b"'])
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        (b'"messages":[%s]', r"^messages\.0"),
+        (b'"messages":[],"x":[%s]', "^body: over 1000000 values$"),
+    ],
+    ids=["messages", "elsewhere"],
+)
+def test_a_body_of_millions_of_values_is_refused(value: bytes, place: bytes, message: str) -> None:
+    many = b",".join([value] * 1_100_000)
+    with pytest.raises(InvalidRequest, match=message):
         parse_call(b'{"model":"m","max_tokens":1,' + place % many + b"}", MESSAGES)
+
+
+@pytest.mark.parametrize(
+    "text", [b"a,b,c,", b"[{,}],", b"\\n,\\u002c"], ids=["commas", "code", "escapes"]
+)
+def test_what_stands_in_strings_is_no_value(text: bytes) -> None:
+    blocks = b",".join([b'{"type":"text","text":"%s"}' % (text * 5)] * 8_000)
+    turns = b",".join([b'{"role":"user","content":[%s]}' % blocks] * 8)
+    body = b'{"model":"m","max_tokens":1,"messages":[%s]}' % turns
+    assert len(body) > 2_000_000
+    assert parse_call(body, MESSAGES).model == "m"
 
 
 def test_a_long_text_full_of_commas_is_one_value() -> None:
