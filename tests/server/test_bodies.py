@@ -5,11 +5,12 @@ import gzip
 import io
 import os
 import resource
-import time
 import zlib
+from time import process_time
 
 import pytest
 
+from fuzz.machine import slowness
 from proxy import Limits, Timeouts
 from tests.support.client import connected, request
 from tests.support.gateways import BODY, HEADERS, Running, config_for, running
@@ -101,11 +102,11 @@ async def test_a_decompression_bomb_is_413_at_the_cost_of_the_bound(gateway: Run
     bomb = mebibyte * 900  # 900 MiB in 1 MiB
     assert len(bomb) < 1 << 20
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    started = time.process_time()
+    started = process_time()
     async with gateway.post(bomb, headers={"content-encoding": "deflate"}) as response:
         error = await refusal(response, 413, "request_too_large")
     assert error["details"] == {"error_code": "request_body_too_large_after_decoding"}
-    assert time.process_time() - started < 2
+    assert (process_time() - started) / slowness() < 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150 << 10  # KiB
 
 
@@ -114,13 +115,13 @@ async def test_a_body_of_a_million_members_does_not_hold_the_server(
     gateway: Running, content: bytes
 ) -> None:
     member = gzip.compress(content, mtime=0)
-    started = time.process_time()
+    started = process_time()
     body = io.BytesIO(member * ((30 << 20) // len(member)))
     async with gateway.session.post(
         gateway.url + "/v1/messages", data=body, headers={**HEADERS, "content-encoding": "gzip"}
     ) as response:
         await refusal(response, 400, "invalid_request_error")
-    assert time.process_time() - started < 2
+    assert (process_time() - started) / slowness() < 2
 
 
 async def test_a_body_declared_too_large_is_413_before_a_byte_of_it(gateway: Running) -> None:
@@ -156,11 +157,10 @@ async def test_a_body_that_stops_coming_is_408_and_closed(
     config = config_for(upstream.url, timeouts=Timeouts(request_body_idle_s=0.1))
     async with running(config) as gateway, connected(gateway.host, gateway.port) as client:
         length = b"content-length: %d" % len(BODY)
-        started = time.monotonic()
         await client.send(request(length, length=False, body=sent))
-        raw_refusal(await client.answer(), 408, "timeout_error")
+        error = raw_refusal(await client.answer(), 408, "timeout_error")
+        assert "0.1 s" in error["message"]
         assert await client.until_closed() == b""
-        assert time.monotonic() - started < 10  # the default is 30 s
     assert gateway.log[0]["cause"] == "request_body_timeout"
     assert not upstream.requests
 
