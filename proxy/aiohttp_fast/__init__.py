@@ -41,9 +41,13 @@ if TYPE_CHECKING or IS_FAST:
     from proxy.aiohttp_fast.response import whole_response
     from proxy.aiohttp_fast.static_routes import route_early
 else:
-    from aiohttp.web import StreamResponse as TransparentResponse
-
-    from proxy.aiohttp_fast.plain import Pipe, RequestHandler, route_early, whole_response
+    from proxy.aiohttp_fast.plain import (
+        Pipe,
+        RequestHandler,
+        TransparentResponse,
+        route_early,
+        whole_response,
+    )
     from proxy.aiohttp_fast.plain_client import Client, RequestTemplate, UpstreamResponse
 
 __all__ = [

@@ -28,7 +28,7 @@ def serialize(status_line: str, fields: CIMultiDict[str]) -> bytes:
 
 
 class TransparentResponse(web.StreamResponse):
-    """A `StreamResponse` whose head is written so. Its plain twin is `StreamResponse`, which leaves bytes out."""
+    """A `StreamResponse` whose head is written so. Its plain twin leaves bytes out."""
 
     async def _write_headers(self) -> None:
         at_once, self._send_headers_immediately = self._send_headers_immediately, False

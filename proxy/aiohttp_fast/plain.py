@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
 from aiohttp.typedefs import Handler
 from multidict import CIMultiDict
 
+from proxy.aiohttp_fast.twins import refuse_controls
 from proxy.aiohttp_fast.wake import Wake
 
 if TYPE_CHECKING:
@@ -98,11 +100,29 @@ class Pipe:
             write.exception()  # the client has gone: the next write of the stream tells
 
 
+class TransparentResponse(web.StreamResponse):
+    """A response whose head another reader reads as the client does: aiohttp itself looks for that since 3.14."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Send the head.
+
+        Raises:
+            ValueError: a control character in it.
+        """
+        head = "".join((self.reason, *self.headers.keys(), *self.headers.values()))
+        refuse_controls(head.encode("utf-8", "surrogateescape"))
+        return await super().prepare(request)
+
+
+class _WholeResponse(TransparentResponse, web.Response):
+    """The same with a body."""
+
+
 def whole_response(
     status: int, reason: str | None, headers: CIMultiDict[str], body: bytes
 ) -> web.StreamResponse:
     """Return a response with a body, complete when it is prepared. As `response.whole_response`."""
-    return web.Response(status=status, reason=reason, headers=headers, body=body)
+    return _WholeResponse(status=status, reason=reason, headers=headers, body=body)
 
 
 def route_early(app: web.Application, resolve: Handler) -> Handler:  # noqa: ARG001 - the fast one's

@@ -25,6 +25,8 @@ FAST_ONLY = {
     "test_a_part_of_a_head_behind_a_request_is_closed",
     "test_a_request_that_is_under_way_never_gives_way_and_one_more_is_refused",
     "test_a_chunk_that_goes_wrong_later_is_400_and_closed",
+    # The application resolves every path.
+    "test_a_known_path_is_not_resolved",
     # It answers a version above HTTP/1.1 as aiohttp does.
     "test_a_newer_version_is_505_in_http_1_1_and_closed",
     # It takes a client that has closed its sending side for gone, unless its request has begun.
