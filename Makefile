@@ -15,7 +15,7 @@ SBOM := $(VENV)/sbom
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test-quickstart test test-quick check fmt lock clean test-clients test-stack test-wheel test-install bench bench-quick test-sdist test-sbom sbom fuzz fuzz-atheris
+.PHONY: help run install test-quickstart test test-quick check fmt lock clean test-clients test-stack test-wheel test-install bench bench-quick test-sdist test-sbom test-aiohttp sbom fuzz fuzz-atheris
 
 help:
 	@echo "make run [PORT=8080]   install into .venv and start the demo gateway"
@@ -29,6 +29,7 @@ help:
 	@echo "make test-wheel        the wheel in an empty environment"
 	@echo "make test-sdist        the source distribution: its own tests, its own wheel"
 	@echo "make test-install      the locks, with old and new pip"
+	@echo "make test-aiohttp      server and relay on the oldest and the newest aiohttp"
 	@echo "make sbom              dist/sbom.json: what runs, as CycloneDX (test-sbom: and that it names all of it)"
 	@echo "make fuzz [SECONDS=120] [SEED=1] [CASE=file]   random cases against plain readings of what should become of them"
 	@echo "make fuzz-atheris TARGET=parse_call            one pure function, guided by coverage"
@@ -104,6 +105,9 @@ test-sdist:
 test-install:
 	tests/install/run.sh
 
+test-aiohttp:
+	tests/aiohttp/run.sh
+
 # The tool reads the version in pyproject.toml only; there it is the build that fills it in.
 sbom: $(SBOM)/.ready
 	@mkdir -p dist
@@ -140,6 +144,7 @@ lock:
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt --extra postgres --extra redis pyproject.toml -o requirements/image.txt
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt requirements/build.in -o requirements/build.txt
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt -c requirements/build.txt --extra dev --extra postgres --extra redis pyproject.toml -o requirements/dev.txt
+	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements/oldest.in -o requirements/oldest.txt
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements/sbom.in -o requirements/sbom.txt
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt requirements/fuzz.in -o requirements/fuzz.txt
 

@@ -5,16 +5,18 @@ The loop is uvloop, which the product runs on; in `server` and `relay` asyncio's
 
 import asyncio
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import aiohttp
 import pytest
 import uvloop
 from hypothesis import settings
 
 from proxy.aiohttp_fast import IS_FAST
-from tests.support.fast_only import FAST_ONLY
+from tests.support.fast_only import FAST_ONLY, NEWER_ONLY
 from tests.support.postgres import Postgres, find_binaries
 from tests.support.redis_server import RedisServer, find_server
 from tests.support.stores import empty_tables, make_store
@@ -38,14 +40,18 @@ def pytest_asyncio_loop_factories(
     return _BOTH if item.path.parent.name in _ON_BOTH else _UVLOOP
 
 
+def _is_left_out(item: pytest.Item) -> bool:
+    test = getattr(item, "originalname", "")
+    release = tuple(int(number) for number in re.findall(r"\d+", aiohttp.__version__)[:3])
+    return (not IS_FAST and bool({item.path.name, test} & FAST_ONLY)) or any(
+        release < first and test == name and case in item.name for first, name, case in NEWER_ONLY
+    )
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark as slow what starts processes or runs on the second loop; leave out what the plain twins cannot do."""
-    if not IS_FAST:
-        left_out = [
-            item
-            for item in items
-            if {item.path.name, getattr(item, "originalname", "")} & FAST_ONLY
-        ]
+    """Mark as slow what starts processes or runs on the second loop; leave out what cannot be done here."""
+    left_out = {item for item in items if _is_left_out(item)}
+    if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
     for item in items:

@@ -20,17 +20,9 @@ from proxy.aiohttp_fast.twins import (
     TooManyInterimHeadsError,
 )
 
-# The first release that the fast pieces were proved on, and the first one that they were not.
-PROVED_FROM = (3, 14, 5)
-PROVED_BELOW = (3, 15)
-
-
-def _is_proved(version: str) -> bool:
-    numbers = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
-    return PROVED_FROM <= numbers < PROVED_BELOW
-
-
-IS_FAST = _is_proved(aiohttp.__version__) and not os.environ.get("ANYROUTER_PLAIN")
+# The releases that the fast pieces were proved on: any other may have changed what they rest on.
+PROVED = ("3.14.5",)
+IS_FAST = aiohttp.__version__ in PROVED and not os.environ.get("ANYROUTER_PLAIN")
 
 # The types are those of the fast pieces, whichever are taken: each plain one offers what is used of its twin.
 if TYPE_CHECKING or IS_FAST:
@@ -56,8 +48,7 @@ __all__ = [
     "MAX_INTERIM_HEADS",
     "MAX_LINE_BYTES",
     "NO_BODY",
-    "PROVED_BELOW",
-    "PROVED_FROM",
+    "PROVED",
     "Client",
     "Pieces",
     "Pipe",

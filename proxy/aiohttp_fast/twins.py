@@ -1,8 +1,7 @@
 """What the twins have in common: what a request to an upstream is, what comes back, and what may go wrong."""
 
 import abc
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import aiohttp

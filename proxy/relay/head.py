@@ -3,10 +3,10 @@
 import re
 from collections.abc import Sequence
 
-from aiohttp import web
 from multidict import CIMultiDict
 
 from proxy.aiohttp_fast import UpstreamResponse
+from proxy.aiohttp_fast.keys import ResponseKey
 from proxy.causes import Cause
 from proxy.errors import REQUEST_ID, SERVER, SERVER_NAME, UpstreamFailed
 from proxy.exchange import Exchange
@@ -15,7 +15,7 @@ from proxy.protocol import headers
 from proxy.protocol.content_encoding import encodings
 
 # Marks the responses of a gateway, for the middlewares and signals of the application that holds it.
-FROM_GATEWAY = web.ResponseKey("from_gateway", bool)
+FROM_GATEWAY = ResponseKey("from_gateway", bool)
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # What can stand in a header, a log line and an error's body alike.

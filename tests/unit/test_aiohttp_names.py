@@ -120,7 +120,7 @@ def test_the_leaf_imports_nothing_of_ours(name: str) -> None:
             assert not module.startswith("proxy") or module.startswith("proxy.aiohttp_fast")
 
 
-@pytest.mark.parametrize("twin", ["plain", "plain_client", "resolver", "twins"])
+@pytest.mark.parametrize("twin", ["keys", "plain", "plain_client", "resolver", "twins"])
 def test_what_the_plain_twins_are_made_of_uses_no_private_name(twin: str) -> None:
     assert set(_private_names(INSIDE[f"aiohttp_fast/{twin}.py"])) == set()
 
