@@ -44,7 +44,8 @@ def load(path: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) 
         document, config = _read(text, environ, Path(path).parent)
     except ConfigError as error:
         raise ConfigError(*lines.located(error.found, file, text)) from None
-    found = doubts.about(document, config, datetime.datetime.now(datetime.UTC))
+    now = datetime.datetime.now(datetime.UTC)
+    found = [*doubts.about(document, config, now), *price_faults.without_price(config)]
     return Loaded(config, tuple(lines.located(found, file, text)))
 
 

@@ -1,9 +1,13 @@
-"""What is wrong with the prices that a configuration names: its own rows, and those of its price file."""
+"""What is wrong with the prices that a configuration names, or missing: its own rows, and those of its price file."""
 
-from proxy.config import Prices
+from collections.abc import Iterator
+
+from proxy.config import Config, Prices
 from proxy.config_file.faults import Fault, Path
 from proxy.money import price_file
 from proxy.money.price_rows import PriceError
+from proxy.money.prices import PriceTable
+from proxy.routing.model_ids import native
 
 _CONFIGURED = ("overrides", "multiplier", "upstreams")
 _NONE = Prices()
@@ -14,15 +18,35 @@ def faults(prices: Prices) -> list[Fault]:
     if prices == _NONE:
         return []
     try:
-        price_file.load(
-            prices.file,
-            overrides=prices.overrides,
-            multiplier=prices.multiplier,
-            upstreams=prices.upstreams,
-        )
+        _table(prices)
     except PriceError as error:
         return [_fault(each) for each in error.faults]
     return []
+
+
+def without_price(config: Config) -> Iterator[Fault]:
+    """Find the models of a good configuration that have no price, when what requests cost is kept or told."""
+    if config.store is None and config.prices == _NONE:
+        return
+    table = _table(config.prices)
+    for i, model in enumerate(config.models):
+        if model.id.endswith("*"):
+            continue
+        sent = model.upstream_model or native(model.id)
+        if table.find(None, sent) is table.unknown:
+            yield Fault(
+                ("models", i),
+                f"{sent} has no price: charged as {table.unknown.name}; add a row to prices.overrides",
+            )
+
+
+def _table(prices: Prices) -> PriceTable:
+    return price_file.load(
+        prices.file,
+        overrides=prices.overrides,
+        multiplier=prices.multiplier,
+        upstreams=prices.upstreams,
+    )
 
 
 def _fault(text: str) -> Fault:

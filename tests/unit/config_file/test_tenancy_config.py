@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from proxy.config import Admin, AdminKey, Budgets, Config, Owner, RateLimits, Redis, Store
-from proxy.config_file import quotas
+from proxy.config_file import price_faults, quotas
 from proxy.config_file.faults import ConfigError
 from proxy.config_file.load import config_from
 
@@ -97,6 +97,26 @@ def test_prices_that_cannot_be_used_are_told_by_the_field_they_stand_in(
     prices: dict[str, Any], said: str
 ) -> None:
     assert _refused(prices=prices).startswith(said)
+
+
+def test_models_without_a_price_are_told_when_costs_are_kept() -> None:
+    models = [
+        {"id": "anthropic/claude-opus-5.5", "upstream": "a"},
+        {"id": "anthropic/deep", "upstream": "a", "upstream_model": "deepseek-chat"},
+        {"id": "anthropic/*", "upstream": "a"},
+    ]
+    unpriced = [
+        "models.1: deepseek-chat has no price: charged as unknown@2026-11-20; add a row to prices.overrides"
+    ]
+    own = {"overrides": [{"id": "deepseek-*", **RATES}]}
+
+    def told(**more: Any) -> list[str]:
+        return [str(each) for each in price_faults.without_price(_read(models=models, **more))]
+
+    assert told(store=STORE) == unpriced
+    assert told(prices={"multiplier": 2}) == unpriced
+    assert told(store=STORE, prices=own) == []
+    assert told() == []
 
 
 @pytest.mark.parametrize("absent", [{}, {"store": None, "redis": None, "admin": None}])
