@@ -1,5 +1,6 @@
 """Read the price file, once, at the start: the shipped one, or one of the operator's in its place."""
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -13,10 +14,6 @@ from proxy.money.price_rows import PriceError
 from proxy.money.prices import PriceTable
 
 _SHIPPED = "prices.yaml"
-
-
-# The one in C, where PyYAML has it, takes a tenth of the time.
-_LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def load(
@@ -38,11 +35,7 @@ def load(
         PriceError: with everything that is wrong.
     """
     try:
-        if path is None:
-            text = resources.files("proxy.money").joinpath(_SHIPPED).read_text("utf-8")
-        else:
-            text = Path(path).read_text("utf-8")
-        document = _decode(text)
+        document = _shipped() if path is None else _decode(Path(path).read_text("utf-8"))
     except OSError as error:
         raise PriceError(f"file: {error.strerror}") from None
     except yaml.YAMLError as error:
@@ -56,8 +49,14 @@ def load(
     )
 
 
+@functools.cache
+def _shipped() -> Any:
+    """Read the shipped file, once for the check of a configuration, for what it starts, and for its workers."""
+    return _decode(resources.files("proxy.money").joinpath(_SHIPPED).read_text("utf-8"))
+
+
 def _decode(text: str) -> Any:
-    loader = _LOADER(text)
+    loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
         _refuse_doubles(node)
