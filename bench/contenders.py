@@ -1,20 +1,25 @@
-"""What is compared: nothing in between, nginx, the textbook relay, the gateway; upstreams."""
+"""What is compared: nothing in between, nginx, the textbook relay, gateways; upstreams."""
 
 import hashlib
 import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from bench.http_client import API_KEY
 from bench.processes import Child, free_port
 
 DIRECT, NGINX, RELAY, GATEWAY = "direct", "nginx", "relay", "gateway"
-ALL = (DIRECT, NGINX, RELAY, GATEWAY)
+# The gateway of another checkout; the gateway by aiohttp's public parts alone.
+BEFORE, PLAIN = "before", "plain"
+ALL = (DIRECT, NGINX, RELAY, BEFORE, GATEWAY, PLAIN)
+# With whom the others are compared.
+YARDSTICKS = (NGINX, RELAY, BEFORE)
 
 _HERE = Path(__file__).parent
 _MESSAGE = {
@@ -120,7 +125,9 @@ def _nginx(directory: Path, workers: int, servers: str) -> list[str]:
     return [_find("nginx") or "nginx", "-p", str(directory), "-c", str(conf)]
 
 
-def _gateway(directory: Path, port: int, upstream_port: int, workers: int) -> list[str]:
+def _gateway(
+    command: list[str], directory: Path, port: int, upstream_port: int, workers: int
+) -> list[str]:
     config = {
         "upstreams": {
             "bench": {
@@ -140,19 +147,22 @@ def _gateway(directory: Path, port: int, upstream_port: int, workers: int) -> li
     }
     path = directory / "config.yaml"
     path.write_text(json.dumps(config, indent=2))  # JSON is YAML, too
-    command = [gateway_command() or "anyrouter", "serve", "--config", str(path)]
-    return [*command, "--workers", str(workers), "--host", "127.0.0.1", "--port", str(port)]
+    command = [*command, "serve", "--config", str(path), "--workers", str(workers)]
+    return [*command, "--host", "127.0.0.1", "--port", str(port)]
 
 
 @contextmanager
-def running(name: str, upstream_port: int, scratch: Path, workers: int = 1) -> Iterator[Running]:
+def running(
+    name: str, upstream_port: int, scratch: Path, *, before: Path | None, workers: int = 1
+) -> Iterator[Running]:
     """Run a contender in front of an upstream.
 
     Args:
         name: one of `ALL`.
         upstream_port: where it sends requests.
         scratch: existing directory for configuration and output.
-        workers: processes; nginx and the gateway only.
+        before: the checkout that `before` runs, with this interpreter and what is installed.
+        workers: processes; nginx and the gateways only.
 
     Raises:
         StartError: it did not come up.
@@ -163,6 +173,7 @@ def running(name: str, upstream_port: int, scratch: Path, workers: int = 1) -> I
     port = free_port()
     directory = scratch / f"{name}-{port}"
     directory.mkdir()
+    environment = {}
     if name == NGINX:
         servers = _PASS_THROUGH.format(port=port, upstream_port=upstream_port)
         command = _nginx(directory, workers, servers)
@@ -171,14 +182,26 @@ def running(name: str, upstream_port: int, scratch: Path, workers: int = 1) -> I
         command = [sys.executable, script, "--port", str(port)]
         command += ["--upstream", f"http://127.0.0.1:{upstream_port}"]
     else:
-        command = _gateway(directory, port, upstream_port, workers)
-    with _serving(command, directory, port) as (child, start_s):
+        command = [gateway_command() or "anyrouter"]
+        if name == BEFORE:
+            # -P: the directory where the benchmark runs holds a `proxy`, too.
+            command = [sys.executable, "-P", "-m", "proxy"]
+            environment = {"PYTHONPATH": str(before)}
+        elif name == PLAIN:
+            environment = {"ANYROUTER_PLAIN": "1"}
+        command = _gateway(command, directory, port, upstream_port, workers)
+    with _serving(command, directory, port, environment) as (child, start_s):
         yield Running(name, port, child, start_s)
 
 
 @contextmanager
-def _serving(command: list[str], directory: Path, port: int) -> Iterator[tuple[Child, float]]:
-    child = Child(command, directory / "output.log")
+def _serving(
+    command: list[str],
+    directory: Path,
+    port: int,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[tuple[Child, float]]:
+    child = Child(command, directory / "output.log", environment)
     try:
         yield child, child.wait_until_answering(port)
     finally:

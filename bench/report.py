@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bench.contenders import ALL, NGINX, RELAY
+from bench.contenders import ALL, YARDSTICKS
 from bench.results import COUNTS, Results
 from bench.targets import TARGETS
 from bench.workloads import WORKLOADS
@@ -11,7 +11,7 @@ _LABELS = {
     "rps": "req/s",
     "rate": "req/s sent",
     "events_s": "events/s",
-    "cpu_us": "CPU µs/event",
+    "cpu_us": "CPU µs",
     "small_rps": "W1 req/s",
     "agent_rps": "W2 req/s",
     "w1_scale": "W1 / one",
@@ -49,8 +49,13 @@ def _cell(results: Results, workload: str, contender: str, metric: str) -> str:
 
 
 def _ratios(results: Results, workload: str, contender: str, metric: str) -> list[str]:
-    ratios = [results.ratio(workload, contender, other, metric) for other in (NGINX, RELAY)]
+    others = _yardsticks(results, workload)
+    ratios = [results.ratio(workload, contender, other, metric) for other in others]
     return ["-" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
+
+
+def _yardsticks(results: Results, workload: str) -> list[str]:
+    return [name for name in YARDSTICKS if name in results.contenders(workload)]
 
 
 def _rows(results: Results, workload: str) -> Iterator[list[str]]:
@@ -59,7 +64,7 @@ def _rows(results: Results, workload: str) -> Iterator[list[str]]:
     head = ["", *(_label(metric) for metric in metrics)]
     if ratio_of:
         at = metrics.index(ratio_of) + 2
-        head[at:at] = ["/ nginx", "/ relay"]
+        head[at:at] = [f"/ {name}" for name in _yardsticks(results, workload)]
     yield head
     for contender in [name for name in ALL if name in results.contenders(workload)]:
         row = [contender, *(_cell(results, workload, contender, metric) for metric in metrics)]

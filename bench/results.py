@@ -5,7 +5,7 @@ import statistics
 from collections import defaultdict
 from typing import Any
 
-from bench.contenders import DIRECT, NGINX, RELAY
+from bench.contenders import DIRECT, YARDSTICKS
 from bench.workloads import WORKLOADS, Sample
 
 # Figures where every single one counts: shown as sums over the rounds.
@@ -93,7 +93,7 @@ class Results:
                 }
         ratio_of = WORKLOADS[workload].ratio_of
         if ratio_of:
-            for other in (NGINX, RELAY):
+            for other in YARDSTICKS:
                 ratio = self.ratio(workload, contender, other, ratio_of)
                 figures[f"ratio_to_{other}"] = None if ratio is None else _finite(ratio)
         return figures

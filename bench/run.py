@@ -22,12 +22,12 @@ from typing import Any
 from bench.bodies import small_body
 from bench.contenders import (
     ALL,
+    BEFORE,
     DIRECT,
     GATEWAY,
     gateway_command,
     missing_tools,
     plain_upstream,
-    running,
     stream_upstream,
 )
 from bench.picture import picture
@@ -50,6 +50,9 @@ def _say(text: str) -> None:
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="under two minutes; always exits 0")
+    parser.add_argument(
+        "--before", type=Path, metavar="DIR", help="adds the contender before: this checkout's"
+    )
     parser.add_argument("--only", help=f"contenders, of {','.join(ALL)}")
     parser.add_argument("--workloads", help=f"workloads, of {','.join(WORKLOADS)}")
     parser.add_argument("--rounds", type=int)
@@ -60,8 +63,10 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     for name, value in (_BRIEF if options.quick else _FULL).items():
         if getattr(options, name) is None:
             setattr(options, name, value)
-    quick_contenders = [name for name in ALL if name != DIRECT]
-    options.only = _chosen(parser, options.only, quick_contenders if options.quick else ALL, ALL)
+    known = [name for name in ALL if name != BEFORE or options.before]
+    quick_contenders = [name for name in known if name != DIRECT]
+    default = quick_contenders if options.quick else known
+    options.only = _chosen(parser, options.only, default, known)
     plan = QUICK if options.quick else tuple(WORKLOADS)
     options.workloads = _chosen(parser, options.workloads, plan, tuple(WORKLOADS))
     return options
@@ -98,9 +103,9 @@ class _Run:
                         (bench.plain_port, bench.plain),
                         (bench.stream_port, bench.streams),
                     ):
-                        fleet[name] = stack.enter_context(running(name, port, bench.scratch))
+                        fleet[name] = stack.enter_context(bench.running(name, port))
                     verify(bench, name)
-                    wrk(bench.scratch, bench.plain[name].port, small_body(), seconds=1)
+                    wrk(bench.scratch, bench.plain[name], small_body(), seconds=1)
                 except (StartError, BrokenError, OSError, subprocess.SubprocessError) as error:
                     self._leave_out(name, error)
             shift = turn % max(1, len(self._options.only))
@@ -192,6 +197,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             options.soak_s,
             stack.enter_context(plain_upstream(scratch)),
             stack.enter_context(stream_upstream(scratch)),
+            options.before,
         )
         run = _Run(options, bench, results)
         for turn in range(options.rounds):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bench.contenders import GATEWAY, NGINX, RELAY
+from bench.contenders import BEFORE, GATEWAY, NGINX, RELAY
 from bench.results import Results
 
 
@@ -66,4 +66,9 @@ TARGETS = (
     Target("W8", "start_s", 0.6),
     Target("W9", "w1_scale", 1.5, at_least=True),
     Target("W9", "w2_scale", 1.5, at_least=True),
+    # Of a run with `--before`: what is new costs two parts in a hundred at the most.
+    Target("W1", "rps", 0.98, at_least=True, ratio_to=BEFORE),
+    Target("W2", "rps", 0.98, at_least=True, ratio_to=BEFORE),
+    Target("W3", "rps", 0.98, at_least=True, ratio_to=BEFORE),
+    Target("W5 200", "cpu_us", 1.02, ratio_to=BEFORE),
 )

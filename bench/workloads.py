@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class Bench:
         soak_s: length of W7's soak; 0 for none.
         plain_port: the upstream with the fixed answer.
         stream_port: the upstream with streams.
+        before: the checkout of the contender `before`.
         plain: contenders in front of the one, by name.
         streams: contenders in front of the other, by name.
         latest: the last sample of each (workload, contender).
@@ -43,9 +45,14 @@ class Bench:
     soak_s: int
     plain_port: int
     stream_port: int
+    before: Path | None
     plain: dict[str, Running] = field(default_factory=dict)
     streams: dict[str, Running] = field(default_factory=dict)
     latest: dict[tuple[str, str], Sample] = field(default_factory=dict)
+
+    def running(self, name: str, port: int, workers: int = 1) -> AbstractContextManager[Running]:
+        """Run a contender of its own in front of one of the upstreams."""
+        return running(name, port, self.scratch, before=self.before, workers=workers)
 
 
 class BrokenError(Exception):
@@ -68,7 +75,7 @@ def verify(bench: Bench, name: str) -> None:
 
 
 def _small(bench: Bench, name: str) -> Sample:
-    return wrk(bench.scratch, bench.plain[name].port, small_body(), seconds=bench.seconds)
+    return wrk(bench.scratch, bench.plain[name], small_body(), seconds=bench.seconds)
 
 
 def _open_loop(bench: Bench, name: str) -> Sample:
@@ -79,25 +86,24 @@ def _open_loop(bench: Bench, name: str) -> Sample:
 
 
 def _agent(bench: Bench, name: str) -> Sample:
-    return wrk(bench.scratch, bench.plain[name].port, agent_body(), seconds=bench.seconds)
+    return wrk(bench.scratch, bench.plain[name], agent_body(), seconds=bench.seconds)
 
 
 def _conversation(bench: Bench, name: str) -> Sample:
-    port = bench.plain[name].port
+    contender = bench.plain[name]
     body = conversation_body()
-    sample = wrk(bench.scratch, port, body, seconds=bench.seconds)
-    child = bench.plain[name].child
-    run_queues = child.run_queues() if child else []
-    quiet = blocking.probe(port, run_queues, _IDLE_S)
-    with blocking.beside(port, run_queues, bench.seconds) as probed:
-        wrk(bench.scratch, port, body, seconds=bench.seconds, connections=1)
+    sample = wrk(bench.scratch, contender, body, seconds=bench.seconds)
+    run_queues = contender.child.run_queues() if contender.child else []
+    quiet = blocking.probe(contender.port, run_queues, _IDLE_S)
+    with blocking.beside(contender.port, run_queues, bench.seconds) as probed:
+        wrk(bench.scratch, contender, body, seconds=bench.seconds, connections=1)
     return sample | probed.less(quiet)
 
 
 def _unpaced(bench: Bench, name: str) -> Sample:
     body = small_body(stream=True)
-    port = bench.streams[name].port
-    sample = wrk(bench.scratch, port, body, seconds=bench.seconds, query=_UNPACED)
+    contender = bench.streams[name]
+    sample = wrk(bench.scratch, contender, body, seconds=bench.seconds, query=_UNPACED)
     return sample | {"events_s": sample["rps"] * EVENTS}
 
 
@@ -136,13 +142,13 @@ def _one_connection(bench: Bench, name: str) -> Sample:
 
 def _memory(bench: Bench, name: str) -> Sample:
     sample: Sample = {}
-    with running(name, bench.stream_port, bench.scratch) as contender:
+    with bench.running(name, bench.stream_port) as contender:
         if contender.child:
             small = small_body(stream=True)
             sample = uvloop.run(memory.silent_streams(contender.port, contender.child, small))
     if bench.soak_s and name == GATEWAY:
         # A process of its own: memory that the thousand streams gave back would hide a leak.
-        with running(name, bench.stream_port, bench.scratch) as contender:
+        with bench.running(name, bench.stream_port) as contender:
             if contender.child:
                 agent = agent_body(stream=True)
                 soaking = memory.soak(contender.port, contender.child, agent, bench.soak_s)
@@ -155,9 +161,9 @@ def _start(bench: Bench, name: str) -> Sample:
 
 
 def _two_workers(bench: Bench, name: str) -> Sample:
-    with running(name, bench.plain_port, bench.scratch, workers=2) as contender:
-        small = wrk(bench.scratch, contender.port, small_body(), seconds=bench.seconds)
-        agent = wrk(bench.scratch, contender.port, agent_body(), seconds=bench.seconds)
+    with bench.running(name, bench.plain_port, workers=2) as contender:
+        small = wrk(bench.scratch, contender, small_body(), seconds=bench.seconds)
+        agent = wrk(bench.scratch, contender, agent_body(), seconds=bench.seconds)
     sample = {"small_rps": small["rps"], "agent_rps": agent["rps"]}
     sample["failed"] = small["failed"] + agent["failed"]
     for workload, pair in (("W1", small), ("W2", agent)):

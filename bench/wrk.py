@@ -4,6 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
+from bench.contenders import Running
 from bench.http_client import HEADERS, MESSAGES
 
 CONNECTIONS = 32
@@ -25,7 +26,7 @@ end
 
 def wrk(
     scratch: Path,
-    port: int,
+    contender: Running,
     body: bytes,
     *,
     seconds: int,
@@ -35,14 +36,17 @@ def wrk(
     """Post a body over and over for whole seconds.
 
     Returns:
-        rps, p50_ms, p99_ms, and failed: statuses of 400 and above plus socket errors.
+        rps, p50_ms, p99_ms, failed: statuses of 400 and above plus socket errors; and cpu_us of
+        one request when the contender has a process.
     """
+    child = contender.child
+    before_s = child.cpu_s() if child else 0.0
     body_file = scratch / "wrk-body"
     body_file.write_bytes(body)
     headers = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in HEADERS.items())
     script = scratch / "wrk.lua"
     script.write_text(_SCRIPT.format(body=body_file, headers=headers))
-    url = f"http://127.0.0.1:{port}{MESSAGES}{query}"
+    url = f"http://127.0.0.1:{contender.port}{MESSAGES}{query}"
     command = [
         "wrk",
         "-t1",
@@ -56,9 +60,12 @@ def wrk(
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=True)
     summary = json.loads(done.stdout.rpartition("summary ")[2])
-    return {
+    figures = {
         "rps": (summary["requests"] - summary["failed"]) / summary["duration_us"] * 1e6,
         "p50_ms": summary["p50_us"] / 1000,
         "p99_ms": summary["p99_us"] / 1000,
         "failed": summary["failed"],
     }
+    if child:
+        figures["cpu_us"] = (child.cpu_s() - before_s) * 1e6 / max(1, summary["requests"])
+    return figures
