@@ -40,7 +40,7 @@ class Snapshot:
     config: Config
     router: Router
     key_ring: KeyRing
-    trusted_proxies: TrustedProxies
+    trusted_proxies: TrustedProxies | None
     upstreams: Mapping[str, UpstreamTemplate]
 
     @classmethod
@@ -54,7 +54,9 @@ class Snapshot:
             config=config,
             router=Router(config.models),
             key_ring=KeyRing(config.keys),
-            trusted_proxies=TrustedProxies(config.trusted_proxies),
+            trusted_proxies=TrustedProxies(config.trusted_proxies)
+            if config.trusted_proxies
+            else None,
             upstreams={each.name: UpstreamTemplate(each) for each in config.upstreams},
         )
 

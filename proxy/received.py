@@ -14,7 +14,7 @@ USAGE = "usage"
 
 def new_id() -> str:
     """Return an id of ours, `req_` and 28 hex digits: the milliseconds first, so that ids sort by time."""
-    return f"req_{time.time_ns() // 1_000_000:012x}{random.getrandbits(64):016x}"
+    return "req_%012x%016x" % (time.time_ns() // 1_000_000, random.getrandbits(64))
 
 
 class Received(msgspec.Struct, frozen=True):

@@ -31,9 +31,6 @@ class TrustedProxies:
     def __init__(self, networks: Iterable[str]) -> None:
         self._networks = [ipaddress.ip_network(each, strict=False) for each in networks]
 
-    def __bool__(self) -> bool:
-        return bool(self._networks)
-
     def trusts(self, peer: str | None) -> bool:
         """Return whether a peer is one of the proxies."""
         address = _parse(peer or "")

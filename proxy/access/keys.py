@@ -39,14 +39,13 @@ def presented(inbound: MultiMapping[str]) -> list[str]:
 
     SDKs send an empty `x-api-key` when its variable is set and empty; some send a vendor's key or login beside ours.
     """
-    values = [
-        *inbound.getall(headers.X_API_KEY, ()),
-        *(
+    values = list(inbound.getall(headers.X_API_KEY, ()))
+    if authorizations := inbound.getall(headers.AUTHORIZATION, ()):
+        values += [
             value[len(_BEARER) :]
-            for value in inbound.getall(headers.AUTHORIZATION, ())
+            for value in authorizations
             if value[: len(_BEARER)].lower() == _BEARER
-        ),
-    ]
+        ]
     return [key for value in values if (key := value.strip())]
 
 

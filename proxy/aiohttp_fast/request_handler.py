@@ -146,7 +146,8 @@ class RequestHandler(web.RequestHandler):
         """Parse, and stop reading when more waits for its turn than a client that waits for its answers sends."""
         if self._messages:
             self._queued_bytes += len(data)
-        super().data_received(data)
+        # Not `super()`, which takes 0.1 µs on CPython 3.11; so wherever each request comes by.
+        web.RequestHandler.data_received(self, data)
         if self._queued_bytes > _MAX_QUEUED_BYTES and self._messages and not self._buffer_paused:
             self._pause_reading_for_buffer()
 

@@ -58,7 +58,8 @@ class UpstreamConnection(ResponseHandler):
     def set_response_params(self, **params: Any) -> None:
         """Await a response, with room for its head: `ask` calls this, and aiohttp when it asks a proxy for a tunnel."""
         self.asked = True
-        super().set_response_params(
+        ResponseHandler.set_response_params(
+            self,
             max_line_size=MAX_LINE_BYTES,
             max_field_size=MAX_LINE_BYTES,
             max_headers=MAX_HEADERS,
@@ -85,7 +86,7 @@ class UpstreamConnection(ResponseHandler):
         # Taken before the end of the answer, which these bytes may bring, clears it.
         on_data = self.on_data
         if self.asked:
-            super().data_received(data)
+            ResponseHandler.data_received(self, data)
             # Without bytes, this is `resume_reading` inside a read: who reads will see what it brought.
             if on_data is not None and data:
                 on_data()

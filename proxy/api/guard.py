@@ -95,7 +95,7 @@ def _completed(exchange: Exchange, response: web.StreamResponse) -> web.StreamRe
 
 def _client(request: web.Request, gateway: Gateway) -> str | None:
     proxies = gateway.snapshot.trusted_proxies
-    if not proxies:
+    if proxies is None:
         return request.remote
     fields = request.headers
     return proxies.client_of(
@@ -151,10 +151,11 @@ def _refuse_odd_framing(request: web.Request) -> None:
     where the next request begins (RFC 9112 sections 6.1 and 6.3).
     """
     reason = None
-    if request.version < HttpVersion10:
+    version = request.version
+    if version is not HttpVersion11 and version < HttpVersion10:
         reason = "HTTP/1.1 is needed"
     elif encodings := request.headers.getall(hdrs.TRANSFER_ENCODING, ()):
-        if request.version < HttpVersion11:
+        if version < HttpVersion11:
             reason = "HTTP/1.0 has no transfer-encoding"
         elif [each.strip().lower() for each in encodings] != ["chunked"]:
             reason = "transfer-encoding: must be chunked or absent"

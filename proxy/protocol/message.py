@@ -23,7 +23,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
-class Echo(NamedTuple):
+class Echo(msgspec.Struct, frozen=True):
     """Which model a response is to name: the one asked for, where it names the one that was sent.
 
     Another one stays: it tells that somebody else has answered, such as a fallback.
@@ -56,7 +56,7 @@ class Echo(NamedTuple):
         return msgspec.json.encode(self.asked) if is_sent else model
 
 
-class Message(NamedTuple):
+class Message(msgspec.Struct, frozen=True):
     """What was read of a response.
 
     Attributes:
@@ -159,7 +159,8 @@ def _changed(
 
 def _readable(text: bytes) -> bytes:
     """Return JSON text of the same layout that msgspec reads: with `?` for each half of a pair, as in the log."""
-    if b"\\ud" not in text and b"\\uD" not in text:
+    # Most have no escape at all. Not by `in`: that costs 0.8 µs more on CPython 3.11.
+    if text.find(b"\\") < 0 or (text.find(b"\\ud") < 0 and text.find(b"\\uD") < 0):
         return text
     return _SURROGATE.sub(rb"\\u003f", text)
 

@@ -77,9 +77,10 @@ def take(exchange: Exchange, body: bytes, echo: Echo | None) -> tuple[bytes, boo
     Raises:
         UpstreamFailed: it is not a JSON object.
     """
-    exchange.usage, body, is_error, exchange.told = message.read(body, echo)
-    exchange.progress = Progress.REFUSED if is_error else Progress.COMPLETE
-    return body, is_error
+    answer = message.read(body, echo)
+    exchange.usage, exchange.told = answer.usage, answer.told
+    exchange.progress = Progress.REFUSED if answer.is_error else Progress.COMPLETE
+    return answer.body, answer.is_error
 
 
 async def _send_short(

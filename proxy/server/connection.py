@@ -109,7 +109,7 @@ class Connection(Intake):
         self._head_since = None
         self._version = message.version
         self._writer = writer
-        super().request_began(message, body, writer)
+        Intake.request_began(self, message, body, writer)
 
     def log_access(
         self,

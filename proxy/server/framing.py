@@ -5,13 +5,14 @@ behind a request to upgrade, is worked out here.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+
+import msgspec
 
 _BLANK_LINE = b"\r\n\r\n"
 _AROUND_A_FIELD = len(b": \r\n")
 
 
-class Fed(NamedTuple):
+class Fed(msgspec.Struct, frozen=True, gc=False):
     """What the parser made of one piece of bytes.
 
     Attributes:

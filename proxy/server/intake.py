@@ -40,7 +40,7 @@ class Intake(RequestHandler):
             return
         queue, body = self.queue, self._last_body()
         count, before = len(queue), None if body.is_eof() else body.total_bytes
-        super().data_received(data)
+        RequestHandler.data_received(self, data)
         if data:  # else aiohttp parses again what it has held back
             self._account(data, count, before)
         self._break_body()
