@@ -14,7 +14,9 @@ USAGE = "usage"
 
 def new_id() -> str:
     """Return an id of ours, `req_` and 28 hex digits: the milliseconds first, so that ids sort by time."""
-    return "req_%012x%016x" % (time.time_ns() // 1_000_000, random.getrandbits(64))
+    # By bytes: formatting takes twice as long.
+    number = time.time_ns() // 1_000_000 << 64 | random.getrandbits(64)
+    return "req_" + number.to_bytes(14).hex()
 
 
 class Received(msgspec.Struct, frozen=True):
