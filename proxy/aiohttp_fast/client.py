@@ -93,6 +93,7 @@ class UpstreamResponse(Response):
         self, connection: Connection, message: RawResponseMessage, content: aiohttp.StreamReader
     ) -> None:
         self.status = message.code
+        self.is_success = 200 <= message.code < 300  # noqa: PLR2004 - as the attribute says
         self.reason = message.reason
         self.headers = message.headers
         self.content = content
@@ -170,24 +171,17 @@ class Client(Sender):
         try:
             on_sent()
             protocol.ask(head, body)
-            message, content = await _read_final(protocol)
+            for _ in range(MAX_INTERIM_HEADS + 1):
+                message, content = await protocol.read()
+                code = message.code
+                if not _CONTINUE <= code < _FIRST_FINAL or code == _SWITCHING_PROTOCOLS:
+                    return UpstreamResponse(connection, message, content)
+            raise TooManyInterimHeadsError  # noqa: TRY301 - as any other failure
         except BaseException as error:
             connection.close()
             if isinstance(error, _LOST) and protocol.was_stale():
                 raise StaleConnectionError from error
             raise
-        return UpstreamResponse(connection, message, content)
-
-
-async def _read_final(
-    protocol: UpstreamConnection,
-) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
-    """Read heads up to one that is not interim."""
-    for _ in range(MAX_INTERIM_HEADS + 1):
-        message, content = await protocol.read()
-        if not _CONTINUE <= message.code < _FIRST_FINAL or message.code == _SWITCHING_PROTOCOLS:
-            return message, content
-    raise TooManyInterimHeadsError
 
 
 def _connector(*, force_close: bool) -> aiohttp.TCPConnector:

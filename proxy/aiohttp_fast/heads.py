@@ -1,10 +1,10 @@
 """A response's head with the header bytes that an upstream sent, also those that are not UTF-8.
 
-aiohttp reads such bytes as lone surrogates, and leaves them out when it writes.
+aiohttp reads such bytes as lone surrogates, and leaves them out when it writes. Its own writer looks at each character,
+too, which takes twice as long.
 """
 
 from aiohttp import web
-from aiohttp.http_writer import _serialize_headers
 from multidict import CIMultiDict
 
 # A tab may stand in a value; ends of lines are counted.
@@ -17,14 +17,12 @@ def serialize(status_line: str, fields: CIMultiDict[str]) -> bytes:
     Raises:
         ValueError: a control character.
     """
-    if "".join((status_line, *fields.values())).isascii():
-        return _serialize_headers(status_line, fields)
-    lines = [f"{status_line}\r\n", *(f"{name}: {value}\r\n" for name, value in fields.items())]
-    head = "".join(lines).encode("utf-8", "surrogateescape")
-    ends = head.count(b"\r") == head.count(b"\n") == len(lines)
+    lines = [name + ": " + value for name, value in fields.items()]
+    head = "\r\n".join((status_line, *lines, "\r\n")).encode("utf-8", "surrogateescape")
+    ends = head.count(b"\r") == head.count(b"\n") == len(lines) + 2
     if not ends or len(head.translate(None, _CONTROLS)) < len(head):
         raise ValueError("a control character in a header")
-    return head + b"\r\n"
+    return head
 
 
 class TransparentResponse(web.StreamResponse):

@@ -127,6 +127,16 @@ class RequestHandler(web.RequestHandler):
         request = make_request(message, payload, self, StreamWriter(self, self._loop), task)
         return request, payload, handler
 
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Write the response; nothing is left to do for one that has been written to its end."""
+        if self._upgraded or not getattr(resp, "_eof_sent", False):
+            return await super().finish_response(request, resp, start_time)
+        request._finish()  # noqa: SLF001 - as aiohttp does
+        self.log_access(request, resp, start_time)
+        return resp, False
+
     async def _linger(self, payload: StreamReader) -> None:
         """Drain an unread body before closing: closing with unread data sends RST, and the response may be lost."""
         if self._force_close:

@@ -18,7 +18,7 @@ class OneWriteResponse(web.StreamResponse):
         self, status: int, reason: str | None, headers: CIMultiDict[str], body: bytes
     ) -> None:
         """Take what is sent; the headers are changed. `body` is not empty."""
-        super().__init__(status=status, reason=reason, headers=headers)
+        super().__init__(status=status, reason=reason, _real_headers=headers)
         self._whole = body
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
@@ -48,7 +48,8 @@ class OneWriteResponse(web.StreamResponse):
         transport.write(head + body)
         writer.output_size += len(head) + len(body)
         self._eof_sent = True
-        await writer.drain()
+        if request._protocol._paused:  # noqa: SLF001 - as `drain` does, without a coroutine for each response
+            await writer.drain()
         return writer
 
 

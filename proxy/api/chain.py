@@ -6,11 +6,10 @@ Which route has which is in `routes.py`. Each puts what it found into the reques
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from proxy.api.context import EXCHANGE, SNAPSHOT
+from proxy.api.context import EXCHANGE, LIVE, SNAPSHOT
 from proxy.api.request_body import read_body
 from proxy.config import Key
 from proxy.errors import Draining, InvalidRequest, Unauthenticated
-from proxy.gateway import GATEWAY
 from proxy.protocol import headers, hints, json_members
 from proxy.protocol.call import Call, parse_small, parse_steps
 from proxy.protocol.version import check_version
@@ -22,7 +21,7 @@ _MAX_LOGGED_ID_CHARS = 100
 @web.middleware
 async def refuse_while_draining(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Take no new request while the process is about to end."""
-    if request.app[GATEWAY].draining:
+    if request[LIVE].draining:
         raise Draining
     return await handler(request)
 
@@ -36,7 +35,7 @@ def authenticate(endpoint: str) -> Middleware:
 
     @web.middleware
     async def find_key(request: web.Request, handler: Handler) -> web.StreamResponse:
-        exchange, gateway = request[EXCHANGE], request.app[GATEWAY]
+        exchange, gateway = request[EXCHANGE], request[LIVE]
         if gateway.authenticate is not None:
             exchange.key = await gateway.authenticate(request)
         if exchange.key is None:
@@ -107,13 +106,13 @@ def route_model(schema_name: str) -> Middleware:
 @web.middleware
 async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let the request in, unless a limit or a budget of its key, its key's owner or all together is against it."""
-    if (tenancy := request.app[GATEWAY].tenancy) is not None:
+    if (tenancy := request[LIVE].tenancy) is not None:
         await tenancy.admission.admit(request[EXCHANGE])
     return await handler(request)
 
 
 async def _read_call(request: web.Request, schema_name: str) -> Call:
-    gateway = request.app[GATEWAY]
+    gateway = request[LIVE]
     body = await read_body(
         request,
         request[EXCHANGE],

@@ -2,7 +2,9 @@
 
 from proxy.aiohttp_fast.keys import RequestKey
 from proxy.exchange import Exchange
-from proxy.gateway import Snapshot
+from proxy.gateway import Gateway, Snapshot
 
 EXCHANGE = RequestKey("exchange", Exchange)
+# What `app[GATEWAY]` is; that takes 0.2 µs more each time.
+LIVE = RequestKey("live", Gateway)
 SNAPSHOT = RequestKey("snapshot", Snapshot)

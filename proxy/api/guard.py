@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler
 
 from proxy import errors
 from proxy.access.user_agents import client_of
-from proxy.api.context import EXCHANGE, SNAPSHOT
+from proxy.api.context import EXCHANGE, LIVE, SNAPSHOT
 from proxy.api.probes import answer_options, mark_probe
 from proxy.causes import Cause
 from proxy.errors import (
@@ -44,6 +44,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     exchange = Exchange(Received(request.method, path, _client(request, gateway)))
     exchange.client = client_of(request.headers.get(USER_AGENT))
     request[EXCHANGE] = exchange
+    request[LIVE] = gateway
     request[SNAPSHOT] = gateway.snapshot
     if gateway.is_hosted:
         exchange.is_abandoned = functools.partial(_has_left, request)

@@ -4,8 +4,7 @@ import functools
 
 from aiohttp import web
 
-from proxy.api.context import EXCHANGE, SNAPSHOT
-from proxy.gateway import GATEWAY
+from proxy.api.context import EXCHANGE, LIVE, SNAPSHOT
 from proxy.progress import Progress
 from proxy.protocol.message import Echo
 from proxy.relay import buffered, early, streaming
@@ -47,7 +46,7 @@ async def _relay(
         raise RuntimeError("the route's chain does not read the body")
     echo = Echo(sent=route.upstream_model, asked=call.model) if may_echo else None
     query = request.rel_url.raw_query_string
-    response = await request.app[GATEWAY].connections.post(
+    response = await request[LIVE].connections.post(
         exchange,
         request[SNAPSHOT].upstreams[route.upstream],
         f"{path}?{query}" if query else path,

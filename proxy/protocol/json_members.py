@@ -44,7 +44,9 @@ def read(body: bytes) -> Members:
 
 def word(members: Members, name: str) -> str | None:
     """Return the value of a member that is one plain word; None: it is not there, or something else."""
-    found = _WORD.fullmatch(bytes(members.get(name, b"")))
+    if name not in members:
+        return None
+    found = _WORD.fullmatch(bytes(members[name]))
     return found[1].decode() if found is not None else None
 
 
@@ -92,6 +94,15 @@ def spliced(
         The new object, in pieces, so that a long one is not copied. When a name comes twice in `body`: its members
         written anew, the last of each name.
     """
+    place = span(body, members, name)
+    if place is None:
+        return (_written({**members, name: msgspec.Raw(value)}),)
+    view = memoryview(body)
+    return view[: place[0]], value, view[place[1] :]
+
+
+def span(body: bytes, members: Members, name: str) -> Span | None:
+    """Find where the value of one member stands in `body`; None when a name comes twice."""
     raws = list(members.values())
     spent = len(body) - sum(map(len, raws))
     layout = _short_layout if spent <= _CACHED_NAME_BYTES else _layout
@@ -99,13 +110,9 @@ def spliced(
     if spent == compact:
         # As long as it is without white space and doubled names: so it has neither, and each value's place is known.
         start = before + sum(map(len, raws[:index]))
-        end = start + len(raws[index])
-    elif (found := spans(body, members)) is not None:
-        start, end = found[name]
-    else:
-        return (_written({**members, name: msgspec.Raw(value)}),)
-    view = memoryview(body)
-    return view[:start], value, view[end:]
+        return start, start + len(raws[index])
+    found = spans(body, members)
+    return None if found is None else found[name]
 
 
 def edited(body: bytes, edits: Iterable[tuple[Span, bytes]]) -> tuple[bytes | memoryview, ...]:

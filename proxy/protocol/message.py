@@ -86,7 +86,7 @@ def read(body: bytes, echo: Echo | None) -> Message:
         readable = _readable(body)
         members = json_members.read(readable)
         usage = msgspec.json.decode(members.get("usage", b"null"))
-        is_error = _is_error(members, bytes(members.get("error", b"null")) != b"null")
+        is_error = "error" in members and _is_error(members, bytes(members["error"]) != b"null")
         told = Told()
         told.take_message({name: _decode(members[name]) for name in _TOLD if name in members})
         if echo is not None:
@@ -148,13 +148,13 @@ def _changed(
     """Return an object with the value of one member changed, every other byte as it was."""
     if name not in members:
         return text
-    pieces = json_members.spliced(readable, members, name, b"null")
-    if len(pieces) == 1:  # a name comes twice
+    place = json_members.span(readable, members, name)
+    if place is None:  # a name comes twice
         value = bytes(members[name])
         new = change(value)
         return text if new == value else json_members.replace(readable, members, name, new)
-    start, end = len(pieces[0]), len(text) - len(pieces[2])
-    return b"".join((text[:start], change(text[start:end]), text[end:]))
+    start, end = place
+    return text[:start] + change(text[start:end]) + text[end:]
 
 
 def _readable(text: bytes) -> bytes:

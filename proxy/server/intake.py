@@ -38,12 +38,14 @@ class Intake(RequestHandler):
                 self.head_arrives(whole=False)
             super().data_received(data)
             return
-        queue, body = self.queue, self._last_body()
+        queue = self.queue
+        body = queue[-1][1] if queue else self._body
         count, before = len(queue), None if body.is_eof() else body.total_bytes
         RequestHandler.data_received(self, data)
         if data:  # else aiohttp parses again what it has held back
             self._account(data, count, before)
-        self._break_body()
+        if queue and not self._body.is_eof():
+            self._break_body()
 
     def _account(self, data: bytes, count: int, before: int | None) -> None:
         """Work out what the last bytes were part of.
@@ -53,7 +55,8 @@ class Intake(RequestHandler):
             count: how long the queue was before them.
             before: how many bytes of the last body had come before them; None: that body was whole.
         """
-        queue, body, lines = self.queue, self._last_body(), self._lines
+        queue, lines = self.queue, self._lines
+        body = queue[-1][1] if queue else self._body
         begun, chunked = len(queue) > count, False
         if begun:
             self.head_arrives(whole=True)
@@ -62,6 +65,9 @@ class Intake(RequestHandler):
             head = queue[-1][0]  # an error has neither
             chunked = getattr(head, "chunked", False)
             self._upgrade = getattr(head, "upgrade", False)
+            plain = not (chunked or self._upgrade or lines.waiting_bytes) and body.is_eof()
+            if plain and data.endswith(b"\r\n\r\n", 0, len(data) - body.total_bytes):
+                return  # whole requests, as they nearly always come: nothing waits
         fed = Fed(begun, before, body.total_bytes, body.is_eof(), chunked)
         lines.feed(data, fed)
         if self._upgrade and may_follow(data, fed, in_pieces=lines.in_pieces):
@@ -102,9 +108,9 @@ class Intake(RequestHandler):
             self.head_arrives(whole=True)
         self._busy = True
         self._body = body
-        self._break_body()
+        if self.queue and not body.is_eof():
+            self._break_body()
 
     def _break_body(self) -> None:
         """Fail a body whose framing is broken: aiohttp only queues the error behind it, and its reader would wait."""
-        if self.queue and not self._body.is_eof():
-            self._body.set_exception(web.RequestPayloadError("malformed chunk"))
+        self._body.set_exception(web.RequestPayloadError("malformed chunk"))
