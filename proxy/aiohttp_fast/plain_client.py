@@ -68,6 +68,7 @@ class UpstreamResponse(Response):
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.status = response.status
+        self.is_success = 200 <= response.status < 300  # noqa: PLR2004 - as the attribute says
         self.reason = response.reason
         self.headers = response.headers
         self.content = response.content

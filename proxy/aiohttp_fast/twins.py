@@ -45,20 +45,17 @@ class Response(abc.ABC):
 
     Attributes:
         status, reason, headers: of the head.
+        is_success: whether the status is one of the 200s.
         content: the body, not decoded.
     """
 
-    __slots__ = ("content", "headers", "reason", "status")
+    __slots__ = ("content", "headers", "is_success", "reason", "status")
 
     status: int
+    is_success: bool
     reason: str | None
     headers: CIMultiDictProxy[str]
     content: aiohttp.StreamReader
-
-    @property
-    def is_success(self) -> bool:
-        """Whether its status is one of the 200s."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - as the line above says
 
     @abc.abstractmethod
     def close(self) -> None:

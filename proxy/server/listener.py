@@ -73,7 +73,7 @@ class Listener:
     def admit(self, connection: Connection, address: str | None) -> asyncio.Protocol | None:
         """Count a connection, or return what refuses it: its client has too many, or all together are too many."""
         limits, client = self._limits, None
-        if self._trusted and self._trusted.trusts(address):
+        if self._trusted.trusts(address):
             connection.is_stranger = False
         elif limits.max_connections_per_client and address:
             client = client_of(address)
