@@ -12,11 +12,12 @@ import functools
 import time
 from collections.abc import Callable, Mapping
 from operator import methodcaller
-from typing import Any, NamedTuple
+from typing import Any
 
 from proxy.errors import LimitsUnavailable
 from proxy.limits.batch import Batch, readings_of, unknown_of, verdict_of
 from proxy.limits.breaker import Breaker
+from proxy.limits.gathering import Add, Gathering
 from proxy.limits.local import Local, Spent
 from proxy.limits.periods import Periods
 from proxy.limits.policy import Policy
@@ -27,24 +28,6 @@ _RENEW_S = 10
 _RIDE_S = 0.005
 _PROBE_S = 1
 _MOST_IN_A_CALL = 128
-_KEPT = 10_000
-_KEPT_S = 10
-
-
-class _Operation(NamedTuple):
-    """Something to be asked.
-
-    Attributes:
-        add: puts it into a batch.
-        since_s: `time.monotonic()` when it began to wait.
-        read: makes of a reply what is waited for; None: nobody waits.
-        answer: who waits; it gets None when there is no reply.
-    """
-
-    add: Callable[[Batch], None]
-    since_s: float
-    read: Callable[[Any], Any] | None = None
-    answer: "asyncio.Future[Any] | None" = None
 
 
 class Shared:
@@ -53,7 +36,8 @@ class Shared:
     Args:
         server: where they are.
         local: what this process counts.
-        on_unknown: told the subjects with a budget that the server knew nothing of, so that the ledger is asked.
+        on_unknown: has the ledger asked, since the server knows nothing of some subjects with a budget, or, when none
+            are named, not what was spent in an outage.
     """
 
     def __init__(
@@ -63,7 +47,7 @@ class Shared:
         self._local = local
         self._on_unknown = on_unknown
         self._breaker = Breaker()
-        self._waiting: list[_Operation] = []
+        self._gathered = Gathering()
         self._wanted = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._in_flight: set[Grant] = set()
@@ -87,8 +71,10 @@ class Shared:
         """Send what waits, within the time of one call, and disconnect."""
         for task in self._tasks:
             task.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        while self._waiting and not self._breaker.is_open:
+        while self._gathered and not self._breaker.is_open:
             await self._send()
         await self._server.close()
 
@@ -119,7 +105,10 @@ class Shared:
         self._local.settle(grant, input_tokens, output_tokens, micros)
         if grant in self._in_flight:
             self._in_flight.remove(grant)
-            self._put(methodcaller("settle", grant, input_tokens, output_tokens, micros))
+            self._put(
+                methodcaller("settle", grant, input_tokens, output_tokens, micros),
+                methodcaller("settle", grant, input_tokens, output_tokens, 0),
+            )
 
     def cancel(self, grant: Grant) -> None:
         """Give back all but the request itself: nothing was sent."""
@@ -165,20 +154,16 @@ class Shared:
             self._on_unknown(unknown)
         return verdict
 
-    def _ask(
-        self, add: Callable[[Batch], None], read: Callable[[Any], Any]
-    ) -> "asyncio.Future[Any]":
+    def _ask(self, add: Add, read: Callable[[Any], Any]) -> "asyncio.Future[Any]":
         """Ask at once, and return who gets the answer."""
-        answer = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Operation(add, time.monotonic(), read, answer))
         self._wanted.set()
-        return answer
+        return self._gathered.ask(add, read)
 
-    def _put(self, add: Callable[[Batch], None]) -> None:
+    def _put(self, add: Add, late: Add | None = None) -> None:
         """Send something with whatever is asked next, and within a few milliseconds."""
-        self._waiting.append(_Operation(add, time.monotonic()))
-        if self._breaker.is_open and len(self._waiting) > _KEPT:
-            del self._waiting[0]  # nobody waits for it: in an outage nothing is asked
+        self._gathered.put(add, late)
+        if self._breaker.is_open:
+            self._gathered.bound()
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_RIDE_S, self._ride)
 
@@ -190,12 +175,11 @@ class Shared:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            while self._waiting and not self._breaker.is_open:
+            while self._gathered and not self._breaker.is_open:
                 await self._send()
             while self._breaker.is_open:
                 await asyncio.sleep(_PROBE_S)
-                oldest_s = time.monotonic() - _KEPT_S
-                self._waiting = [each for each in self._waiting if each.since_s >= oldest_s]
+                self._gathered.forget_old()
                 await self._probe()
                 self._wanted.set()
 
@@ -206,35 +190,29 @@ class Shared:
         except Unanswered as error:
             self._breaker.trip(error)
         else:
+            if self._breaker.is_open:
+                # What was spent meanwhile is known to the ledger only.
+                self._on_unknown([])
             self._breaker.succeeded()
 
     async def _send(self) -> None:
         """Send the next that wait, and tell who waits for an answer."""
-        sent, self._waiting = self._waiting[:_MOST_IN_A_CALL], self._waiting[_MOST_IN_A_CALL:]
-        batch, begins = Batch(self._server.name), []
-        sent = [each for each in sent if each.answer is None or not each.answer.cancelled()]
-        for operation in sent:
-            begins.append(len(batch))
-            operation.add(batch)
-        if not begins:
+        batch = Batch(self._server.name)
+        sent = self._gathered.take(batch, _MOST_IN_A_CALL)
+        if not sent:
             return
         try:
             replies = await self._server.call(batch)
-            results = [
-                each.read(replies[begin]) if each.read is not None else None
-                for each, begin in zip(sent, begins, strict=True)
-            ]
+            results = [each.read(replies[n]) if each.read else None for each, n in sent]
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
             self._breaker.failed(error)
-            # Who has come meanwhile waits no longer either.
-            sent, results = sent + self._waiting, [None] * (len(sent) + len(self._waiting))
-            self._waiting = [each for each in self._waiting if each.answer is None]
-        else:
-            self._breaker.succeeded()
-        for operation, result in zip(sent, results, strict=True):
+            self._gathered.give_up(each for each, _ in sent)
+            return
+        self._breaker.succeeded()
+        for (operation, _), result in zip(sent, results, strict=True):
             if operation.answer is not None and not operation.answer.cancelled():
                 operation.answer.set_result(result)
-            elif operation.answer is not None and isinstance(result, Grant):
+            elif isinstance(result, Grant):
                 self.cancel(result)
 
     async def _renew(self) -> None:
