@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 
+import msgspec
+
 from proxy.errors import LimitExceeded
 from proxy.limits.policy import Policy
 from proxy.limits.verdict import Ask, Grant, Metric, Refusal
@@ -49,8 +51,11 @@ class Queue:
         if (own := self._lines.get(policy.key)) is not None:
             return own.refusal
         names = {subject.name for subject in policy.subjects}
-        waited_for = (line.refusal for line in self._lines.values())
-        return next((each for each in waited_for if each.subject.name in names), None)
+        for line in self._lines.values():
+            if line.refusal.subject.name in names:
+                # What another key has left is nobody else's business.
+                return msgspec.structs.replace(line.refusal, readings=None)
+        return None
 
     async def enter(
         self, ask: Ask, refusal: Refusal, waiting: Callable[[], AbstractContextManager[None]]

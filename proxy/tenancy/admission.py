@@ -72,9 +72,9 @@ class Admission:
         key = exchange.key
         if key is None or not (policy := self.policies.of(key)).subjects:
             return
-        if policy.has_budget and not self.sums_known.is_set():
-            await self._wait_for_sums(policy)
         ask = self._ask(exchange, policy)
+        if ask.hold_micros and not self.sums_known.is_set():
+            await self._wait_for_sums(policy)
         verdict: Grant | Refusal | None = None
         if self._queue is not None and policy.has_slots and not ask.counting:
             verdict = self._queue.ahead(policy)
@@ -83,7 +83,7 @@ class Admission:
         if isinstance(verdict, Refusal) and verdict.metric is Metric.IN_FLIGHT and self._queue:
             verdict = await self._wait_in_line(self._queue, exchange, ask, verdict)
         if isinstance(verdict, Refusal):
-            readings = await self._read(policy, ask.periods)
+            readings = verdict.readings or self._local.read(policy, ask.periods, _now_us())
             now_s, contact = time.time(), self._quota.contact
             raise wording.refused(verdict, readings, ask.periods, now_s, contact)
         exchange.grant = verdict

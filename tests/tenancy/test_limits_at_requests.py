@@ -93,10 +93,21 @@ async def test_a_spent_budget_refuses_in_the_words_claude_code_shows(tenant: Sta
         assert fields["anthropic-ratelimit-unified-status"] == "rejected"
         assert "anthropic-ratelimit-unified-representative-claim" not in fields
         rows = await started.rows(9)
-        spent = sum(row.cost_micros for row in rows)
-        assert 0 < spent <= 300
+        costs = [row.cost_micros for row in rows]
+        spent = sum(costs)
+        # The last one was let in alone, with something left.
+        assert 300 <= spent < 300 + max(costs)
         assert sum(_counters(started.gateway, "key tester").spent_micros.values()) == 2 * spent
         assert _counters(started.gateway, "key tester").held_micros == 0
+
+
+async def test_with_holds_for_the_worst_case_nothing_is_let_in_that_may_exceed_the_budget(
+    tenant: Start,
+) -> None:
+    async with tenant(budgets=Budgets(day_micros=300), quota=Quota(hold="worst")) as started:
+        assert await _statuses(started.gateway, 1) == [429]
+        (row,) = await started.rows(1)
+        assert (row.cause, row.cost_micros) == ("budget_spent", 0)
 
 
 async def test_a_spent_budget_still_lets_tokens_be_counted_and_models_listed(tenant: Start) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from proxy.causes import Cause
@@ -12,7 +13,7 @@ from proxy.limits.local import Local
 from proxy.limits.policy import Policy
 from proxy.limits.queue import Queue
 from proxy.limits.verdict import Ask, Grant, Refusal, Rule
-from tests.unit.limits.making import NOW_US, message, policy_of
+from tests.unit.limits.making import NOW_US, PERIODS, message, policy_of
 
 
 class Gate:
@@ -184,6 +185,23 @@ async def test_a_drain_ends_the_wait(gate: Gate) -> None:
     with pytest.raises(Draining):
         await task
     assert gate.queue.ahead(policy) is None
+
+
+async def test_who_goes_behind_another_key_is_told_nothing_of_what_that_has_left(
+    gate: Gate,
+) -> None:
+    owner = {"max_in_flight": 1}
+    first, second = (policy_of(gate.local, name, owner=owner) for name in "ab")
+    await gate.enter(message(first))
+    refusal = gate.local.admit(message(first), NOW_US)
+    assert isinstance(refusal, Refusal)
+    told = msgspec.structs.replace(refusal, readings=gate.local.read(first, PERIODS, NOW_US))
+    task = asyncio.create_task(gate.queue.enter(message(first), told, contextlib.nullcontext))
+    await _settled()
+    assert gate.queue.ahead(first) == told
+    assert gate.queue.ahead(second) == msgspec.structs.replace(told, readings=None)
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def test_a_hundred_of_a_key_wait_and_no_more(gate: Gate) -> None:
