@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
 
 _BUSY_S = 5.0
@@ -91,9 +91,12 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     @event.listens_for(engine, "connect")
     def _set_up(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
-        # Before the first table, or not at all: later only VACUUM changes it.
-        cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        cursor.execute("PRAGMA journal_mode = WAL")
+        if _pragma(cursor, "page_count") == 0:
+            # Before the first table, or not at all: later only VACUUM changes it.
+            cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        # To set what is set would wait for whoever writes.
+        if _pragma(cursor, "journal_mode") != "wal":
+            cursor.execute("PRAGMA journal_mode = WAL")
         # With NORMAL, a power loss takes commits whose rows have left the spool.
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
@@ -106,6 +109,11 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _pragma(cursor: DBAPICursor, name: str) -> Any:
+    cursor.execute(f"PRAGMA {name}")
+    return (cursor.fetchone() or (None,))[0]
 
 
 def _postgres(url: sa.URL) -> sa.Engine:

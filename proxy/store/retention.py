@@ -1,5 +1,7 @@
 """Deletes rows that are older than they are to be kept. Sums of days stay for ever."""
 
+import logging
+import sqlite3
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +12,7 @@ from proxy.store.tables import META, REQUEST
 _EVERY_MS = 3_600_000
 _AT_ONCE = 5_000
 _PAGES_AT_ONCE = 1_000
+_log = logging.getLogger(__name__)
 
 
 def sweep(engine: sa.Engine, now_ms: int, retention_days: int) -> int | None:
@@ -44,7 +47,10 @@ def _delete_some(engine: sa.Engine, before_ms: int) -> int:
 
 
 def _give_back(engine: sa.Engine) -> None:
-    """Give SQLite's free pages back to the file system, some at a time: writers of other processes wait meanwhile."""
+    """Give SQLite's free pages back to the file system, some at a time: writers of other processes wait meanwhile.
+
+    When those leave no room for it, the next hour will.
+    """
     connection = engine.raw_connection()
     try:
         cursor: Any = connection.cursor()
@@ -53,5 +59,7 @@ def _give_back(engine: sa.Engine) -> None:
         for _ in range(0, pages, _PAGES_AT_ONCE):
             # `execute` takes one step of it, which is one page, and a script all.
             cursor.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
+    except sqlite3.OperationalError as error:
+        _log.info("SQLite's free pages stay in its file for now: %s", error)
     finally:
         connection.close()

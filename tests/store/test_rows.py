@@ -1,14 +1,16 @@
 """Each row is stored once, and counted once in its day."""
 
+import shutil
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from proxy.ledger.row import Row
-from proxy.store.retention import sweep
+from proxy.store.retention import _give_back, sweep
 from proxy.store.rows import MAX_ROWS, RowStore
-from proxy.store.tables import DAY_SUMS, META
+from proxy.store.tables import DAY_SUMS, META, REQUEST
 from tests.store.processes import act_at_once
 from tests.store.rows import AT_MS, DAY_MS, days, opened, row, stored
 
@@ -125,3 +127,34 @@ def test_a_clock_that_was_far_ahead_does_not_end_all_sweeping(store_url: str) ->
         with engine.begin() as connection:
             due = sa.select(META.c.value).where(META.c.name == "sweeper")
             assert connection.execute(due).scalar() == AT_MS + 3_600_000
+
+
+def test_what_is_stored_can_be_read_while_another_process_writes(
+    sqlite_made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = shutil.copy(sqlite_made, tmp_path / "store.db")
+    monkeypatch.setattr("proxy.store.engine._BUSY_S", 0)
+    with opened(f"sqlite:///{file}") as writer, writer.begin() as others:
+        others.execute(sa.update(META).values(value=1))
+        with opened(f"sqlite:///{file}") as engine:
+            assert stored(engine) == []
+
+
+def test_a_sweep_leaves_the_file_as_large_as_it_is_while_others_write(
+    sqlite_made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = shutil.copy(sqlite_made, tmp_path / "store.db")
+    monkeypatch.setattr("proxy.store.engine._BUSY_S", 0)
+    with opened(f"sqlite:///{file}") as engine:
+        RowStore(engine).put([row(n) for n in range(MAX_ROWS)])
+        with engine.begin() as connection:
+            connection.execute(sa.delete(REQUEST))
+        with engine.begin() as others:
+            others.execute(sa.update(META).values(value=1))
+            _give_back(engine)
+        pages = "PRAGMA freelist_count"
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql(pages).scalar() != 0
+        _give_back(engine)
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql(pages).scalar() == 0
