@@ -58,7 +58,7 @@ class AdminContext:
             return await loop.run_in_executor(self._threads, ask)
         except MigrationFailed as error:
             raise StoreUnavailable(str(error)) from None
-        except sa.exc.SQLAlchemyError as error:
+        except (sa.exc.SQLAlchemyError, OSError) as error:
             first_line = (str(error).splitlines() or [""])[0]
             raise StoreUnavailable(f"the store does not answer: {first_line}") from error
 
