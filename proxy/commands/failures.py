@@ -2,8 +2,10 @@
 
 import errno
 
+# Of what a command cannot listen on.
 _NEXT = {
-    errno.EADDRINUSE: "; another gateway perhaps: end it, or add --port 0, which takes a free one",
+    errno.EADDRINUSE: "; another gateway perhaps: end it, or take a free port with --port 0 (make run PORT=0)",
+    errno.EACCES: "; ports below 1024 need rights: take another with --port",
     errno.EADDRNOTAVAIL: "; `ip addr` lists the addresses of this machine, and --host takes one of them",
 }
 
@@ -14,4 +16,4 @@ def described(error: Exception) -> str:
         return str(error)
     # The text of one of ours; else Python puts its number before it.
     said = error.strerror if error.strerror and error.filename is None else str(error)
-    return f"{said}{_NEXT.get(error.errno or 0, '')}"
+    return said + (_NEXT.get(error.errno or 0, "") if said.startswith("cannot listen on") else "")

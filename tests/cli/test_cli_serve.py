@@ -114,7 +114,7 @@ async def test_a_port_in_use_is_one_line_and_exit_1(tmp_path: Path, workers: str
     assert (status, out) == (1, "")
     assert readable(err.encode()).decode() == (
         f"cannot listen on 127.0.0.1, port {port}: Address already in use; another gateway perhaps: "
-        "end it, or add --port 0, which takes a free one\n"
+        "end it, or take a free port with --port 0 (make run PORT=0)\n"
     )
 
 

@@ -1,0 +1,27 @@
+"""What a command cannot do is told in a sentence, with the next step where it is known."""
+
+import errno
+
+import pytest
+
+from proxy.commands.failures import described
+
+FREE_PORT = "another gateway perhaps: end it, or take a free port with --port 0 (make run PORT=0)"
+FAILURES: list[tuple[Exception, str]] = [
+    (
+        OSError(errno.EADDRINUSE, "cannot listen on h, port 1: in use"),
+        f"cannot listen on h, port 1: in use; {FREE_PORT}",
+    ),
+    (
+        OSError(errno.EACCES, "cannot listen on h, port 80: Permission denied"),
+        "cannot listen on h, port 80: Permission denied; ports below 1024 need rights: take another with --port",
+    ),
+    (PermissionError(errno.EACCES, "Permission denied", "f"), "[Errno 13] Permission denied: 'f'"),
+    (OSError("no number"), "no number"),
+    (RuntimeError("said"), "said"),
+]
+
+
+@pytest.mark.parametrize(("error", "said"), FAILURES, ids=[said[:20] for _, said in FAILURES])
+def test_a_failure_is_told_with_what_to_do_where_that_is_known(error: Exception, said: str) -> None:
+    assert described(error) == said
