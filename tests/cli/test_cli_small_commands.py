@@ -47,9 +47,10 @@ def test_check_says_what_is_wrong(
 
 
 async def test_the_shipped_configuration_is_good() -> None:
-    env = environment(ANTHROPIC_API_KEY="sk-ant-x")
-    status, out, err = await ran("check", cwd=ROOT, env=env)
+    env = environment(ANTHROPIC_API_KEY="sk-ant-x", COLUMNS="80")
+    status, out, err = await ran("check", "--config", "config.yaml", cwd=ROOT, env=env)
     assert status == 0
+    assert max(map(len, out.splitlines())) <= 80
     assert err.startswith("anyrouter: warning: config.yaml:")
     assert err.count("\n") == 1
     assert "keys: there is none" in err
