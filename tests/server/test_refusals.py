@@ -245,7 +245,7 @@ WRONG_METHODS = [
     ("DELETE", "/v1/messages/count_tokens", {"POST"}),
     ("POST", "/v1/models", {"GET", "HEAD"}),
     ("DELETE", "/v1/models/x", {"GET", "HEAD"}),
-    ("POST", "/healthz", {"GET", "HEAD"}),
+    ("POST", "/healthz", {"GET", "HEAD", "OPTIONS"}),
 ]
 
 
