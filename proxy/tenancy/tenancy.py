@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from proxy.access.managed_keys import ManagedKeys
-from proxy.access.records import Changes
+from proxy.access.records import Changes, KeyRecord
 from proxy.config import Config, Prices, Redis
 from proxy.exchange import Exchange
 from proxy.ledger.ledger import Ledger
@@ -22,6 +22,7 @@ from proxy.money import price_file
 from proxy.money.bill import Bill, UsageSource
 from proxy.progress import Progress
 from proxy.tenancy.admission import Admission
+from proxy.tenancy.alone import Alone
 from proxy.tenancy.facts import facts_of
 from proxy.tenancy.follow import Follower
 from proxy.tenancy.policies import spent_by_subject
@@ -82,6 +83,12 @@ class Tenancy:
         self._follower: Follower | None = None
         self._shared = _shared(config.redis, self._local, self._ask_for_sums)
         self._static_keys = config.keys
+        self._workers = config.listen.workers
+        self._alone = (
+            Alone(config.store.state_dir)
+            if config.store is not None and config.redis is None and self._workers == 1
+            else None
+        )
         self.admission = Admission(config, self._prices, self._local, self._shared)
         self.managed = None if config.store is None else ManagedKeys(time.monotonic)
         self.ledger: Ledger | None = None
@@ -91,7 +98,10 @@ class Tenancy:
 
         Raises:
             OSError: nothing can be written in `store.state_dir`.
+            RuntimeError: another process counts for itself in the same `state_dir`.
         """
+        if self._alone is not None:
+            await self._alone.acquire()
         if self._shared is not None:
             await self._shared.open()
         if self._store is None:
@@ -110,6 +120,8 @@ class Tenancy:
             await self._shared.close()
         if self.ledger is not None:
             await self.ledger.close()
+        if self._alone is not None:
+            self._alone.release()
 
     def ended(self, exchange: Exchange) -> None:
         """Bill an exchange, settle what it took, and record it. Nothing here waits."""
@@ -171,6 +183,11 @@ class Tenancy:
         self.managed.apply(changes)
         if changes.keys or changes.owners:
             self.admission.policies.forget(self.managed.owners)
+            if self._workers > 1 and self._shared is None and any(map(_is_bound, changes.keys)):
+                self._remark(
+                    f"keys of the store have limits or budgets, and each of {self._workers} workers counts for itself:"
+                    " together they let through as many times as much; give `redis`, or one worker"
+                )
         if spent is not None and self.admission.sums_known.is_set():
             self._raise(spent)
 
@@ -186,6 +203,10 @@ class Tenancy:
         """Have the ledger asked, since the shared counts know nothing of some subjects."""
         if self._follower is not None:
             self._follower.ask_for_sums()
+
+
+def _is_bound(record: KeyRecord) -> bool:
+    return record.deleted_at_ms is None and bool(record.limits or record.budgets)
 
 
 def _shared(

@@ -1,0 +1,50 @@
+"""A process that counts limits for itself must be the only one: two of them let twice as much through, in silence."""
+
+import asyncio
+import fcntl
+import os
+from pathlib import Path
+
+_WITHIN_S = 5.0
+_EVERY_S = 0.1
+
+
+class Alone:
+    """The lock of the one process that counts.
+
+    Args:
+        state_dir: of the store, which other processes of the same gateway would have, too.
+    """
+
+    def __init__(self, state_dir: str) -> None:
+        self._folder = Path(state_dir)
+        self._file = -1
+
+    async def acquire(self) -> None:
+        """Take the lock; one that is just ending is waited for.
+
+        Raises:
+            RuntimeError: another process has it.
+            OSError: nothing can be written there.
+        """
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file = os.open(self._folder / "limits.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        ends_s = asyncio.get_running_loop().time() + _WITHIN_S
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if asyncio.get_running_loop().time() >= ends_s:
+                    self.release()
+                    raise RuntimeError(
+                        f"another gateway counts its limits in {self._folder}: end it, or give both `redis`"
+                    ) from None
+                await asyncio.sleep(_EVERY_S)
+            else:
+                return
+
+    def release(self) -> None:
+        """Let the next one count."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
