@@ -1,4 +1,4 @@
-"""The YAML document: doubled keys noted, `${VARIABLE}` and `${file:…}` filled in."""
+"""The YAML document: doubled keys noted, `${VARIABLE}`, `${file:…}` and `${credential:…}` filled in."""
 
 import json
 import math
@@ -15,8 +15,12 @@ from proxy.config_file.faults import ConfigError, Fault, shown, suggest
 
 _MERGE = "tag:yaml.org,2002:merge"
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
-_REFERENCE = re.compile(r"\$\{(file:)?([^}]*)\}")
+_IN_A_NAME = re.compile(r"\$\{([^{}]*)\}")
+# The name of a file may hold variables.
+_REFERENCE = re.compile(r"\$\{(file:|credential:)?((?:\$\{[^{}]*\}|[^}])*)\}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Where systemd puts what LoadCredential= and SetCredential= of the unit name.
+_CREDENTIALS = "CREDENTIALS_DIRECTORY"
 _SCALARS = {"integer", "number", "boolean"}
 
 
@@ -96,7 +100,7 @@ def read_text(path: str | os.PathLike[str], place: str) -> str:
 
 
 class References:
-    """What `${VARIABLE}` and `${file:NAME}` stand for, and which of them cannot be filled in.
+    """What `${VARIABLE}`, `${file:NAME}` and `${credential:NAME}` stand for, and which of them cannot be filled in.
 
     Args:
         environ: where variables are looked up.
@@ -142,17 +146,43 @@ class References:
 
     def _look_up(self, match: re.Match[str], path: faults.Path) -> str:
         """Return what stands for a reference, without the line end with which files and secrets often end."""
-        is_file, name = match.groups()
-        if is_file:
-            try:
-                return read_text(self._folder / name, name).rstrip("\r\n")
-            except ConfigError as error:
-                self._fail(path, str(error))
-        elif name in self._environ:
+        kind, name = match.groups()
+        before = len(self.faults)
+        if kind is None:
+            return self._variable(name, path)
+        filled = _IN_A_NAME.sub(lambda inner: self._variable(inner[1], path), name)
+        if len(self.faults) > before:
+            return ""
+        try:
+            # Faults show the name as it is written: what a variable holds is never shown.
+            text = self._credential(name) if kind == "credential:" else self._file(filled, name)
+            return text.rstrip("\r\n")
+        except ConfigError as error:
+            self._fail(path, str(error))
+            return ""
+
+    def _variable(self, name: str, path: faults.Path) -> str:
+        if name in self._environ:
             return self._environ[name].rstrip("\r\n")
-        elif _VARIABLE.fullmatch(name) is None:
-            self._fail(path, "${...} takes the name of an environment variable, or file:NAME")
+        if _VARIABLE.fullmatch(name) is None:
+            self._fail(
+                path,
+                "${...} takes the name of an environment variable, file:NAME, or credential:NAME",
+            )
         else:
             known = suggest(name, self._environ) or f"; export {shown(name)}=..."
             self._fail(path, f"environment variable {shown(name)} is not set{known}")
         return ""
+
+    def _file(self, name: str, written: str) -> str:
+        return read_text(self._folder / name, written)
+
+    def _credential(self, name: str) -> str:
+        folder = self._environ.get(_CREDENTIALS)
+        if not folder:
+            raise ConfigError(
+                f"{_CREDENTIALS} is not set: systemd sets it for LoadCredential={shown(name)}:FILE"
+            )
+        if name in ("", ".", "..") or "/" in name:
+            raise ConfigError("credential: takes a name, as LoadCredential= has it, and no path")
+        return read_text(Path(folder, name), f"credential {shown(name)}")

@@ -16,6 +16,7 @@ from proxy.gateway import GATEWAY
 from proxy.server.addresses import bound
 from proxy.server.heartbeat import ParentLink
 from proxy.server.listener import Listener
+from proxy.server.notify import notify
 from proxy.server.signals import Hangup
 
 _log = logging.getLogger(__name__)
@@ -118,8 +119,12 @@ async def serve(
     gc.freeze()
     async with listening(app, config, reuse_port=parent is not None) as addresses:
         ready(addresses)
-        if parent is not None:
+        if parent is None:
+            notify("READY=1")
+        else:
             parent.follow(stop.set, force_exit.set)
         await stop.wait()
+        if parent is None:
+            notify("STOPPING=1")
         await drain(app, config.timeouts.drain_s, force_exit)
     _log.info("stopped")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from proxy.config import Config, with_listen
 from proxy.server.addresses import bound
 from proxy.server.heartbeat import FORCE_EXIT, ParentLink
+from proxy.server.notify import notify
 from proxy.server.signals import STOP, Hangup, Signals
 
 Work = Callable[[Config, ParentLink], None]
@@ -80,20 +81,20 @@ def _keep_up(
     told = False
     while True:
         numbers = signals.wait(workers.next_spawn_in_s(), workers.links())
-        if any(number in STOP for number in numbers):
-            return
-        if signal.SIGHUP in numbers and hangup.ends():
+        if not {*STOP}.isdisjoint(numbers) or (signal.SIGHUP in numbers and hangup.ends()):
             return
         workers.hear()
         if not told and workers.all_listen():
             told = True
             all_listen()
+            notify("READY=1")
         workers.kill_stuck()
         workers.respawn()
 
 
 def _drain(workers: "_Workers", signals: Signals, within_s: float) -> int:
     """End every worker; kill those that take too long."""
+    notify("STOPPING=1")
     workers.signal(signal.SIGTERM)
     deadline = time.monotonic() + within_s
     failed = False

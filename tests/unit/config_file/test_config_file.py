@@ -124,6 +124,21 @@ def test_a_file_gives_its_text_without_the_line_end(tmp_path: Path) -> None:
     assert config.keys[0].sha256 == digest(CANARY)
 
 
+def test_a_files_name_may_hold_variables(tmp_path: Path) -> None:
+    (tmp_path / "prod").mkdir()
+    (tmp_path / "prod" / "key").write_text(f"{CANARY}\n")
+    given = changed("keys.0.key", "${file:${SECRETS}/${STAGE}/key}")
+    config = config_from(given, {"SECRETS": str(tmp_path), "STAGE": "prod"})
+    assert config.keys[0].sha256 == digest(CANARY)
+
+
+def test_a_credential_is_a_file_in_the_folder_that_systemd_names(tmp_path: Path) -> None:
+    (tmp_path / "client-key").write_text(f"{CANARY}\n")
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    config = config_from(changed("keys.0.key", "${credential:client-key}"), environ)
+    assert config.keys[0].sha256 == digest(CANARY)
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
 def test_a_variable_gives_its_text_without_the_line_end(end: str) -> None:
     given = changed("keys.0.key", "${KEY}")

@@ -97,6 +97,7 @@ KEY_EXPECTED = (
     "ar- and at least five more characters, or another gateway's key of 16 or more (no sk-ant-...), "
     "without spaces"
 )
+REFERENCE = "${...} takes the name of an environment variable, file:NAME, or credential:NAME"
 WRONG_VALUES: list[tuple[str, Any, str]] = [
     ("upstreams", ..., "upstreams: missing, and required"),
     ("models", ..., "models: missing, and required"),
@@ -283,7 +284,38 @@ WRONG_VALUES: list[tuple[str, Any, str]] = [
     ("keys.0.key", "${file:/no/such}", "keys.0.key: /no/such: No such file or directory"),
     ("keys.0.key", "${file:/}", "keys.0.key: /: Is a directory"),
     ("keys.0.key", "${file:a\x00b}", "keys.0.key: a?b: not a file name"),
+    ("keys.0.key", "${file:${UNSET}/x}", "keys.0.key: environment variable UNSET is not set"),
+    ("keys.0.key", "${file:${a b}}", f"keys.0.key: {REFERENCE}"),
+    ("keys.0.key", "${A{}", f"keys.0.key: {REFERENCE}"),
+    ("keys.0.key", "${${A}}", f"keys.0.key: {REFERENCE}"),
+    (
+        "keys.0.key",
+        "${credential:key}",
+        "keys.0.key: CREDENTIALS_DIRECTORY is not set: systemd sets it for LoadCredential=key:FILE",
+    ),
 ]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("none", "credential none: No such file or directory"),
+        ("../key", "credential: takes a name, as LoadCredential= has it, and no path"),
+        ("..", "credential: takes a name, as LoadCredential= has it, and no path"),
+    ],
+)
+def test_a_credential_that_is_not_there_is_told(tmp_path: Path, name: str, said: str) -> None:
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    with pytest.raises(ConfigError) as raised:
+        config_from(changed("keys.0.key", f"${{credential:{name}}}"), environ)
+    assert str(raised.value) == f"keys.0.key: {said}"
+
+
+def test_what_a_variable_holds_is_not_shown_as_a_files_name() -> None:
+    with pytest.raises(ConfigError) as raised:
+        config_from(changed("keys.0.key", "${file:${CANARY}/key}"), {"CANARY": CANARY})
+    assert CANARY not in str(raised.value)
+    assert "No such file or directory" in str(raised.value)
 
 
 @pytest.mark.parametrize(
