@@ -15,7 +15,7 @@ KEY=ar-local-stack
 README=${STACK_README:-README.md}
 SLOW_EVENTS=40
 # Whatever the caller has set up for a stack of their own does not reach this one.
-unset ANYROUTER_BASE ANYROUTER_KEY ANTHROPIC_API_KEY COMPOSE_FILE COMPOSE_PROFILES
+unset ANYROUTER_BASE ANYROUTER_CONFIG_DIR ANYROUTER_KEY ANTHROPIC_API_KEY COMPOSE_FILE COMPOSE_PROFILES
 export COMPOSE_PROJECT_NAME="anyrouter-test-$$" ANYROUTER_PORT=0
 
 work=$(mktemp -d)
@@ -187,6 +187,23 @@ runs_alone() {
   return "$status"
 }
 
+# --- its configuration, from a folder of one's own: a key comes without a build
+
+takes_a_key_without_a_build() {
+  local answer
+  rm -rf "$work/config"
+  cp -r deploy "$work/config"
+  chmod -R a+rX "$work" || return
+  export ANYROUTER_CONFIG_DIR=$work/config
+  come_up || return
+  sed -i 's/^keys:$/keys:\n  - {name: second, key: ar-second-key-of-the-stack}/' "$work/config/sandbox.yaml"
+  stack restart gateway && come_up || return
+  url=http://$(stack port gateway 8080)
+  answer=$(ask /v1/messages -w '\n%{http_code}' -H 'x-api-key: ar-second-key-of-the-stack' -d "$MESSAGE") || return
+  echo "$answer"
+  [[ $answer == *$'\n200' ]]
+}
+
 # --- the real API behind it; nothing is sent there
 
 real_keys() { env ANTHROPIC_API_KEY=upstream-key ANYROUTER_KEY=ar-own-key bash -c "$(declare -f real_stack)"'; real_stack "$@"' _ "$@"; }
@@ -300,6 +317,7 @@ check "real API: renders, without the sandbox" real_renders
 check "real API: its key is required" real_requires ANTHROPIC_API_KEY ANYROUTER_KEY=ar-own-key
 check "real API: a gateway key is required" real_requires ANYROUTER_KEY ANTHROPIC_API_KEY=upstream-key
 check "real API: its configuration is good" real_config_is_good
+check "a key comes without a build, from a folder that is mounted" takes_a_key_without_a_build
 began=$SECONDS
 check "stop: refuses new requests, finishes the stream" drains
 echo "     in $((SECONDS - began)) s"
