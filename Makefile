@@ -12,10 +12,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 ATHERIS := $(VENV)-atheris
 SBOM := $(VENV)/sbom
+DEPLOY := $(VENV)/deploy
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test-quickstart test test-quick check fmt lock clean test-clients test-stack test-wheel test-install bench bench-quick test-sdist test-sbom test-aiohttp sbom fuzz fuzz-atheris
+.PHONY: help run install test-quickstart test test-quick check fmt lock clean test-clients test-stack test-wheel test-install bench bench-quick test-sdist test-sbom test-deploy test-aiohttp sbom fuzz fuzz-atheris
 
 help:
 	@echo "make run [PORT=8080]   install into .venv and start the demo gateway"
@@ -26,6 +27,7 @@ help:
 	@echo "make test-clients      every client of docs/clients.md against the gateway"
 	@echo "make test-stack        the docker compose stack, for real"
 	@echo "make test-quickstart   the README's lines, typed into fresh shells"
+	@echo "make test-deploy       the files of deploy/ with nginx, HAProxy, Caddy, systemd and Kubernetes' schemas"
 	@echo "make test-wheel        the wheel in an empty environment"
 	@echo "make test-sdist        the source distribution: its own tests, its own wheel"
 	@echo "make test-install      the locks, with old and new pip"
@@ -58,6 +60,13 @@ $(SBOM)/.ready: requirements/image.txt requirements/sbom.txt | $(BIN)/python
 	$(BIN)/python -m venv --without-pip $(SBOM)/runtime
 	$(BIN)/pip --python $(SBOM)/tool/bin/python install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/sbom.txt
 	$(BIN)/pip --python $(SBOM)/runtime/bin/python install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/image.txt
+	@touch $@
+
+# Kubernetes' schemas, which are large.
+$(DEPLOY)/.ready: requirements/deploy.txt | $(BIN)/python
+	@rm -rf $(DEPLOY)
+	$(BIN)/python -m venv --without-pip $(DEPLOY)
+	$(BIN)/pip --python $(DEPLOY)/bin/python install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/deploy.txt
 	@touch $@
 
 run: $(VENV)/.run
@@ -95,6 +104,8 @@ test-stack:
 
 test-quickstart:
 	tests/quickstart/run.sh
+test-deploy: $(VENV)/.dev $(DEPLOY)/.ready
+	$(BIN)/python -m pytest -q tests/deploy
 
 test-wheel:
 	tests/wheel/run.sh
@@ -147,6 +158,7 @@ lock:
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements/oldest.in -o requirements/oldest.txt
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements/sbom.in -o requirements/sbom.txt
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt requirements/fuzz.in -o requirements/fuzz.txt
+	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt requirements/deploy.in -o requirements/deploy.txt
 
 clean:
 	rm -rf $(VENV) $(ATHERIS) fuzz/failures dist build .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import dataclasses
 import io
+import re
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,13 @@ import aiohttp
 import pytest
 
 from proxy import Timeouts
-from tests.deploy.proxies import PROXIES, WITHIN_S, Proxy, proxy_before
+from tests.deploy.proxies import DEPLOY, PROXIES, WITHIN_S, Proxy, proxy_before
 from tests.support.gateways import BODY, HEADERS, STREAM_BODY, Running
 from tests.support.raw import EVENTS, SSE_HEAD, RawUpstream, Script, UpstreamSide, answer, chunk
 from tests.support.scripts import gateway_before, says
 
+# caddyserver/caddy#5951
+SOUND_CADDY = (2, 8)
 URL = "/api/v1/messages?beta=true"
 
 
@@ -39,6 +43,12 @@ class Stack:
             headers={**HEADERS, **(headers or {})},
             ssl=self.proxy.tls or True,
         )
+
+
+def caddy_version() -> tuple[int, ...]:
+    """Return the version of the Caddy of this machine."""
+    said = subprocess.run(["caddy", "version"], capture_output=True, text=True, check=True).stdout
+    return tuple(map(int, re.findall(r"\d+", said)[:2]))
 
 
 @pytest.fixture(params=list(PROXIES))
@@ -171,5 +181,12 @@ async def test_one_that_breaks_inside_a_stream_does_not_look_complete(
         exchange.writer.close()
 
     async with stack(name, tmp_path, script) as found, found.post(STREAM_BODY) as response:
-        with pytest.raises(aiohttp.ClientPayloadError):
+        try:
             await response.read()
+            is_broken = False
+        except aiohttp.ClientPayloadError:
+            is_broken = True
+    # Debian 12 has a Caddy that ends such a stream as if it were whole; its file says which one does not.
+    assert is_broken is not (name == "caddy" and caddy_version() < SOUND_CADDY)
+    said = "Caddy before {}.{} ends".format(*SOUND_CADDY)
+    assert said in (DEPLOY / "Caddyfile").read_text("utf-8")
