@@ -104,6 +104,7 @@ test-stack:
 
 test-quickstart:
 	tests/quickstart/run.sh
+
 test-deploy: $(VENV)/.dev $(DEPLOY)/.ready
 	$(BIN)/python -m pytest -q tests/deploy
 

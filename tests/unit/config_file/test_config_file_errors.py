@@ -284,7 +284,11 @@ WRONG_VALUES: list[tuple[str, Any, str]] = [
     ("keys.0.key", "${file:/no/such}", "keys.0.key: /no/such: No such file or directory"),
     ("keys.0.key", "${file:/}", "keys.0.key: /: Is a directory"),
     ("keys.0.key", "${file:a\x00b}", "keys.0.key: a?b: not a file name"),
-    ("keys.0.key", "${file:${UNSET}/x}", "keys.0.key: environment variable UNSET is not set"),
+    (
+        "keys.0.key",
+        "${file:${UNSET}/x}",
+        "keys.0.key: environment variable UNSET is not set; export UNSET=...",
+    ),
     ("keys.0.key", "${file:${a b}}", f"keys.0.key: {REFERENCE}"),
     ("keys.0.key", "${A{}", f"keys.0.key: {REFERENCE}"),
     ("keys.0.key", "${${A}}", f"keys.0.key: {REFERENCE}"),
