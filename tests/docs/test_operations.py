@@ -45,6 +45,35 @@ def test_the_recipes_ask_for_fields_of_the_log() -> None:
     assert asked <= fields
 
 
+def _wanted(page: str) -> set[str]:
+    """List what a page says is not there, by its first words."""
+    table = page.partition("\n## What is not there\n")[2].partition("\n## ")[0]
+    return {row.split("|")[1].strip() for row in table.splitlines()[3:] if row.startswith("|")}
+
+
+# What the README says in a word, and the page's row for it.
+NOT_THERE = {
+    "metrics and traces": "metrics, traces",
+    "failover between upstreams": "another upstream when one fails",
+    "reload without a restart": "a new configuration without a restart",
+    "an admin page": "keys, budgets and usage over HTTP or on a page",
+    "single sign-on": "single sign-on",
+    "TLS towards clients": "TLS towards clients",
+    "Batches and Files": "the Batches and Files APIs",
+    "other vendors' models": "other vendors' models",
+}
+
+
+def test_what_is_not_there_is_in_the_readme_too() -> None:
+    readme = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    said = readme.partition("What is not there: ")[2].partition(".")[0]
+    assert said.split(", ") == list(NOT_THERE)
+    rows = _wanted(TEXT)
+    assert len(rows) >= len(NOT_THERE)
+    for words in NOT_THERE.values():
+        assert any(words in row for row in rows), words
+
+
 def test_every_time_and_limit_named_is_a_setting() -> None:
     properties = schema_files.load("config")["properties"]
     known = {*properties, *(f"{part}.{name}" for part in ("limits", "timeouts", "listen", "log")
