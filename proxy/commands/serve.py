@@ -23,6 +23,7 @@ from proxy.config_file.faults import ConfigError
 from proxy.config_file.load import load
 from proxy.gateway import Snapshot
 from proxy.server.heartbeat import ParentLink
+from proxy.server.notify import notify
 from proxy.server.open_files import raise_open_file_limit
 from proxy.server.serve import serve
 from proxy.server.signals import ignore_user_signals
@@ -158,13 +159,14 @@ def serve_one(
 
 
 def announce(addresses: Sequence[tuple[str, int]], configured: str, base_path: str) -> None:
-    """Log what serves, with what configuration, and where."""
+    """Log what serves, with what configuration, and where; and tell the service manager that it does."""
     origins = [origin(host, port) for host, port in addresses]
     here = _EVERYWHERE.sub("127.0.0.1", origins[0])
     _log.info("anyrouter %s; %s; base URL %s", __version__, configured, here + base_path)
     _log.info("listening on %s", ", ".join(origins))
     wire = "fast paths" if IS_FAST else "public API only: correct, and slower"
     _log.info("aiohttp %s, %s", aiohttp.__version__, wire)
+    notify("READY=1")
 
 
 def origin(host: str, port: int) -> str:

@@ -119,9 +119,7 @@ async def serve(
     gc.freeze()
     async with listening(app, config, reuse_port=parent is not None) as addresses:
         ready(addresses)
-        if parent is None:
-            notify("READY=1")
-        else:
+        if parent is not None:
             parent.follow(stop.set, force_exit.set)
         await stop.wait()
         if parent is None:

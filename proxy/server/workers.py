@@ -87,7 +87,6 @@ def _keep_up(
         if not told and workers.all_listen():
             told = True
             all_listen()
-            notify("READY=1")
         workers.kill_stuck()
         workers.respawn()
 

@@ -56,7 +56,7 @@ NOT_THERE = {
     "metrics and traces": "metrics, traces",
     "failover between upstreams": "another upstream when one fails",
     "reload without a restart": "a new configuration without a restart",
-    "an admin page": "keys, budgets and usage over HTTP or on a page",
+    "an admin page": "keys, budgets and usage on a page",
     "single sign-on": "single sign-on",
     "TLS towards clients": "TLS towards clients",
     "Batches and Files": "the Batches and Files APIs",
