@@ -1,119 +1,102 @@
-"""`anyrouter keys new`: make a client's key, or keep one that clients have already."""
+"""`anyrouter keys`: clients' keys, those of the store above all, which are changed while the gateway runs."""
 
 import argparse
-import contextlib
-import getpass
-import json
-import os
-import shutil
-import sys
-import tempfile
-from pathlib import Path
 
-from proxy.access import keys
-from proxy.commands import options
+from proxy.commands import amounts, bounds, managed_keys, new_key, options
 from proxy.commands.parser import add_command
-from proxy.commands.standard_files import hand_out, say_on_errors
-from proxy.config_file.document import read_text
-from proxy.config_file.faults import ConfigError
-from proxy.config_file.key_entry import key_entry, with_key
-from proxy.config_file.load import check_key, check_key_name
+
+_PROG = "anyrouter keys"
+_DAY_S = 86_400
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
-    """Describe the command."""
+    """Describe the command and its actions."""
     parser = add_command(
         subparsers,
         "keys",
-        "make keys for clients",
-        "`anyrouter keys new NAME` makes one; `anyrouter keys new --help` tells more.",
-        examples=("anyrouter keys new laptop", "anyrouter keys new ci --write anyrouter.yaml"),
-    )
-    actions = parser.add_subparsers(metavar="ACTION", required=True, prog="anyrouter keys")
-    new = add_command(
-        actions,
-        "new",
-        "print a new key once, and the entry to store",
-        "The key alone goes to standard output, the entry for the configuration, and what to do with it, "
-        "to standard error. A running gateway takes a new key when it is started again.",
+        "make keys for clients, list and change them",
+        "`anyrouter keys new NAME` makes one. The others are for keys in the `store` of the configuration: they open "
+        "it themselves, so that the gateway need not run, and a running one follows within seconds.",
         examples=(
             "anyrouter keys new laptop",
-            "export ANYROUTER_KEY=$(anyrouter keys new ci --write anyrouter.yaml)",
-            "anyrouter keys new old --keep --write anyrouter.yaml < key-of-another-gateway",
+            "anyrouter keys list",
+            "anyrouter keys rotate laptop",
         ),
     )
-    new.add_argument("name", metavar="NAME", help="who uses it; appears in the log")
-    new.add_argument("--write", metavar="FILE", help="add the entry to this configuration")
-    new.add_argument("--json", action="store_true", help="name, key and sha256, as one JSON object")
-    new.add_argument(
-        "--keep",
-        action="store_true",
-        help="read the key from standard input, such as one of another gateway that clients have already",
+    actions = parser.add_subparsers(metavar="ACTION", required=True, prog=_PROG)
+    new_key.add_parser(actions)
+    _add_list(actions)
+    show = _add(actions, "show", "show a key, without its secret", "Shows all there is of a key.")
+    show.set_defaults(run=managed_keys.show)
+    update = _add(
+        actions,
+        "update",
+        "change a key's limits, owner, models, tags or end",
+        "Changes what is given; `none` takes off a limit, a budget, the owner, the end or a tag. A key with limits of "
+        "its own has none of those for each key; budgets likewise.",
+        "--month-usd 50 --rpm none",
     )
-    new.set_defaults(run=run)
+    bounds.add_key_options(update)
+    update.set_defaults(run=managed_keys.update)
+    rotate = _add(
+        actions,
+        "rotate",
+        "give a key a new secret",
+        "Prints the new secret alone on standard output. The one before works until the end of the grace.",
+        "--grace 1h",
+    )
+    rotate.add_argument(
+        "--grace",
+        type=amounts.span_s,
+        default=_DAY_S,
+        metavar="TIME",
+        help="how long the secret before still works; 0: no more at once; default: 24h",
+    )
+    rotate.set_defaults(run=managed_keys.rotate)
+    off = _add(actions, "disable", "refuse a key until it is enabled", "Refuses a key from now on.")
+    off.set_defaults(run=managed_keys.disable)
+    on = _add(actions, "enable", "take a key again", "Takes a key that was disabled again.")
+    on.set_defaults(run=managed_keys.enable)
+    delete = _add(
+        actions,
+        "delete",
+        "end a key for ever",
+        "Ends a key at once. Its usage stays under its name, which is not given again.",
+    )
+    delete.set_defaults(run=managed_keys.delete)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print a key, which is stored nowhere, and its configuration entry."""
-    try:
-        check_key_name(args.name)
-    except ConfigError as error:
-        raise ConfigError(f"NAME: {error}") from None
-    key = _given() if args.keep else keys.new_key()
-    sha256 = keys.digest(key)
-    path = Path(args.write).resolve() if args.write else None
-    new_text = with_key(read_text(path, args.write), args.name, sha256) if path else ""
-    if args.json:
-        made = {} if args.keep else {"key": key}
-        hand_out(json.dumps({"name": args.name, **made, "sha256": sha256}))
-    elif not args.keep:
-        hand_out(key)
-    if path:
-        _replace(path, new_text)
-    if not args.json:
-        shown = "" if args.keep else "The key is shown this once. "
-        done = (
-            f"{args.write} has its entry: start the gateway again to make it count."
-            if path
-            else "In the configuration goes, in place of `keys: []`, and the gateway is then started again:\n"
-            f"keys:\n  - {key_entry(args.name, sha256)}"
-        )
-        say_on_errors(shown + done)
-    return 0
+def _add_list(actions: "options.Subparsers[argparse.ArgumentParser]") -> None:
+    parser = add_command(
+        actions,
+        "list",
+        "list all keys",
+        "Lists the keys of the store and of the configuration, by name.",
+        examples=("anyrouter keys list", "anyrouter keys list --owner team-a --json"),
+    )
+    parser.add_argument("--owner", metavar="NAME", help="only the keys of this owner")
+    add_common(parser)
+    parser.set_defaults(run=managed_keys.list_all)
 
 
-def _given() -> str:
-    """Read the key to keep: typed without an echo, or the one line of what is piped in."""
-    try:
-        key = getpass.getpass("key: ") if sys.stdin.isatty() else sys.stdin.read()
-    except (EOFError, UnicodeDecodeError):
-        key = ""
-    key = key.rstrip("\r\n")
-    try:
-        check_key(key)
-    except ConfigError as error:
-        raise ConfigError(f"--keep: the key on standard input {error}") from None
-    return key
+def _add(
+    actions: "options.Subparsers[argparse.ArgumentParser]",
+    name: str,
+    does: str,
+    about: str,
+    flags: str = "",
+) -> argparse.ArgumentParser:
+    examples = [
+        f"anyrouter keys {name} laptop {flags}".rstrip(),
+        f"anyrouter keys {name} laptop --config team.yaml --json",
+    ]
+    parser = add_command(actions, name, does, about, examples=examples)
+    parser.add_argument("name", metavar="NAME", help="of the key")
+    add_common(parser)
+    return parser
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write a file that is there, whole or not at all."""
-    try:
-        number, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
-        try:
-            with os.fdopen(number, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(number)
-            shutil.copymode(path, name)
-            owner = path.stat()
-            with contextlib.suppress(PermissionError):
-                os.chown(name, owner.st_uid, owner.st_gid)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink()
-            raise
-    except OSError as error:
-        raise RuntimeError(
-            f"{path} is as it was, and knows nothing of this key: {error.strerror}"
-        ) from None
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add `--config` and `--json`."""
+    options.add_config(parser)
+    parser.add_argument("--json", action="store_true", help="for programs")

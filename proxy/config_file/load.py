@@ -124,7 +124,7 @@ def _build(document: Mapping[str, Any], folder: Path) -> Config:
             Model(**{**entry, "aliases": tuple(entry.get("aliases", ()))})
             for entry in document["models"]
         ),
-        keys=tuple(map(_build_key, document.get("keys", ()))),
+        keys=tuple(map(build_key, document.get("keys", ()))),
         listen=_build_listen(document.get("listen", {})),
         trusted_proxies=tuple(document.get("trusted_proxies", ())),
         anthropic_versions=None if versions == "any" else frozenset(versions),
@@ -159,7 +159,8 @@ def _build_upstream(name: str, entry: Mapping[str, Any]) -> Upstream:
     )
 
 
-def _build_key(entry: Mapping[str, Any]) -> Key:
+def build_key(entry: Mapping[str, Any]) -> Key:
+    """Return one key of a checked document."""
     expires_at = entry.get("expires_at")
     return Key(
         name=entry["name"],

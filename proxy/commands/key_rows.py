@@ -1,0 +1,39 @@
+"""Keys as people see them, from what the admin API shows of them. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.commands import bounds
+
+COLUMNS = ("key", "owner", "models", "limits", "budgets", "expires", "state")
+_TIMES = ("expires_at", "created_at", "updated_at", "previous_valid_until")
+
+
+def row(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a key as a row of `COLUMNS`."""
+    models = "all" if "*" in entry["models"] else ", ".join(entry["models"])
+    expires = (entry["expires_at"] or "never").removesuffix("T00:00:00Z")
+    state = "disabled" if entry["disabled"] else "good"
+    return (
+        entry["name"],
+        entry["owner"] or "",
+        models,
+        bounds.shown_limits(entry["limits"]),
+        bounds.shown_budgets(entry["budgets"]),
+        expires,
+        state if entry["source"] == "store" else f"{state}, configured",
+    )
+
+
+def details(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return all there is of a key, by name; without what it has not."""
+    told = {
+        **{name: entry[name] or "" for name in ("name", "source", "owner")},
+        "models": ", ".join(entry["models"]),
+        "limits": bounds.shown_limits(entry["limits"]),
+        "budgets": bounds.shown_budgets(entry["budgets"]),
+        "tags": ", ".join(f"{name}={value}" for name, value in entry["tags"].items()),
+        "disabled": "yes" if entry["disabled"] else "",
+        **{name.replace("_", " "): entry[name] or "" for name in _TIMES},
+    }
+    return [(name, value) for name, value in told.items() if value]

@@ -1,0 +1,140 @@
+"""`anyrouter keys new`: make a client's key, or keep one that clients have already."""
+
+import argparse
+import contextlib
+import getpass
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from proxy.access import keys
+from proxy.commands import bounds, managed_keys, options
+from proxy.commands.parser import add_command
+from proxy.commands.standard_files import hand_out, say_on_errors
+from proxy.config_file.document import read_text
+from proxy.config_file.faults import ConfigError
+from proxy.config_file.key_entry import key_entry, with_key
+from proxy.config_file.load import check_key, check_key_name
+from proxy.config_file.tenants import Tenants, read_tenants
+
+
+def add_parser(actions: "options.Subparsers[argparse.ArgumentParser]") -> None:
+    """Describe the command."""
+    new = add_command(
+        actions,
+        "new",
+        "make a key, and print it this once",
+        "The key alone goes to standard output, what to do with it to standard error. With a `store` in the "
+        "configuration the key is in there, and counts within seconds; it may have limits, which `none` takes off. "
+        "Otherwise, or with --write, its entry is for the configuration, and a running gateway takes it when it is "
+        "started again.",
+        examples=(
+            "anyrouter keys new laptop",
+            "anyrouter keys new ci --owner team-a --rpm 60 --month-usd 25 --expires 90d",
+            "export ANYROUTER_KEY=$(anyrouter keys new ci --write anyrouter.yaml)",
+            "anyrouter keys new old --keep --write anyrouter.yaml < key-of-another-gateway",
+        ),
+    )
+    new.add_argument("name", metavar="NAME", help="who uses it; appears in the log")
+    options.add_config(new)
+    new.add_argument("--write", metavar="FILE", help="add the entry to this configuration")
+    new.add_argument("--json", action="store_true", help="name, key and sha256, as one JSON object")
+    new.add_argument(
+        "--keep",
+        action="store_true",
+        help="read the key from standard input, such as one of another gateway that clients have already",
+    )
+    bounds.add_key_options(new)
+    new.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make a key: in the store if there is one, or for the configuration."""
+    try:
+        check_key_name(args.name)
+    except ConfigError as error:
+        raise ConfigError(f"NAME: {error}") from None
+    patch = bounds.given_key(args)
+    tenants = _tenants(args)
+    if tenants is not None and tenants.store is not None:
+        key = _given() if args.keep else keys.new_key()
+        return managed_keys.create(tenants, args, patch, key)
+    if patch:
+        raise ConfigError(
+            f"{', '.join(patch)}: only for keys in a store: write it into the key's entry of the configuration, "
+            "or configure a `store`"
+        )
+    return _for_configuration(args)
+
+
+def _tenants(args: argparse.Namespace) -> Tenants | None:
+    """Read the configuration that may have a store; None: there is none, or the key's entry is to be written."""
+    if args.write:
+        return None
+    is_there = args.config or any(map(os.path.exists, options.CONFIG_FILES))
+    return read_tenants(options.config_file(args)) if is_there else None
+
+
+def _for_configuration(args: argparse.Namespace) -> int:
+    """Print a key, which is stored nowhere, and its configuration entry."""
+    key = _given() if args.keep else keys.new_key()
+    sha256 = keys.digest(key)
+    path = Path(args.write).resolve() if args.write else None
+    new_text = with_key(read_text(path, args.write), args.name, sha256) if path else ""
+    if args.json:
+        made = {} if args.keep else {"key": key}
+        hand_out(json.dumps({"name": args.name, **made, "sha256": sha256}))
+    elif not args.keep:
+        hand_out(key)
+    if path:
+        _replace(path, new_text)
+    if not args.json:
+        shown = "" if args.keep else "The key is shown this once. "
+        done = (
+            f"{args.write} has its entry: start the gateway again to make it count."
+            if path
+            else "In the configuration goes, in place of `keys: []`, and the gateway is then started again:\n"
+            f"keys:\n  - {key_entry(args.name, sha256)}"
+        )
+        say_on_errors(shown + done)
+    return 0
+
+
+def _given() -> str:
+    """Read the key to keep: typed without an echo, or the one line of what is piped in."""
+    try:
+        key = getpass.getpass("key: ") if sys.stdin.isatty() else sys.stdin.read()
+    except (EOFError, UnicodeDecodeError):
+        key = ""
+    key = key.rstrip("\r\n")
+    try:
+        check_key(key)
+    except ConfigError as error:
+        raise ConfigError(f"--keep: the key on standard input {error}") from None
+    return key
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file that is there, whole or not at all."""
+    try:
+        number, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+        try:
+            with os.fdopen(number, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(number)
+            shutil.copymode(path, name)
+            owner = path.stat()
+            with contextlib.suppress(PermissionError):
+                os.chown(name, owner.st_uid, owner.st_gid)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink()
+            raise
+    except OSError as error:
+        raise RuntimeError(
+            f"{path} is as it was, and knows nothing of this key: {error.strerror}"
+        ) from None

@@ -1,0 +1,80 @@
+"""The store of a configuration, opened by a command: the gateway need not run."""
+
+import argparse
+import contextlib
+import getpass
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from proxy.commands import options
+from proxy.config_file.faults import ConfigError
+from proxy.config_file.tenants import Tenants, read_tenants
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+
+def tenants_of(args: argparse.Namespace) -> Tenants:
+    """Read what `--config` says of a store; that there is none is a `ConfigError` that says how to have one."""
+    tenants = read_tenants(options.config_file(args))
+    if tenants.store is None:
+        raise ConfigError(
+            f'{tenants.file}: there is no store, which this needs: add `store: {{url: "sqlite:///anyrouter.db"}}`, '
+            "and start the gateway again"
+        )
+    return tenants
+
+
+@contextlib.contextmanager
+def opened(tenants: Tenants) -> Iterator["sa.Engine"]:
+    """Open the store, its tables brought up to date.
+
+    Raises:
+        ConfigError: its URL cannot be used, or a name is not known or is taken.
+        RuntimeError: it does not answer.
+    """
+    # Only here: `--help` and what serves without a store need none of it.
+    import sqlalchemy as sa  # noqa: PLC0415
+
+    from proxy.store.engine import open_engine  # noqa: PLC0415
+    from proxy.store.keys import NameTakenError, UnknownNameError  # noqa: PLC0415
+    from proxy.store.migrate import MigrationFailed, ensure_current  # noqa: PLC0415
+
+    if tenants.store is None:
+        raise ConfigError(f"{tenants.file}: there is no store")
+    try:
+        engine = open_engine(tenants.store.url)
+    except ModuleNotFoundError:
+        raise ConfigError(
+            "store.url: PostgreSQL's driver is missing: pip install 'anyrouter[postgres]'"
+        ) from None
+    except ValueError as error:
+        raise ConfigError(f"{tenants.file}: {error}") from None
+    try:
+        ensure_current(engine)
+        yield engine
+    except MigrationFailed as error:
+        raise RuntimeError(str(error)) from None
+    except NameTakenError as error:
+        raise ConfigError(f"NAME: {error} is taken, or was: a name is given once") from None
+    except UnknownNameError as error:
+        raise ConfigError(f"NAME: {error} is not in the store") from None
+    except (sa.exc.SQLAlchemyError, OSError) as error:
+        first_line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RuntimeError(
+            f"the store does not answer, and nothing is changed: {first_line}; "
+            f"it is where `store.url` of {tenants.file} says: is it up, and may {getpass.getuser()} use it?"
+        ) from None
+    finally:
+        engine.dispose()
+
+
+def actor() -> str:
+    """Return whose changes the audit says these are."""
+    return f"cli:{getpass.getuser()}"
+
+
+def now_ms() -> int:
+    """Return the time in Unix milliseconds."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,75 @@
+"""Of a configuration, only where managed keys are kept, and which keys and owners it has itself.
+
+What upstreams and clients authenticate with is not looked up: the gateway's environment has it, an operator's need not.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from proxy.config import Key, Owner, Store
+from proxy.config_file import lines, rules, tenancy
+from proxy.config_file.document import References, parse_with_doubles, read_text
+from proxy.config_file.faults import ConfigError
+from proxy.config_file.load import build_key
+
+_PARTS = ("store", "keys", "owners")
+_NO_DIGEST = "0" * 64
+
+
+class Tenants(NamedTuple):
+    """A configuration's store, keys and owners; the digests of the keys are not known.
+
+    Attributes:
+        file: of the configuration, as it was named.
+        store: None: managed keys are not kept.
+    """
+
+    file: str
+    store: Store | None
+    keys: tuple[Key, ...]
+    owners: tuple[Owner, ...]
+
+
+def read_tenants(file: str, environ: Mapping[str, str] = os.environ) -> Tenants:
+    """Read a configuration's store, keys and owners.
+
+    Raises:
+        ConfigError: it cannot be read, or something in these parts is wrong.
+    """
+    text = read_text(file, file)
+    folder = Path(file).parent
+    try:
+        parts = _checked(text, References(environ, folder))
+    except ConfigError as error:
+        raise ConfigError(*lines.located(error.found, file, text)) from None
+    return Tenants(
+        file,
+        tenancy.build_store(parts.get("store"), folder),
+        tuple(map(build_key, parts.get("keys", ()))),
+        tuple(map(tenancy.build_owner, parts.get("owners", ()))),
+    )
+
+
+def _checked(text: str, references: References) -> dict[str, Any]:
+    document, doubled = parse_with_doubles(text)
+    given = document if isinstance(document, dict) else {}
+    parts: dict[str, Any] = {name: given[name] for name in _PARTS if given.get(name) is not None}
+    if isinstance(parts.get("keys"), list):
+        parts["keys"] = list(map(_without_key, parts["keys"]))
+    parts = references.fill_in(parts)
+    faults = [fault for fault in rules.faults(parts) if fault.path and fault.path[0] in parts]
+    unfilled = {fault.path for fault in references.faults}
+    faults = [*references.faults, *(fault for fault in faults if fault.path not in unfilled)]
+    faults += [fault for fault in doubled if fault.path[0] in _PARTS]
+    if faults:
+        raise ConfigError(*faults)
+    return parts
+
+
+def _without_key(entry: Any) -> Any:
+    if not isinstance(entry, dict) or "key" not in entry:
+        return entry
+    rest = {name: value for name, value in entry.items() if name != "key"}
+    return {"sha256": _NO_DIGEST, **rest}
