@@ -1,5 +1,6 @@
 """Opens a store by its URL: SQLite in a file, or PostgreSQL."""
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -84,9 +85,11 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 
     @event.listens_for(engine, "do_connect")
     def _make_private(*_: Any) -> None:
-        # SQLite gives its other files the mode of this one.
+        # SQLite gives its other files the mode of this one. A file that is there is not opened: the close would drop
+        # the locks of this process's other connections, and the next process to leave would take the log from them.
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
