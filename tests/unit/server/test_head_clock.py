@@ -91,7 +91,7 @@ class HeadClock(RuleBasedStateMachine):
             listener = Listener(server, config, lambda _: None)
             listener.close()  # its clock: this machine looks
             self.connection = cast(Connection, listener())
-            self.connection.clock = lambda: self.now  # type: ignore[method-assign] # the loop's
+            self.connection.clock = lambda: self.now  # the loop has another
             self.wire = Wire()
             self.connection.connection_made(self.wire)
 
