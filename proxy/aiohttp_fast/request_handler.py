@@ -147,10 +147,17 @@ class RequestHandler(web.RequestHandler):
                     await payload.readany()
         except TimeoutError:
             self.close()
-        except (web.RequestPayloadError, HttpProcessingError, ConnectionError, RuntimeError):
+        except (
+            web.RequestPayloadError,
+            HttpProcessingError,
+            ConnectionError,
+            RuntimeError,
+        ) as error:
             # Broken, or cut by the client (aiohttp's RuntimeError): it has its response, and gets no second one.
             self._messages.clear()
             self.close()
+            # The body keeps it, and its frames the body.
+            error.__traceback__ = None
 
     def data_received(self, data: bytes) -> None:
         """Parse, and stop reading when more waits for its turn than a client that waits for its answers sends."""

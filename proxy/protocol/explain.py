@@ -37,7 +37,8 @@ def _first_error(schema_name: str, decoded: Any) -> jsonschema_rs.ValidationErro
     try:
         compiled(schema_name).validate(decoded)
     except jsonschema_rs.ValidationError as error:
-        return error
+        # Its frames know whoever asked, down to the request, and whoever asked knows it.
+        return error.with_traceback(None)
     except ValueError:
         pass  # it copies the value that fails, down to 255 levels
     return None
