@@ -98,7 +98,7 @@ def agent_body(*, stream: bool = False, seed: int = 108) -> bytes:
 
 
 @cache
-def conversation_body(seed: int = 600) -> bytes:
+def conversation_body(*, stream: bool = False, seed: int = 600) -> bytes:
     """Make a 1 MB request of 600 messages: text, tool calls and tool results in turn."""
     rng = random.Random(seed)
     messages: list[dict[str, Any]] = []
@@ -119,5 +119,7 @@ def conversation_body(seed: int = 600) -> bytes:
         text = {"type": "text", "text": _prose(rng, 120)}
         messages.append({"role": "assistant", "content": [text, call]})
     last = text
-    body = {"model": MODEL, "max_tokens": 1024, "messages": messages}
+    body: dict[str, Any] = {"model": MODEL, "max_tokens": 1024, "messages": messages}
+    if stream:
+        body["stream"] = True
     return _padded(body, last, CONVERSATION_BYTES)

@@ -1,4 +1,4 @@
-"""Resident memory: idle, with silent streams open, after them, and its slope over a soak."""
+"""Resident memory: idle, with silent streams open, after large requests, and its slope over a soak."""
 
 import asyncio
 import threading
@@ -13,6 +13,7 @@ SILENT_STREAMS = 1000
 _SILENT = f"{MESSAGES}?events=1&interval_ms=600000"
 _SETTLE_S = 2.0
 _SAMPLE_S = 2.0
+_ASKED_STREAMS = 100
 _SOAK_STREAMS = 200
 _SOAK_WARM_SHARE = 0.2  # of the soak: pools and caches fill, not counted into the slope
 
@@ -41,6 +42,24 @@ async def silent_streams(port: int, child: Child, body: bytes) -> dict[str, floa
         "kb_per_stream": (open_mb - idle_mb) * 1000 / SILENT_STREAMS,
         "failed": SILENT_STREAMS - len(began),
     }
+
+
+async def asked(port: int, child: Child, body: bytes) -> float:
+    """Open streams one after the other, each asked for with a body; return the memory with all of them open, in MB."""
+    request = request_bytes(body, _SILENT)
+    connections = []
+    for _ in range(_ASKED_STREAMS):
+        began = asyncio.Event()
+        connection = await connect(port)
+        connection.on_body = lambda _, began=began: began.set()
+        connection.send(request)
+        await asyncio.wait_for(began.wait(), 30)
+        connections.append(connection)
+    await asyncio.sleep(_SETTLE_S)
+    open_mb = child.rss_mb()
+    for connection in connections:
+        connection.transport.abort()
+    return open_mb
 
 
 async def soak(port: int, child: Child, body: bytes, seconds: float) -> dict[str, float]:

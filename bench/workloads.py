@@ -146,6 +146,16 @@ def _memory(bench: Bench, name: str) -> Sample:
         if contender.child:
             small = small_body(stream=True)
             sample = uvloop.run(memory.silent_streams(contender.port, contender.child, small))
+    # Each in a process of its own: memory that the others gave back would hide what they hold.
+    for asked, body in (
+        ("asked_110b_mb", small_body(stream=True)),
+        ("asked_1mb_mb", conversation_body(stream=True)),
+    ):
+        with bench.running(name, bench.stream_port) as contender:
+            if contender.child:
+                sample[asked] = uvloop.run(memory.asked(contender.port, contender.child, body))
+    if "asked_1mb_mb" in sample:
+        sample["asked_ratio"] = sample["asked_1mb_mb"] / sample["asked_110b_mb"]
     if bench.soak_s and name == GATEWAY:
         # A process of its own: memory that the thousand streams gave back would hide a leak.
         with bench.running(name, bench.stream_port) as contender:
