@@ -33,7 +33,7 @@ class TrustedProxies:
 
     def trusts(self, peer: str | None) -> bool:
         """Return whether a peer is one of the proxies."""
-        address = _parse(peer or "")
+        address = _parse(peer or "") if self._networks else None
         return address is not None and self._has(address)
 
     def client_of(
