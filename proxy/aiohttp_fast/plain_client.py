@@ -118,7 +118,7 @@ class Client(Sender):
         try:
             response = await self._session.post(
                 template.url,
-                headers=template.with_proxys(CIMultiDict(_parted(line) for line in lines)),
+                headers=template.with_proxys(CIMultiDict(_split_line(line) for line in lines)),
                 # Bytes would be sent in one piece, with a warning when they are many.
                 data=io.BytesIO(b"".join(body)),
                 allow_redirects=False,
@@ -132,6 +132,6 @@ class Client(Sender):
         return UpstreamResponse(response)
 
 
-def _parted(line: str) -> tuple[str, str]:
+def _split_line(line: str) -> tuple[str, str]:
     name, _, value = line.partition(": ")
     return name, value

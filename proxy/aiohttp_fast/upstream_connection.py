@@ -14,7 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from proxy.aiohttp_fast.twins import MAX_HEADERS, MAX_LINE_BYTES, READ_BUFFER_BYTES, Pieces
 
-# The other end of a dead connection resets it within a round trip.
+# A dead connection is reset within one round trip; a later failure may have been served.
 _STALE_WITHIN_S = 1.0
 # What is shorter is copied together faster than it is sent in pieces.
 _COPIED_BYTES = 1 << 14
@@ -67,7 +67,7 @@ class UpstreamConnection(ResponseHandler):
         )
 
     def was_stale(self) -> bool:
-        """Tell, of a connection that failed, whether it was dead before the request was sent.
+        """Return whether a connection that failed was dead before the request was sent.
 
         It had idled in the pool, it failed without a byte, and at once: a request that was held for a while may have
         been served.

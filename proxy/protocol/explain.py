@@ -26,7 +26,7 @@ def explain(schema_name: str, decoded: Any) -> str:
         # `required` fails at the object; the reader looks for the field.
         return f"{'.'.join([*place, error.kind.value])}: field required"
     rule = jsonschema.Draft202012Validator({error.kind.name: error.kind.value})
-    worded = next(rule.iter_errors(_shortened(error.instance)), None)
+    worded = next(rule.iter_errors(_shorten(error.instance)), None)
     # What is too long is not too long any more once it is shortened.
     said = worded.message if worded else f"breaks {error.kind.name} {error.kind.value}"
     return f"{'.'.join(place) or 'body'}: {said[:_MAX_MESSAGE_CHARS]}"
@@ -44,7 +44,7 @@ def _first_error(schema_name: str, decoded: Any) -> jsonschema_rs.ValidationErro
     return None
 
 
-def _shortened(value: Any) -> Any:
+def _shorten(value: Any) -> Any:
     """Stand in for a value of any size where only its type and bounds matter."""
     if isinstance(value, str):
         return value[:_MAX_QUOTED_CHARS]

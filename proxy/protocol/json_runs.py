@@ -60,7 +60,7 @@ def find(body: bytes, start: int) -> Run | None:
     whole = found[0]
     if not whole.isascii():
         str(whole, "utf-8")
-    text = _shortened(whole) if _MAY_BE_LONG.search(whole) else whole
+    text = _shorten(whole) if _MAY_BE_LONG.search(whole) else whole
     bare = _STRING.sub(b"", text)
     tokens = len(bare) - len(bare.translate(None, b",[{"))
     if tokens:
@@ -69,7 +69,7 @@ def find(body: bytes, start: int) -> Run | None:
     return Run(found.end(), text, tokens, bare.count(b","))
 
 
-def _shortened(text: bytes) -> bytes:
+def _shorten(text: bytes) -> bytes:
     # A replacement that names groups takes six times as long; a look behind the last quote, the square of its length.
     end = text.rfind(b'"') + 1
     return b'"'.join((*_KEPT.findall(text, 0, end), text[end:]))

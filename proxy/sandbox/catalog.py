@@ -29,7 +29,7 @@ _VERSION = re.compile(r"(?<=\d) (?=\d)")
 
 
 def known(model: str) -> bool:
-    """Tell whether the sandbox serves a model: any `claude-` id."""
+    """Return whether the sandbox serves a model: any `claude-` id."""
     return model.startswith("claude-") and len(model) > len("claude-")
 
 
