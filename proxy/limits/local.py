@@ -13,7 +13,7 @@ from proxy.limits.bucket import MINUTE_US
 from proxy.limits.periods import Periods
 from proxy.limits.policy import Counters, Policy, Subject
 from proxy.limits.rules import is_shadow, longest, over
-from proxy.limits.taking import count, enter, leave, spend, take
+from proxy.limits.taking import buckets, count, enter, leave, spend, take
 from proxy.limits.verdict import Ask, Grant, Metric, Reading, Refusal
 
 
@@ -67,10 +67,11 @@ class Local:
             now_us: `time.monotonic()` in microseconds.
         """
         subjects = ask.policy.subjects
-        for subject in subjects:
+        before = [buckets(each.counters) for each in subjects] if len(subjects) > 1 else ()
+        for number, subject in enumerate(subjects):
             if not (count(subject, now_us) if ask.counting else enter(subject, ask, now_us)):
-                for entered in subjects[: subjects.index(subject)]:
-                    leave(entered, ask)
+                for entered, full_us in zip(subjects[:number], before, strict=False):
+                    leave(entered.counters, ask, full_us)
                 return self._judge(ask, now_us)
         return Grant(ask)
 

@@ -3,7 +3,7 @@
 from proxy.limits import bucket
 from proxy.limits.bucket import MINUTE_US
 from proxy.limits.periods import is_past
-from proxy.limits.policy import Subject
+from proxy.limits.policy import Counters, Subject
 from proxy.limits.rules import is_over_budget
 from proxy.limits.verdict import Ask
 
@@ -84,19 +84,21 @@ def take(subject: Subject, ask: Ask, now_us: int, *, rates: bool) -> None:
     counters.held_micros += ask.hold_micros
 
 
-def leave(subject: Subject, ask: Ask) -> None:
-    """Undo `enter`: the request was refused by another subject."""
-    counters = subject.counters
-    if ask.counting:
-        counters.counts_us -= subject.request_us
-        return
-    counters.requests_us -= subject.request_us
-    if subject.input_tokens:
-        counters.input_us -= bucket.cost_us(ask.input_tokens, subject.input_tokens)
-    if subject.output_tokens:
-        counters.output_us -= bucket.cost_us(ask.output_tokens, subject.output_tokens)
-    counters.in_flight -= 1
-    counters.held_micros -= ask.hold_micros
+def buckets(counters: Counters) -> tuple[int, int, int, int]:
+    """Return the state of all buckets, for `leave`."""
+    return counters.requests_us, counters.counts_us, counters.input_us, counters.output_us
+
+
+def leave(counters: Counters, ask: Ask, before: tuple[int, int, int, int]) -> None:
+    """Undo `enter` and `count`, since another subject refuses.
+
+    The buckets get back the very state they had: a full one that was taken from and given back to would be full since
+    now, and what is settled afterwards would weigh more than without the request that was refused.
+    """
+    counters.requests_us, counters.counts_us, counters.input_us, counters.output_us = before
+    if not ask.counting:
+        counters.in_flight -= 1
+        counters.held_micros -= ask.hold_micros
 
 
 def spend(spent: dict[str, int], period: str, micros: int) -> None:

@@ -1,5 +1,6 @@
 """One process's counts: all or nothing, settled once, watched in shadow mode, kept over an edit."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -86,6 +87,19 @@ def test_who_is_refused_by_the_last_subject_leaves_no_trace_at_the_others(
     if ask is message or last == "requests_per_minute":
         _refuse(local, asked)
         assert local.read(policy, PERIODS, NOW_US) == before
+
+
+@pytest.mark.parametrize("ask", [message, count])
+def test_buckets_that_were_full_for_long_are_so_after_a_refusal_by_another(ask: Any) -> None:
+    local = Local()
+    rates = dict.fromkeys(
+        ("requests_per_minute", "input_tokens_per_minute", "output_tokens_per_minute"), 60
+    )
+    policy = policy_of(local, key=rates, all={"requests_per_minute": 1})
+    _admit(local, ask(policy))
+    before = dataclasses.astuple(local.counters("key laptop"))
+    _refuse(local, ask(policy), NOW_US + 30 * SECOND_US)
+    assert dataclasses.astuple(local.counters("key laptop")) == before
 
 
 def test_input_and_output_are_settled_to_what_was_used() -> None:
