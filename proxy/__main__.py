@@ -3,13 +3,24 @@
 import sys
 from collections.abc import Sequence
 
-from proxy.commands import check, claude, demo, doctor, init, keys, sandbox, serve, standard_files
+from proxy.commands import (
+    check,
+    claude,
+    demo,
+    doctor,
+    init,
+    keys,
+    sandbox,
+    serve,
+    standard_files,
+    usage,
+)
 from proxy.commands.failures import described
 from proxy.commands.parser import FAILED, WRONG_USE, Parser
 from proxy.config_file.faults import ConfigError
 from proxy.version import __version__
 
-_COMMANDS = (demo, init, serve, check, keys, doctor, claude, sandbox)
+_COMMANDS = (demo, init, serve, check, keys, usage, doctor, claude, sandbox)
 _START = """\
 anyrouter demo         a gateway with a sandbox behind it, ready to try
 anyrouter init         write a configuration with a first key

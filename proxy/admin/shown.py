@@ -1,10 +1,19 @@
-"""How the admin API shows keys and owners: those of the store and of the configuration alike, without secrets. Pure."""
+"""How the admin API shows keys and owners, of store and configuration alike and without secrets, and usage. Pure."""
 
 import datetime
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from proxy.access.records import KeyRecord, OwnerRecord
 from proxy.config import Key, Owner
+
+if TYPE_CHECKING:
+    from proxy.store.usage import Group
+
+_DAY_S = 86_400
+_HOUR_S = 3_600
 
 
 def shown_key(record: KeyRecord) -> dict[str, Any]:
@@ -72,6 +81,15 @@ def shown_static_owner(owner: Owner) -> dict[str, Any]:
     }
 
 
+def shown_group(by: Sequence[str], group: "Group") -> dict[str, Any]:
+    """Show sums of usage, after the dimensions that they are by."""
+    fields = msgspec.structs.asdict(group)
+    dimensions = {
+        name: _shown_value(name, value) for name, value in zip(by, fields.pop("of"), strict=True)
+    }
+    return {"type": "usage", **dimensions, **fields}
+
+
 def shown_time(at_ms: int | None) -> str | None:
     """Return a time of Unix milliseconds in RFC 3339."""
     if at_ms is None:
@@ -81,3 +99,15 @@ def shown_time(at_ms: int | None) -> str | None:
 
 def _rfc3339(at: datetime.datetime) -> str:
     return at.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _shown_value(name: str, value: str | int) -> str | None:
+    if name == "day":
+        return _utc(int(value) * _DAY_S).strftime("%Y-%m-%d")
+    if name == "hour":
+        return _utc(int(value) * _HOUR_S).strftime("%Y-%m-%dT%H:00Z")
+    return str(value) or None
+
+
+def _utc(at_s: float) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(at_s, datetime.UTC)

@@ -10,16 +10,15 @@ from multidict import MultiMapping
 
 from proxy.admin.context import CONTEXT, json
 from proxy.admin.paging import page_limit, refuse_unknown, whole_number
+from proxy.admin.shown import shown_group
 from proxy.errors import InvalidRequest
 from proxy.ledger.row import Row
 from proxy.store import usage
 from proxy.store.audit import AuditEntry, entries
 from proxy.store.engine import reading
-from proxy.store.usage import DIMENSIONS, Group, Scope
+from proxy.store.usage import DIMENSIONS, Scope
 
 _FILTERS = ("key", "owner", "model", "upstream", "session", "agent", "cause")
-_DAY_S = 86_400
-_HOUR_S = 3_600
 
 
 async def groups(request: web.Request) -> web.Response:
@@ -47,7 +46,7 @@ async def groups(request: web.Request) -> web.Response:
     data, has_more = found[:limit], len(found) > limit
     return json(
         {
-            "data": [_shown_group(by, group) for group in data],
+            "data": [shown_group(by, group) for group in data],
             "has_more": has_more,
             "next": _cursor(data[-1].of) if has_more else None,
         }
@@ -123,22 +122,6 @@ def _after(query: MultiMapping[str], length: int) -> list[str | int] | None:
     if len(place) != length:
         raise InvalidRequest("after: must be the `next` of a page of the same list")
     return place
-
-
-def _shown_group(by: list[str], group: Group) -> dict[str, Any]:
-    fields = msgspec.structs.asdict(group)
-    dimensions = {
-        name: _shown_value(name, value) for name, value in zip(by, fields.pop("of"), strict=True)
-    }
-    return {"type": "usage", **dimensions, **fields}
-
-
-def _shown_value(name: str, value: str | int) -> str | None:
-    if name == "day":
-        return _utc(int(value) * _DAY_S).strftime("%Y-%m-%d")
-    if name == "hour":
-        return _utc(int(value) * _HOUR_S).strftime("%Y-%m-%dT%H:00Z")
-    return str(value) or None
 
 
 def _shown_row(row: Row) -> dict[str, Any]:

@@ -13,11 +13,14 @@ from rich.text import Text
 _ENDLESS = 1 << 16
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table, an empty line behind it."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: int = 0) -> str:
+    """Return a table, an empty line behind it; so many of the last columns are numbers, below one another."""
     drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        drawn.add_column(column, overflow="fold")
+    for at, column in enumerate(columns):
+        is_number = at >= len(columns) - right
+        drawn.add_column(
+            column, overflow="fold", justify="right" if is_number else "left", no_wrap=is_number
+        )
     for row in rows:
         drawn.add_row(*map(Text, row))
     return f"{_rendered(drawn)}\n"

@@ -18,7 +18,7 @@ from tests.support.commands import ROOT, environment
 
 ACTIONS = ("new", "list", "show", "update", "rotate", "disable", "enable", "delete")
 COMMANDS = (
-    *("demo", "init", "serve", "check", "keys", "doctor", "claude", "sandbox"),
+    *("demo", "init", "serve", "check", "keys", "usage", "doctor", "claude", "sandbox"),
     *(f"keys {action}" for action in ACTIONS),
 )
 

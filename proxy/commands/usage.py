@@ -1,0 +1,145 @@
+"""`anyrouter usage`: who spent what, from the store of a configuration."""
+
+import argparse
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from proxy.admin.shown import shown_group
+from proxy.commands import amounts, options
+from proxy.commands.opened_store import opened, tenants_of
+from proxy.commands.parser import add_command
+from proxy.commands.standard_files import say, say_on_errors
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from proxy.store.usage import Group, Scope
+
+_DIMENSIONS = (
+    *("key", "owner", "model", "upstream", "day"),
+    *("session", "agent", "cause", "hour"),
+)
+_TIMES = ("day", "hour")
+_SUMS = (
+    *("requests", "refused", "failed", "estimated"),
+    *("input_tokens", "output_tokens"),
+    *("cache_write_5m_tokens", "cache_write_1h_tokens", "cache_read_tokens"),
+    *("web_searches", "cost_micros"),
+)
+_COLUMNS = ("requests", "input", "cached", "output", "dollars")
+_PAGE = 1000
+
+
+def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
+    """Describe the command."""
+    parser = add_command(
+        subparsers,
+        "usage",
+        "show who spent what",
+        "Sums requests, tokens and dollars of what the `store` has; the gateway need not run. Input is without what "
+        "was read from a cache, which is `cached`. Days are whole days of UTC, kept for ever; session, agent, cause "
+        "and hour are known as long as single requests are (store.retention_days).",
+        examples=(
+            "anyrouter usage --since 7d",
+            "anyrouter usage --by owner,model --since 2026-11-01",
+            "anyrouter usage --by day --key laptop --csv",
+        ),
+    )
+    parser.add_argument(
+        "--by",
+        type=_dimensions,
+        default=["key"],
+        metavar="WHAT,...",
+        help=f"one or more of {', '.join(_DIMENSIONS)}; default: key",
+    )
+    parser.add_argument("--since", type=amounts.since, metavar="TIME", help="7d, or 2026-11-01")
+    parser.add_argument("--until", type=amounts.since, metavar="TIME", help="before then")
+    for name in ("key", "owner", "model"):
+        parser.add_argument(f"--{name}", metavar="NAME", help=f"of this {name} only")
+    options.add_config(parser)
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="all sums, as one JSON object")
+    form.add_argument("--csv", action="store_true", help="all sums, as a table for programs")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the sums."""
+    tenants = tenants_of(args)
+    with opened(tenants) as engine:
+        groups = list(_groups(engine, args.by, _scope(args)))
+    if not any(name in _TIMES for name in args.by):
+        groups.sort(key=lambda group: -group.cost_micros)
+    data = [shown_group(args.by, group) for group in groups]
+    total = {name: sum(getattr(group, name) for group in groups) for name in _SUMS}
+    if args.json:
+        say(msgspec.json.encode({"data": data, "total": total}).decode())
+    elif args.csv:
+        say(_csv(args.by, data))
+    elif data:
+        say(_table(args.by, data, total))
+    else:
+        say_on_errors("there is no usage in the store of that kind and time")
+    return 0
+
+
+def _dimensions(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if unknown := [name for name in names if name not in _DIMENSIONS]:
+        raise argparse.ArgumentTypeError(f"no {unknown[0]!r}; known: {', '.join(_DIMENSIONS)}")
+    return list(dict.fromkeys(names))
+
+
+def _scope(args: argparse.Namespace) -> "Scope":
+    from proxy.store.usage import Scope  # noqa: PLC0415 - as in `opened`
+
+    return Scope(
+        since_ms=None if args.since is None else int(args.since.timestamp() * 1000),
+        until_ms=None if args.until is None else int(args.until.timestamp() * 1000),
+        key=args.key,
+        owner=args.owner,
+        model=args.model,
+    )
+
+
+def _groups(engine: "sa.Engine", by: Sequence[str], scope: "Scope") -> "Iterator[Group]":
+    from proxy.store.usage import usage  # noqa: PLC0415 - as in `opened`
+
+    after = None
+    while True:
+        page = usage(engine, by, scope, limit=_PAGE, after=after)
+        yield from page
+        if len(page) < _PAGE:
+            return
+        after = page[-1].of
+
+
+def _table(by: Sequence[str], data: Sequence[dict[str, Any]], total: dict[str, int]) -> str:
+    from proxy.commands.tables import table  # noqa: PLC0415 - only what draws imports what it takes
+
+    rows = [(*(each[name] or "-" for name in by), *_numbers(each)) for each in data]
+    rows.append(("total", *("" for _ in by[1:]), *_numbers(total)))
+    return table((*by, *_COLUMNS), rows, right=len(_COLUMNS))
+
+
+def _numbers(sums: dict[str, Any]) -> tuple[str, ...]:
+    written = sums["cache_write_5m_tokens"] + sums["cache_write_1h_tokens"]
+    return (
+        str(sums["requests"]),
+        str(sums["input_tokens"] + written),
+        str(sums["cache_read_tokens"]),
+        str(sums["output_tokens"]),
+        amounts.exact_dollars(sums["cost_micros"]),
+    )
+
+
+def _csv(by: Sequence[str], data: Sequence[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, (*by, *_SUMS), extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(data)
+    return text.getvalue().removesuffix("\n")
