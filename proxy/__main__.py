@@ -10,9 +10,11 @@ from proxy.commands import (
     doctor,
     init,
     keys,
+    owners,
     sandbox,
     serve,
     standard_files,
+    store,
     usage,
 )
 from proxy.commands.failures import described
@@ -20,7 +22,7 @@ from proxy.commands.parser import FAILED, WRONG_USE, Parser
 from proxy.config_file.faults import ConfigError
 from proxy.version import __version__
 
-_COMMANDS = (demo, init, serve, check, keys, usage, doctor, claude, sandbox)
+_COMMANDS = (demo, init, serve, check, keys, owners, usage, store, doctor, claude, sandbox)
 _START = """\
 anyrouter demo         a gateway with a sandbox behind it, ready to try
 anyrouter init         write a configuration with a first key

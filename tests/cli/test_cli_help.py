@@ -18,8 +18,21 @@ from tests.support.commands import ROOT, environment
 
 ACTIONS = ("new", "list", "show", "update", "rotate", "disable", "enable", "delete")
 COMMANDS = (
-    *("demo", "init", "serve", "check", "keys", "usage", "doctor", "claude", "sandbox"),
+    *(
+        "demo",
+        "init",
+        "serve",
+        "check",
+        "keys",
+        "owners",
+        "usage",
+        "store",
+        "doctor",
+        "claude",
+        "sandbox",
+    ),
     *(f"keys {action}" for action in ACTIONS),
+    *("owners set", "owners list", "owners delete", "store migrate"),
 )
 
 
