@@ -215,3 +215,8 @@ def test_a_module_says_what_it_is_for_and_stays_short(name: str) -> None:
     text = FILES[name].read_text("utf-8")
     assert ast.get_docstring(ast.parse(text))
     assert len(text.splitlines()) <= 250
+
+
+def test_no_two_test_files_have_one_name() -> None:
+    names = [path.name for path in (PACKAGE.parent / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names)), "pytest cannot collect both"
