@@ -15,7 +15,7 @@ import aiohttp
 from proxy.config_file.load import parse_config
 from proxy.sandbox import Knobs, serve_sandbox
 from tests.docs.snippets import ROOT, snippets
-from tests.support.commands import ran
+from tests.support.commands import ran, started, write_config
 from tests.support.gateways import KEY, Running, config_for, running
 
 ENVIRON = {"ANTHROPIC_API_KEY": "sk-made-up", "ANYROUTER_KEY": KEY}
@@ -53,6 +53,35 @@ def test_the_small_configuration_is_complete() -> None:
     (text,) = snippets("README.md", "yaml")
     config = parse_config(text, ENVIRON)
     assert config.upstreams[0].auth.key == "sk-made-up"
+
+
+async def test_a_budget_stops_its_key_is_seen_in_the_table_and_raised(tmp_path: Path) -> None:
+    sandbox = await serve_sandbox("127.0.0.1", 0, Knobs())
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    try:
+        url = f"http://127.0.0.1:{sandbox.addresses[0][1]}"
+        config = write_config(tmp_path, url, 'store: {url: "sqlite:///var/anyrouter.db"}\n')
+        async with started("serve", "--config", config) as gateway:
+            port = (await gateway.says(b"listening on http://127.0.0.1:")).strip()
+            script = "\n".join(snippets("README.md", "shell"))
+            process = await asyncio.create_subprocess_exec(
+                "sh",
+                "-euc",
+                script.replace(README_URL, f"http://127.0.0.1:{port}"),
+                cwd=tmp_path,
+                env={"PATH": path, "PYTHONPATH": str(ROOT)},
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            async with asyncio.timeout(60):
+                output, errors = await process.communicate()
+    finally:
+        await sandbox.cleanup()
+    said = output.decode()
+    assert process.returncode == 0, errors.decode()
+    assert said.count("You said: say hi") == 2, said
+    assert said.count('"billing_error"') == 1, said
+    assert re.search(r"^trial +2 ", said, re.MULTILINE), said
 
 
 async def test_the_plugin_snippet_serves_when_it_is_run(tmp_path: Path) -> None:
