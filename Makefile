@@ -40,7 +40,7 @@ help:
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=python3.x" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+	@was_there=$$([ -e $(VENV) ] && echo yes); $(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: apt-get install python3-venv" >&2; [ "$$was_there" ] || rm -rf $(VENV); exit 1; }
 
 $(VENV)/.run: requirements/runtime.txt requirements/build.txt pyproject.toml $(wildcard proxy/*.py proxy/*/*.py schemas/*.json) | $(BIN)/python
 	$(INSTALL) --require-hashes -r requirements/runtime.txt -r requirements/build.txt

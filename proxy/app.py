@@ -40,6 +40,7 @@ def create_app(
         RuntimeError: aiohttp's compiled HTTP parser is missing.
     """
     check(config)
+    _note_what_is_not_served(config)
     return assemble(config, access_log)
 
 
@@ -81,6 +82,7 @@ def setup(
         RuntimeError: aiohttp's compiled HTTP parser is missing, or `app` has started.
     """
     check(config)
+    _note_what_is_not_served(config)
     part = _gateway_app(config, access_log)
     part[GATEWAY].authenticate = authenticate
     if not (config.keys or config.store or authenticate):
@@ -88,6 +90,13 @@ def setup(
     routes.add(part.router, ("",), limited=is_wanted(config))
     app.add_subapp(config.listen.base_path, part)
     return part[GATEWAY]
+
+
+def _note_what_is_not_served(config: Config) -> None:
+    if config.admin is not None:
+        _log.warning(
+            "`admin` is not served here: `anyrouter serve` has a process of its own for it"
+        )
 
 
 def _gateway_app(

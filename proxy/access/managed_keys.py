@@ -4,7 +4,7 @@ Whoever asks the store tells what has changed (`apply`), or only that nothing ha
 only while that is fresh: a store that cannot be asked must not turn into "your key is wrong".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from proxy.access.records import Changes, KeyRecord
 from proxy.config import Key, Owner
@@ -17,14 +17,17 @@ class ManagedKeys:
 
     Args:
         clock: `time.monotonic`, in seconds.
+        configured: the names of the configuration's keys, which come first: one of the store by such a name opens
+            nothing.
 
     Attributes:
         seq: of the last change that is known.
         owners: by name.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], configured: Collection[str] = ()) -> None:
         self._clock = clock
+        self._configured = configured
         self._asked_at_s: float | None = None
         self._by_digest: dict[str, Key] = {}
         self._digests: dict[str, tuple[str, ...]] = {}
@@ -55,9 +58,11 @@ class ManagedKeys:
 
     def apply(self, changes: Changes) -> None:
         """Take over what has changed, and that the store has answered now."""
+        # All of them first: a secret may have gone from one key to another.
         for record in changes.keys:
             self._forget(record.name)
-            if record.deleted_at_ms is None:
+        for record in changes.keys:
+            if record.deleted_at_ms is None and record.name not in self._configured:
                 self._take(record)
         for owner in changes.owners:
             if owner.deleted_at_ms is None:
@@ -69,7 +74,7 @@ class ManagedKeys:
 
     def _forget(self, name: str) -> None:
         for sha256 in self._digests.pop(name, ()):
-            del self._by_digest[sha256]
+            self._by_digest.pop(sha256, None)
 
     def _take(self, record: KeyRecord) -> None:
         for secret in record.secrets:

@@ -6,6 +6,9 @@ import msgspec
 
 from proxy.config import Budgets, Key, Owner, RateLimits
 
+LAST_MS = 253_402_214_400_000
+"""The last day that Python's calendar has, as it begins: what is later is as good as never."""
+
 
 class Secret(msgspec.Struct, frozen=True):
     """One of a key's secrets, as its SHA-256 in hex; it opens nothing from `not_after_ms` on, when there is one."""
@@ -92,4 +95,4 @@ def _earlier(one_ms: int | None, other_ms: int | None) -> int | None:
 def _moment(at_ms: int | None) -> datetime.datetime | None:
     if at_ms is None:
         return None
-    return datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC)
+    return datetime.datetime.fromtimestamp(min(at_ms, LAST_MS) / 1000, datetime.UTC)

@@ -84,7 +84,8 @@ async def _shape_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except (ProxyError, web.HTTPException) as error:
         response = _refusal(_shaped(request, error), request_id)
     except Exception:  # noqa: BLE001 - the last resort: logged with its traceback, answered in the API's shape
-        _log.exception("%s %s %s: a defect", request_id, request.method, request.path)
+        path = request.rel_url.raw_path[:_MAX_PATH_CHARS]
+        _log.exception("%s %s %s: a defect", request_id, request.method, path)
         response = _refusal(InternalError("internal error of the admin API"), request_id)
     response.headers[errors.REQUEST_ID] = request_id
     response.headers[errors.SERVER] = errors.SERVER_NAME

@@ -17,6 +17,7 @@ from proxy.store.migrate import MigrationFailed, is_current
 
 _T = TypeVar("_T")
 _THREADS = 4
+_ANSWER_WITHIN_S = 10.0
 
 
 class AdminContext:
@@ -55,7 +56,12 @@ class AdminContext:
             return work(engine)
 
         try:
-            return await loop.run_in_executor(self._threads, ask)
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                return await loop.run_in_executor(self._threads, ask)
+        except TimeoutError:
+            raise StoreUnavailable(
+                f"the store has not answered within {_ANSWER_WITHIN_S:g} s"
+            ) from None
         except MigrationFailed as error:
             raise StoreUnavailable(str(error)) from None
         except (sa.exc.SQLAlchemyError, OSError) as error:

@@ -66,7 +66,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception:  # noqa: BLE001 - the last resort: logged with its traceback, answered in the API's shape
         if _has_begun(request) and request.transport is not None:
             request.transport.abort()
-        _log.exception("%s %s %s: a defect", exchange.received.id, request.method, request.path)
+        _log.exception("%s %s %s: a defect", exchange.received.id, request.method, path)
         return error_response(exchange, InternalError("internal error of the gateway"))
     else:
         return _completed(exchange, response)

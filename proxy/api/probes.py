@@ -4,8 +4,9 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from proxy.api.context import EXCHANGE, SNAPSHOT
-from proxy.errors import Unauthenticated
+from proxy.access.keys import presented
+from proxy.api.context import EXCHANGE, LIVE, SNAPSHOT
+from proxy.errors import KeysUnavailable, Unauthenticated
 from proxy.gateway import GATEWAY
 from proxy.version import __version__
 
@@ -22,11 +23,19 @@ async def mark_probe(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 async def say_hello(request: web.Request) -> web.Response:
-    """Serve `HEAD|GET /` and `/api/hello`: clients look whether anybody is there, and whose their key is."""
-    try:
-        key = request[SNAPSHOT].key_ring.authenticate(request.headers)
-    except Unauthenticated:
-        return _json(msgspec.json.encode(_HELLO))
+    """Serve `HEAD|GET /` and `/api/hello`: clients look whether anybody is there, and whose their key is.
+
+    Who brings a key asks about it, which is more than a probe: it is in the log.
+    """
+    gateway = request[LIVE]
+    request[EXCHANGE].is_probe = not presented(request.headers)
+    key = None if gateway.authenticate is None else await gateway.authenticate(request)
+    if key is None:
+        managed = None if gateway.tenancy is None else gateway.tenancy.managed
+        try:
+            key = request[SNAPSHOT].key_ring.authenticate(request.headers, managed)
+        except (Unauthenticated, KeysUnavailable):
+            return _json(msgspec.json.encode(_HELLO))
     return _json(msgspec.json.encode({**_HELLO, "key": key.name}))
 
 

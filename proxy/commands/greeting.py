@@ -1,9 +1,10 @@
 """The first request to a gateway: is one there, in which version, and whose key is this."""
 
 import contextlib
+import os
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ from yarl import URL
 
 from proxy.commands import diagnosis
 from proxy.config_file.faults import ConfigError
+
+_NETRC = "NETRC"
 
 
 class FindingError(Exception):
@@ -53,11 +56,25 @@ async def client(timeout_s: float, ca: str | None) -> AsyncIterator[aiohttp.Clie
         except OSError as error:
             raise ConfigError(f"--ca: {ca}: {error.strerror}") from None
     timeout = aiohttp.ClientTimeout(total=timeout_s)
-    connector = aiohttp.TCPConnector(ssl=context)
-    async with aiohttp.ClientSession(
-        timeout=timeout, connector=connector, trust_env=True
-    ) as session:
-        yield session
+    with _without_netrc():
+        async with aiohttp.ClientSession(
+            timeout=timeout, connector=aiohttp.TCPConnector(ssl=context), trust_env=True
+        ) as session:
+            yield session
+
+
+@contextlib.contextmanager
+def _without_netrc() -> Iterator[None]:
+    """Keep passwords of ~/.netrc out of requests: aiohttp takes them where it takes the environment's proxy."""
+    before = os.environ.get(_NETRC)
+    os.environ[_NETRC] = os.devnull
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_NETRC]
+        else:
+            os.environ[_NETRC] = before
 
 
 def absolute(ca: str | None) -> str | None:

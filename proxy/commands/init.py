@@ -40,8 +40,10 @@ def run(args: argparse.Namespace) -> int:
     key = keys.new_key()
     text = with_key(_shipped(), _KEY_NAME, keys.digest(key))
     path = Path(args.config)
+    is_made = False
     try:
         with path.open("x", encoding="utf-8") as file:
+            is_made = True
             file.write(text)
     except FileExistsError:
         raise ConfigError(
@@ -49,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
             f"adds a key to it, `anyrouter init --config FILE` writes another file"
         ) from None
     except OSError as error:
+        if is_made:
+            path.unlink()
         raise RuntimeError(f"{path} cannot be written: {error.strerror}") from None
     try:
         hand_out(key)

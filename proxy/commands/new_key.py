@@ -1,7 +1,6 @@
 """`anyrouter keys new`: make a client's key, or keep one that clients have already."""
 
 import argparse
-import contextlib
 import getpass
 import json
 import os
@@ -74,8 +73,19 @@ def _tenants(args: argparse.Namespace) -> Tenants | None:
     """Read the configuration that may have a store; None: there is none, or the key's entry is to be written."""
     if args.write:
         return None
-    is_there = args.config or any(map(os.path.exists, options.CONFIG_FILES))
-    return read_tenants(options.config_file(args)) if is_there else None
+    if not args.config and not any(map(os.path.exists, options.CONFIG_FILES)):
+        return None
+    file = options.config_file(args)
+    try:
+        return read_tenants(file)
+    except ConfigError as error:
+        if args.config or file == options.CONFIG_FILES[0]:
+            raise
+        # Many programs call theirs so.
+        say_on_errors(
+            f"{file} is no configuration of this gateway, and is not looked at: {error.faults[0]}"
+        )
+        return None
 
 
 def _for_configuration(args: argparse.Namespace) -> int:
@@ -128,8 +138,11 @@ def _replace(path: Path, text: str) -> None:
                 os.fsync(number)
             shutil.copymode(path, name)
             owner = path.stat()
-            with contextlib.suppress(PermissionError):
+            try:
                 os.chown(name, owner.st_uid, owner.st_gid)
+            except PermissionError:
+                # Another's file: with its group at least, or whom it was for may not be able to read it.
+                os.chown(name, -1, owner.st_gid)
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink()

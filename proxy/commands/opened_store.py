@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import getpass
+import os
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -64,7 +65,7 @@ def opened(tenants: Tenants) -> Iterator["sa.Engine"]:
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise RuntimeError(
             f"the store does not answer, and nothing is changed: {first_line}; "
-            f"it is where `store.url` of {tenants.file} says: is it up, and may {getpass.getuser()} use it?"
+            f"it is where `store.url` of {tenants.file} says: is it up, and may {_user()} use it?"
         ) from None
     finally:
         engine.dispose()
@@ -72,7 +73,15 @@ def opened(tenants: Tenants) -> Iterator["sa.Engine"]:
 
 def actor() -> str:
     """Return whose changes the audit says these are."""
-    return f"cli:{getpass.getuser()}"
+    return f"cli:{_user()}"
+
+
+def _user() -> str:
+    """Return who runs this; a container's user often has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def now_ms() -> int:

@@ -22,6 +22,7 @@ from proxy.config import Config, Key, with_listen
 from proxy.config_file.faults import ConfigError
 from proxy.config_file.load import load
 from proxy.gateway import Snapshot
+from proxy.server.addresses import bound
 from proxy.server.heartbeat import ParentLink
 from proxy.server.notify import notify
 from proxy.server.open_files import raise_open_file_limit
@@ -33,6 +34,7 @@ from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.log import logging_to
 from proxy.telemetry.looks import Look, look_for
 from proxy.telemetry.sink import BufferedSink
+from proxy.tenancy.tenancy import has_bounds
 from proxy.version import __version__
 
 _log = logging.getLogger("anyrouter")
@@ -75,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     config, warnings = load(file)
     config = with_listen(config, host=args.host, port=args.port, workers=args.workers)
     refuse_strangers_without_keys(config)
+    refuse_what_flags_break(config)
     with logging_to(standard_files.errors(), config.log) as look:
         for warning in warnings:
             _log.warning(warning)
@@ -104,6 +107,10 @@ def _run(config: Config, file: str) -> int:
     if config.listen.workers > 1 or config.admin is not None:
         # A proxy in the environment that cannot be used is told once, and not by each worker as it starts again.
         Snapshot.of(config)
+        if config.admin is not None:
+            # A port that is taken is told now, and not by a process that is started again and again.
+            with bound((config.admin.host,), config.admin.port):
+                pass
         with state_sockets(config.listen.workers if config.admin is not None else 0) as sockets:
             works: list[Work] = [
                 functools.partial(serve_worker, state=sockets[i] if sockets else None)
@@ -180,10 +187,24 @@ def refuse_strangers_without_keys(config: Config) -> None:
     Raises:
         ConfigError: it does, and their users do not read our stderr, where a key for the run would be.
     """
-    if not config.keys and not all(map(_is_loopback, config.listen.hosts)):
+    if not (config.keys or config.store) and not all(map(_is_loopback, config.listen.hosts)):
         raise ConfigError(
             "keys: at least one is needed to serve other machines: `anyrouter keys new NAME --write FILE` adds one"
         )
+
+
+def refuse_what_flags_break(config: Config) -> None:
+    """Refuse what `check` would have refused of the file, had it said what the flags say.
+
+    Raises:
+        ConfigError: several workers would each count limits for itself, or two listeners have one port.
+    """
+    if config.listen.workers > 1 and config.redis is None and has_bounds(config):
+        raise ConfigError(
+            "--workers: with more than one, limits and budgets need `redis`: each would count for itself"
+        )
+    if config.admin is not None and config.admin.port == config.listen.port != 0:
+        raise ConfigError("--port: the admin API has this port: admin.port")
 
 
 def _is_loopback(host: str) -> bool:

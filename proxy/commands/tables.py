@@ -22,7 +22,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: int = 0)
             column, overflow="fold", justify="right" if is_number else "left", no_wrap=is_number
         )
     for row in rows:
-        drawn.add_row(*map(Text, row))
+        drawn.add_row(*map(_text, row))
     return f"{_rendered(drawn)}\n"
 
 
@@ -41,8 +41,17 @@ def pairs(rows: Iterable[tuple[str, str]]) -> str:
     drawn.add_column(no_wrap=True)
     drawn.add_column()
     for name, meaning in rows:
-        drawn.add_row(Text(f"  {name}", "bold"), Text(meaning))
+        drawn.add_row(_text(f"  {name}", "bold"), _text(meaning))
     return _rendered(drawn)
+
+
+def printable(text: str) -> str:
+    """Return a text without what a terminal obeys: clients choose some of what is shown."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(printable(text), style)
 
 
 def _rendered(drawn: RenderableType) -> str:

@@ -76,10 +76,17 @@ def _plain(value: Any) -> Any:
         case tuple():
             return [_plain(each) for each in value]
         case datetime.datetime():
-            return value.isoformat().replace("+00:00", "Z")
+            return _written(value)
         case Fraction():
             return float(value)
     return _plain(_fields(value)) if dataclasses.is_dataclass(value) else value
+
+
+def _written(at: datetime.datetime) -> str:
+    """Return a time as YAML has it, in whole seconds of UTC; one without a zone stays so, and is refused."""
+    if at.tzinfo is None:
+        return at.isoformat()
+    return at.astimezone(datetime.UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
 def _fields(value: Any) -> dict[str, Any]:

@@ -3,12 +3,15 @@
 import contextlib
 import fcntl
 import itertools
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from proxy.ledger.row import Row, from_line
 from proxy.ledger.spool import IN_FLIGHT, LOCK, SEGMENTS, remove
+
+_log = logging.getLogger(__name__)
 
 
 class DeadSpool:
@@ -43,9 +46,15 @@ def dead_spools(folder: Path) -> Iterator[DeadSpool]:
         folder: where the folders of all processes are.
     """
     for each in sorted(folder.glob("[!.]*")):
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError), _locked(each) as is_ours:
-            if is_ours:
-                yield DeadSpool(each)
+        try:
+            with _locked(each) as is_ours:
+                if is_ours:
+                    yield DeadSpool(each)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            # Such as one of another user's: the others are stored, and this process goes on.
+            _log.error("rows that a process left in %s cannot be read: %s", each, error.strerror)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import collections
 import contextlib
 import fcntl
 import os
+import random
 import threading
 import time
 from pathlib import Path
@@ -31,7 +32,8 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = f"{time.time_ns() // 1_000_000:012x}-{os.getpid()}"
+        # Sorted by time, and its own in whatever process: one may hold several gateways.
+        name = f"{time.time_ns() // 1_000_000:012x}-{os.getpid()}-{random.getrandbits(32):08x}"
         self.folder = folder / name
         # Whole and locked before it has its name: others take one without a lock for a dead process's.
         made = folder / f".{name}"

@@ -147,11 +147,15 @@ class Writer:
     def _recover(self, store: "LedgerStore") -> None:
         """Store what dead processes have left."""
         for dead in dead_spools(self._spool.folder.parent):
-            for rows in self._until_over(dead.batches(store.max_rows)):
-                self._put(store, rows)
-            if self._is_over():
-                return
-            dead.remove()
+            try:
+                for rows in self._until_over(dead.batches(store.max_rows)):
+                    self._put(store, rows)
+                if self._is_over():
+                    return
+                dead.remove()
+            except OSError as error:
+                _log.error("%s cannot be read or removed: %s", dead.folder, error.strerror)
+                continue
             _log.warning(
                 "the ledger has the rows that process %s left; %d torn lines",
                 dead.folder.name,

@@ -47,15 +47,29 @@ class StateSocket:
 
 @contextlib.contextmanager
 def state_sockets(count: int) -> Iterator[list[StateSocket]]:
-    """Bind sockets in a folder that is this user's alone, and remove them in the end."""
+    """Bind sockets in a folder that is this user's alone, and remove them in the end.
+
+    Raises:
+        RuntimeError: there is no folder for temporary files.
+    """
     with contextlib.ExitStack() as stack:
         sockets: list[StateSocket] = []
         if count:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="anyrouter-")))
+            folder = Path(stack.enter_context(_private_folder()))
             for i in range(count):
                 sockets.append(StateSocket(folder / str(i)))
                 stack.callback(sockets[-1].close)
         yield sockets
+
+
+def _private_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="anyrouter-")
+    except FileNotFoundError:
+        raise RuntimeError(
+            "admin: its process and the workers meet in a folder for temporary files, and there is none: give it a"
+            " tmpfs at /tmp, or TMPDIR"
+        ) from None
 
 
 async def _limits(request: web.Request) -> web.Response:

@@ -53,6 +53,7 @@ class Admission:
         self._queue = Queue(self._try, poll_s) if config.quota.queue_s else None
         self.policies = Policies(config, local)
         self.sums_known = asyncio.Event()
+        self._sums_by_s = 0.0
 
     def ratio(self, key: str) -> InputRatio:
         """Return what was learned of a key's bodies."""
@@ -128,9 +129,13 @@ class Admission:
         if self._queue is not None:
             self._queue.wake()
 
+    def begin(self) -> None:
+        """Let requests wait from now on, for two seconds in all, for what was spent before."""
+        self._sums_by_s = time.monotonic() + _SUMS_WITHIN_S
+
     async def _wait_for_sums(self, policy: Policy) -> None:
         try:
-            async with asyncio.timeout(_SUMS_WITHIN_S):
+            async with asyncio.timeout(max(0.0, self._sums_by_s - time.monotonic())):
                 await self.sums_known.wait()
         except TimeoutError:
             if policy.budgets_closed:

@@ -33,6 +33,8 @@ class Follower:
         self._apply = apply
         self._stop = threading.Event()
         self._sums_wanted = threading.Event()
+        # Of the last change that the event loop has taken over.
+        self._seq = 0
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -62,7 +64,7 @@ class Follower:
         from proxy.store.spent import spent  # noqa: PLC0415
 
         engine = open_engine(self._url)
-        seq, failing, migrated = 0, False, False
+        failing, migrated = False, False
         wait_s, sums_at_s = 0.0, 0.0
         while not self._stop.wait(wait_s):
             wait_s = _EVERY_S
@@ -71,10 +73,10 @@ class Follower:
                     wait_s = _UNTIL_MIGRATED_S
                     continue
                 with reading(engine) as connection:
-                    changes = since(connection, seq)
+                    changes = since(connection, self._seq)
                 sums = None
                 is_time = time.monotonic() - sums_at_s >= _SUMS_EVERY_S
-                if changes.seq != seq or is_time or self._sums_wanted.is_set():
+                if changes.seq != self._seq or is_time or self._sums_wanted.is_set():
                     self._sums_wanted.clear()
                     sums = spent(engine, time.time_ns() // 1_000_000)
                     sums_at_s = time.monotonic()
@@ -87,9 +89,12 @@ class Follower:
                     )
                 failing = True
                 continue
+            except Exception:  # noqa: BLE001 - a defect, logged: what it says of keys must go on being followed
+                _log.exception("the keys of the store cannot be read: a defect")
+                continue
             if failing:
                 _log.warning("the store of the keys answers again")
-            seq, failing = changes.seq, False
+            failing = False
             if not self._hand_over(changes, sums):
                 break
         engine.dispose()
@@ -99,10 +104,15 @@ class Follower:
         if self._loop is None:
             return False
         try:
-            self._loop.call_soon_threadsafe(self._apply, changes, sums)
+            self._loop.call_soon_threadsafe(self._take, changes, sums)
         except RuntimeError:
             return False
         return True
+
+    def _take(self, changes: Changes, sums: "Spent | None") -> None:
+        """Hand over in the event loop; what could not be taken is asked for again."""
+        self._apply(changes, sums)
+        self._seq = changes.seq
 
 
 def _first_line(error: Exception) -> str:

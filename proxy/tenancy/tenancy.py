@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from proxy.access.managed_keys import ManagedKeys
-from proxy.access.records import Changes, KeyRecord
+from proxy.access.records import Changes, KeyRecord, OwnerRecord
 from proxy.config import Config, Prices, Redis
 from proxy.exchange import Exchange
 from proxy.ledger.ledger import Ledger
@@ -41,14 +41,19 @@ _MS_PER_S = 1000
 
 def is_wanted(config: Config) -> bool:
     """Return whether a configuration asks for anything of this: without it, requests pay nothing for it."""
+    return config.store is not None or has_bounds(config) or config.prices != Prices()
+
+
+def has_bounds(config: Config) -> bool:
+    """Return whether anything is limited by the configuration itself."""
     quota = config.quota
     return bool(
-        config.store
-        or quota.global_limits
+        quota.global_limits
+        or quota.global_budgets
         or quota.each_key_limits
-        or any(key.limits for key in config.keys)
-        or any(owner.limits for owner in config.owners)
-        or config.prices != Prices()
+        or quota.each_key_budgets
+        or any(key.limits or key.budgets for key in config.keys)
+        or any(owner.limits or owner.budgets for owner in config.owners)
     )
 
 
@@ -90,7 +95,8 @@ class Tenancy:
             else None
         )
         self.admission = Admission(config, self._prices, self._local, self._shared)
-        self.managed = None if config.store is None else ManagedKeys(time.monotonic)
+        self._names = frozenset(key.name for key in config.keys)
+        self.managed = None if config.store is None else ManagedKeys(time.monotonic, self._names)
         self.ledger: Ledger | None = None
 
     async def open(self) -> None:
@@ -107,6 +113,7 @@ class Tenancy:
         if self._store is None:
             self.admission.sums_known.set()
             return
+        self.admission.begin()
         self.ledger = Ledger(self._store, self._take_sums)
         self.ledger.snapshot_of(self._rows_in_flight)
         self._follower = Follower(self._store.url, self._take_changes)
@@ -183,9 +190,15 @@ class Tenancy:
         self.managed.apply(changes)
         if changes.keys or changes.owners:
             self.admission.policies.forget(self.managed.owners)
-            if self._workers > 1 and self._shared is None and any(map(_is_bound, changes.keys)):
+            for record in changes.keys:
+                if record.name in self._names and record.deleted_at_ms is None:
+                    self._remark(
+                        f"key {record.name} is in the configuration and in the store: that of the store opens nothing"
+                    )
+            bound = any(map(_is_bound, changes.keys)) or any(map(_is_bound, changes.owners))
+            if self._workers > 1 and self._shared is None and bound:
                 self._remark(
-                    f"keys of the store have limits or budgets, and each of {self._workers} workers counts for itself:"
+                    f"keys or owners of the store have limits, and each of {self._workers} workers counts for itself:"
                     " together they let through as many times as much; give `redis`, or one worker"
                 )
         if spent is not None and self.admission.sums_known.is_set():
@@ -205,7 +218,7 @@ class Tenancy:
             self._follower.ask_for_sums()
 
 
-def _is_bound(record: KeyRecord) -> bool:
+def _is_bound(record: KeyRecord | OwnerRecord) -> bool:
     return record.deleted_at_ms is None and bool(record.limits or record.budgets)
 
 

@@ -32,7 +32,7 @@ def _config(folder: Path, upstream_url: str) -> Path:
         upstream_url,
         f"""\
 store: {{url: "sqlite:///store.db", state_dir: state}}
-quota: {{each_key: {{limits: {{requests_per_minute: 100}}}}}}
+quota: {{each_key: {{budgets: {{day_usd: 100}}}}}}
 admin: {{port: {_free_port()}, keys: [{{name: ops, key: {ADMIN_KEY}, role: write}}]}}
 """,
     )
@@ -78,7 +78,8 @@ async def test_the_admin_api_tells_what_its_worker_counts_and_comes_back_when_it
         port, admin = await _ports(command)
         assert await _message(session, port) == 200
         told = await _ask(session, admin, "GET", "/limits/key/tester")
-        assert told["limits"]["requests_per_minute"]["remaining"] == 99
+        once = told["budgets"]["day"]["spent_micros"]
+        assert once > 0
         assert told["state"] == "local"
         ledger = await _ask(session, admin, "GET", "/ledger")
         assert (ledger["workers"], ledger["workers_silent"]) == (1, 0)
@@ -88,6 +89,6 @@ async def test_the_admin_api_tells_what_its_worker_counts_and_comes_back_when_it
         os.kill(killed, signal.SIGKILL)
         assert await _message(session, port) == 200
         told = await _ask(session, admin, "GET", "/limits/key/tester")
-        assert told["limits"]["requests_per_minute"]["remaining"] == 98
+        assert told["budgets"]["day"]["spent_micros"] == 2 * once
         command.process.send_signal(signal.SIGTERM)
         assert await command.process.wait() == 0

@@ -221,3 +221,14 @@ def test_a_named_file_that_is_not_there_is_told_with_what_writes_it(
     assert capsys.readouterr().err == (
         "anyrouter: no/such.yaml: no such file; `anyrouter init --config no/such.yaml` writes one\n"
     )
+
+
+def test_a_foreign_config_yaml_is_in_nobodys_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text("{% for site in sites %}\n", "utf-8")
+    assert main(["keys", "new", "laptop"]) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("ar-")
+    assert "config.yaml is no configuration of this gateway" in told.err

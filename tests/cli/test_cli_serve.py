@@ -9,14 +9,16 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
 import proxy
 from proxy.__main__ import main
-from proxy.commands.serve import refuse_strangers_without_keys
-from proxy.config import with_listen
+from proxy.commands.serve import refuse_strangers_without_keys, refuse_what_flags_break
+from proxy.config import Store, with_listen
+from proxy.config_file.faults import ConfigError
 from proxy.sandbox import Knobs, serve_sandbox
 from tests.support.client import connected, request
 from tests.support.commands import (
@@ -204,6 +206,31 @@ def test_without_keys_it_serves_no_other_machine(
 def test_without_keys_it_serves_this_machine(host: str) -> None:
     config = with_listen(config_for("http://127.0.0.1:1", keys=()), host=host)
     refuse_strangers_without_keys(config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"quota": proxy.Quota(global_limits=proxy.RateLimits(max_in_flight=1))},
+            "--workers: with more than one, limits and budgets need `redis`",
+        ),
+        ({"admin": proxy.Admin(port=9000)}, "--port: the admin API has this port"),
+    ],
+    ids=["workers", "port"],
+)
+def test_what_the_flags_make_of_the_configuration_is_checked_too(
+    changes: dict[str, Any], message: str
+) -> None:
+    config = config_for("http://127.0.0.1:1", **changes)
+    refuse_what_flags_break(config)
+    with pytest.raises(ConfigError, match=message):
+        refuse_what_flags_break(with_listen(config, port=9000, workers=2))
+
+
+def test_with_a_store_the_keys_may_all_be_there() -> None:
+    config = config_for("http://127.0.0.1:1", keys=(), store=Store("sqlite:///x.db"))
+    refuse_strangers_without_keys(with_listen(config, host="0.0.0.0"))
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -114,7 +115,7 @@ async def proxy_before(name: str, folder: Path, gateway: int) -> AsyncIterator[P
     process = await asyncio.create_subprocess_exec(
         *PROXIES[name](folder, port, gateway),
         # Caddy keeps its state below HOME.
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(folder)},
+        env={"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "HOME": str(folder)},
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -84,8 +84,7 @@ async def test_a_store_that_is_not_there_at_the_start_is_made_when_it_can_be(
         )
         assert not running.status().store_up
         barred.unlink()
-        await until(lambda: running.status().stored_rows == 50)
-        assert running.status().store_up
+        await until(lambda: running.status().stored_rows == 50 and running.status().store_up)
     down, up = _messages(caplog)
     assert down.startswith("the store does not take rows: ")
     assert up.startswith("the store takes rows again")

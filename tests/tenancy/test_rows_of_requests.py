@@ -4,7 +4,11 @@ import asyncio
 
 import pytest
 
+from proxy.access.keys import digest
+from proxy.access.records import KeyRecord
 from proxy.sandbox import Knobs
+from proxy.store.engine import open_engine
+from proxy.store.keys import Keys
 from tests.support.gateways import BODY, MODEL, STREAM_BODY
 from tests.tenancy.conftest import Start
 
@@ -95,3 +99,24 @@ async def test_a_client_that_leaves_a_stream_pays_for_what_it_got(tenant: Start)
     assert (row.cause, row.usage_source) == ("client_closed", "partial")
     assert row.input_tokens is not None
     assert row.cost_micros > 0
+
+
+async def test_a_key_of_the_store_is_named_by_the_greeting_and_leaves_no_row(
+    tenant: Start, store_url: str
+) -> None:
+    async with tenant() as started:
+        keys = Keys(open_engine(store_url), "test")
+        keys.create(KeyRecord(name="managed"), digest("ar-managed-0123"), 1)
+        url = f"{started.gateway.url}/hello"
+        async with asyncio.timeout(30):
+            name = None
+            while name is None:
+                async with started.gateway.session.get(
+                    url, headers={"x-api-key": "ar-managed-0123"}
+                ) as response:
+                    name = (await response.json()).get("key")
+        assert name == "managed"
+        assert started.gateway.log[-1]["path"] == "/api/hello"
+        async with started.gateway.post() as response:
+            await response.read()
+        assert [row.key for row in await started.rows(1)] == ["tester"]

@@ -132,3 +132,27 @@ def test_owners_follow_the_store() -> None:
     assert managed.owners["a"].budgets == Budgets(day_micros=1)
     managed.apply(Changes(2, owners=(OwnerRecord(name="a", deleted_at_ms=1),)))
     assert managed.owners == {}
+
+
+def test_a_secret_may_go_from_a_deleted_key_to_another_in_one_batch() -> None:
+    managed = ManagedKeys(_Clock())
+    managed.apply(Changes(1, keys=(_record("z", "ar-one"),)))
+    managed.apply(Changes(3, keys=(_record("b", "ar-one"), _record("z", deleted_at_ms=5))))
+    assert _open(managed, "ar-one") == "b"
+    managed.apply(Changes(4, keys=(_record("b", "ar-one", disabled=True),)))
+    assert [key.name for key in managed.listed()] == ["b"]
+
+
+def test_a_key_that_expires_at_the_end_of_all_time_is_in_nobodys_way() -> None:
+    managed = ManagedKeys(_Clock())
+    last = _record("a", "ar-one", expires_at_ms=253_402_300_800_000)
+    managed.apply(Changes(1, keys=(last, _record("b", "ar-two"))))
+    assert (_open(managed, "ar-one"), _open(managed, "ar-two")) == ("a", "b")
+
+
+def test_a_name_of_the_configuration_opens_nothing_in_the_store() -> None:
+    managed = ManagedKeys(_Clock(), frozenset({"laptop"}))
+    managed.apply(Changes(1, keys=(_record("laptop", "ar-one"), _record("b", "ar-two"))))
+    with pytest.raises(Unauthenticated):
+        _open(managed, "ar-one")
+    assert _open(managed, "ar-two") == "b"

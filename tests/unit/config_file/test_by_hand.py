@@ -61,6 +61,18 @@ def test_a_good_one_is_that_of_the_document_that_says_the_same(config: proxy.Con
     assert config_from(document, {}) == config
 
 
+@pytest.mark.parametrize("zone", [datetime.UTC, datetime.timezone(datetime.timedelta(hours=2))])
+def test_a_key_may_expire_at_any_moment_of_any_zone(zone: datetime.timezone) -> None:
+    at = datetime.datetime(2030, 1, 1, 12, 30, 15, 123456, tzinfo=zone)
+    check(dataclasses.replace(GOOD, keys=(proxy.Key("laptop", "0" * 64, expires_at=at),)))
+
+
+def test_a_moment_without_a_zone_is_refused() -> None:
+    at = datetime.datetime(2030, 1, 1)  # noqa: DTZ001 - the mistake
+    with pytest.raises(ConfigError, match="expires_at"):
+        check(dataclasses.replace(GOOD, keys=(proxy.Key("laptop", "0" * 64, expires_at=at),)))
+
+
 def test_what_was_read_from_a_file_is_good() -> None:
     check(load_config(ROOT / "config.yaml", {"ANTHROPIC_API_KEY": "sk-x"}))
 
