@@ -90,8 +90,8 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 
 test: check
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term --cov-fail-under=95 $(PYTEST_ARGS)
-	ANYROUTER_PLAIN=1 $(BIN)/python -m pytest -n 2 -q -m "not slow" tests/relay tests/server
+	$(BIN)/python -m pytest -n 3 --cov --cov-report=term --cov-fail-under=95 $(PYTEST_ARGS)
+	ANYROUTER_PLAIN=1 $(BIN)/python -m pytest -n 3 -q -m "not slow" tests/relay tests/server
 
 test-quick: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 -q -m "not slow" --hypothesis-profile quick $(PYTEST_ARGS)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs what `make run` and `make test` install, what the image holds, and the package by `pip install .`, each with
-# the oldest pip that Python 3.11 brought, Debian 12's and the newest, against the index as it is today: what is
-# published elsewhere must never break a clone. Of the image it runs the Dockerfile's own lines, with its folders below a
-# temporary one.
-#   tests/install/run.sh [PIP…]   such as pip==23.0: these in place of the three
+# Installs what `make run` and `make test` install, what the image holds, and the package by `pip install .`, with the
+# oldest pip that Python 3.11 brought, Debian 12's or the newest, against the index as it is today: what is published
+# elsewhere must never break a clone. Of the image it runs the Dockerfile's own lines, with its folders below a temporary
+# one.
+#   tests/install/run.sh [PIP…]   such as pip==23.0: all of it with each of these, which takes three minutes for each
 # Needs what `make run` needs, and git.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -85,10 +85,23 @@ installs_from_source() {
 
 mkdir "$source"
 must "a clean copy of the tracked files" copy_tracked "$source"
-[ "$#" -gt 0 ] || set -- pip==22.3 pip==23.0 pip
-for pip in "$@"; do
-  for how in "the locks:installs" "the image's lines:installs_as_the_image" "pip install .:installs_from_source"; do
-    check "${how%:*}, with $pip" "${how##*:}" "$work/place" "$pip"
-    rm -rf "$work/place"
-  done
-done
+# try HOW PIP
+try() {
+  local how=$1 pip=$2
+  case $how in
+    locks) check "the locks, with $pip" installs "$work/place" "$pip" ;;
+    image) check "the image's lines, with $pip" installs_as_the_image "$work/place" "$pip" ;;
+    source) check "pip install ., with $pip" installs_from_source "$work/place" "$pip" ;;
+  esac
+  rm -rf "$work/place"
+}
+
+if [ "$#" -gt 0 ]; then
+  for pip in "$@"; do try locks "$pip"; try image "$pip"; try source "$pip"; done
+else
+  # What `make test` and the stack install is tried there with the machine's pip and the newest.
+  try locks pip==22.3
+  try locks pip
+  try image pip==23.0
+  try source pip==23.0
+fi

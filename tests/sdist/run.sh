@@ -35,7 +35,7 @@ is_what_is_tracked() {
 
 installs() { make --silent --directory "$unpacked" PYTHON="$PYTHON" .venv/.dev; }
 
-tests_pass() { (cd "$unpacked" && .venv/bin/python -m pytest -q tests/unit tests/docs </dev/null); }
+tests_pass() { (cd "$unpacked" && .venv/bin/python -m pytest -q -n 2 --hypothesis-profile quick tests/unit tests/docs </dev/null); }
 
 makes_the_same_wheel() {
   build wheel "$source" "$work/ours" && build wheel "$unpacked" "$work/theirs" && cmp "$work"/ours/*.whl "$work"/theirs/*.whl
