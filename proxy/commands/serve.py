@@ -1,6 +1,7 @@
 """`anyrouter serve`: run the gateway."""
 
 import argparse
+import asyncio
 import dataclasses
 import functools
 import ipaddress
@@ -34,6 +35,7 @@ from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.log import logging_to
 from proxy.telemetry.looks import Look, look_for
 from proxy.telemetry.sink import BufferedSink
+from proxy.tenancy.alone import refuse_another
 from proxy.tenancy.tenancy import has_bounds
 from proxy.version import __version__
 
@@ -111,7 +113,12 @@ def _run(config: Config, file: str) -> int:
             # A port that is taken is told now, and not by a process that is started again and again.
             with bound((config.admin.host,), config.admin.port):
                 pass
-        with state_sockets(config.listen.workers if config.admin is not None else 0) as sockets:
+        count = config.listen.workers if config.admin is not None else 0
+        state_dir = None if config.store is None else config.store.state_dir
+        if state_dir is not None and config.redis is None and config.listen.workers == 1:
+            # What keeps the worker from its start is told once, and not by one that is started again and again.
+            asyncio.run(refuse_another(state_dir))
+        with state_sockets(count, state_dir) as sockets:
             works: list[Work] = [
                 functools.partial(serve_worker, state=sockets[i] if sockets else None)
                 for i in range(config.listen.workers)

@@ -1,6 +1,7 @@
 """What lives in a worker, told to the admin API's process over a Unix socket that only the two can open."""
 
 import contextlib
+import os
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -12,6 +13,9 @@ from aiohttp import web
 from proxy.errors import NotFound
 from proxy.gateway import GATEWAY, Gateway
 from proxy.tenancy.state import limits_of
+
+# With what is added to it, the path of a socket must not have more than 107 bytes.
+_MAX_STATE_DIR_BYTES = 80
 
 _GATEWAY = web.AppKey("state_of", Gateway)
 
@@ -46,29 +50,36 @@ class StateSocket:
 
 
 @contextlib.contextmanager
-def state_sockets(count: int) -> Iterator[list[StateSocket]]:
+def state_sockets(count: int, state_dir: str | None) -> Iterator[list[StateSocket]]:
     """Bind sockets in a folder that is this user's alone, and remove them in the end.
 
+    Args:
+        count: how many; 0: nothing is made.
+        state_dir: of the store, which is writable where little else is; None: there is no store.
+
     Raises:
-        RuntimeError: there is no folder for temporary files.
+        RuntimeError: there is no folder for them.
     """
     with contextlib.ExitStack() as stack:
         sockets: list[StateSocket] = []
         if count:
-            folder = Path(stack.enter_context(_private_folder()))
+            folder = Path(stack.enter_context(_private_folder(state_dir)))
             for i in range(count):
                 sockets.append(StateSocket(folder / str(i)))
                 stack.callback(sockets[-1].close)
         yield sockets
 
 
-def _private_folder() -> tempfile.TemporaryDirectory[str]:
+def _private_folder(state_dir: str | None) -> tempfile.TemporaryDirectory[str]:
     try:
+        if state_dir is not None and len(os.fsencode(state_dir)) <= _MAX_STATE_DIR_BYTES:
+            Path(state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+            return tempfile.TemporaryDirectory(prefix="anyrouter-", dir=state_dir)
         return tempfile.TemporaryDirectory(prefix="anyrouter-")
-    except FileNotFoundError:
+    except OSError as error:
         raise RuntimeError(
-            "admin: its process and the workers meet in a folder for temporary files, and there is none: give it a"
-            " tmpfs at /tmp, or TMPDIR"
+            "admin: its process and the workers meet in a folder of store.state_dir or TMPDIR, and none can be made:"
+            f" {error.strerror}"
         ) from None
 
 

@@ -48,3 +48,10 @@ class Alone:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+async def refuse_another(state_dir: str) -> None:
+    """Raise as `Alone.acquire` does, and leave the lock to the one that is to count."""
+    alone = Alone(state_dir)
+    await alone.acquire()
+    alone.release()
