@@ -318,6 +318,9 @@ check "real API: its key is required" real_requires ANTHROPIC_API_KEY ANYROUTER_
 check "real API: a gateway key is required" real_requires ANYROUTER_KEY ANTHROPIC_API_KEY=upstream-key
 check "real API: its configuration is good" real_config_is_good
 check "a key comes without a build, from a folder that is mounted" takes_a_key_without_a_build
+# As that check has left it, in a shell of its own; a container has another port after each start.
+export ANYROUTER_CONFIG_DIR=$work/config
+url=http://$(stack port gateway 8080)
 began=$SECONDS
 check "stop: refuses new requests, finishes the stream" drains
 echo "     in $((SECONDS - began)) s"
