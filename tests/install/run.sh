@@ -101,7 +101,6 @@ if [ "$#" -gt 0 ]; then
 else
   # What `make test` and the stack install is tried there with the machine's pip and the newest.
   try locks pip==22.3
-  try locks pip
   try image pip==23.0
-  try source pip==23.0
+  try source pip
 fi
