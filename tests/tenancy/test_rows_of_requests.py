@@ -7,8 +7,8 @@ import pytest
 from proxy.access.keys import digest
 from proxy.access.records import KeyRecord
 from proxy.sandbox import Knobs
-from proxy.store.engine import open_engine
 from proxy.store.keys import Keys
+from tests.store.rows import opened
 from tests.support.gateways import BODY, MODEL, STREAM_BODY
 from tests.tenancy.conftest import Start
 
@@ -105,8 +105,8 @@ async def test_a_key_of_the_store_is_named_by_the_greeting_and_leaves_no_row(
     tenant: Start, store_url: str
 ) -> None:
     async with tenant() as started:
-        keys = Keys(open_engine(store_url), "test")
-        keys.create(KeyRecord(name="managed"), digest("ar-managed-0123"), 1)
+        with opened(store_url) as engine:
+            Keys(engine, "test").create(KeyRecord(name="managed"), digest("ar-managed-0123"), 1)
         url = f"{started.gateway.url}/hello"
         async with asyncio.timeout(30):
             name = None
