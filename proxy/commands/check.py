@@ -29,7 +29,7 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
 def run(args: argparse.Namespace) -> int:
     """Read the configuration; a `ConfigError` says what is wrong with it."""
     # It takes as long as everything else that is imported, and is not for what serves.
-    from proxy.commands.tables import table  # noqa: PLC0415
+    from proxy.commands.tables import table  # noqa: PLC0415 - imported by who needs it alone
 
     file = options.config_file(args)
     config, warnings = load(file)

@@ -34,6 +34,6 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
 def run(args: argparse.Namespace) -> int:
     """Check one thing after the other, say what was found, fail when anything is wrong."""
     # It takes as long as everything else that is imported, and is not for what serves.
-    from proxy.commands.checkup import examine  # noqa: PLC0415
+    from proxy.commands.checkup import examine  # noqa: PLC0415 - imported by who needs it alone
 
     return asyncio.run(examine(args.url, options.given_key(args), args.model, args.ca))

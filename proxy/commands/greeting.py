@@ -98,7 +98,7 @@ async def greet(session: aiohttp.ClientSession, given_url: str, key: str) -> Gre
     except (aiohttp.ClientError, OSError) as error:
         raise FindingError(diagnosis.unreached(error, url)) from error
     try:
-        told = msgspec.json.decode(body, type=dict[str, str]) if status == 200 else {}  # noqa: PLR2004
+        told = msgspec.json.decode(body, type=dict[str, str]) if status == 200 else {}  # noqa: PLR2004 - as the line says
     except msgspec.MsgspecError:
         told = {}
     if told.get("service") != "anyrouter":

@@ -36,11 +36,11 @@ def opened(tenants: Tenants) -> Iterator["sa.Engine"]:
         RuntimeError: it does not answer.
     """
     # Only here: `--help` and what serves without a store need none of it.
-    import sqlalchemy as sa  # noqa: PLC0415
+    import sqlalchemy as sa  # noqa: PLC0415 - imported by who needs it alone
 
-    from proxy.store.engine import open_engine  # noqa: PLC0415
-    from proxy.store.keys import NameTakenError, UnknownNameError  # noqa: PLC0415
-    from proxy.store.migrate import MigrationFailed, ensure_current  # noqa: PLC0415
+    from proxy.store.engine import open_engine  # noqa: PLC0415 - imported by who needs it alone
+    from proxy.store.keys import NameTakenError, UnknownNameError  # noqa: PLC0415 - imported by who needs it alone
+    from proxy.store.migrate import MigrationFailed, ensure_current  # noqa: PLC0415 - imported by who needs it alone
 
     if tenants.store is None:
         raise ConfigError(f"{tenants.file}: there is no store")

@@ -34,7 +34,7 @@ class Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         """Write the help, in colours where a terminal reads it."""
         # It takes as long as everything else that is imported, and is not for what serves.
-        from proxy.commands.help_formatter import HelpFormatter  # noqa: PLC0415
+        from proxy.commands.help_formatter import HelpFormatter  # noqa: PLC0415 - imported by who needs it alone
 
         self.formatter_class = HelpFormatter
         # Behind all arguments, which by now are known.

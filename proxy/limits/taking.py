@@ -34,12 +34,12 @@ def enter(subject: Subject, ask: Ask, now_us: int) -> bool:  # noqa: C901, PLR09
             return False
     if (limit := subject.input_tokens) and (units := ask.input_tokens):
         full_us = counters.input_us
-        input_us = (full_us if full_us > now_us else now_us) - (-units * MINUTE_US // limit)  # noqa: FURB136
+        input_us = (full_us if full_us > now_us else now_us) - (-units * MINUTE_US // limit)  # noqa: FURB136 - max() takes longer
         if input_us > room_us:
             return False
     if (limit := subject.output_tokens) and (units := ask.output_tokens):
         full_us = counters.output_us
-        output_us = (full_us if full_us > now_us else now_us) - (-units * MINUTE_US // limit)  # noqa: FURB136
+        output_us = (full_us if full_us > now_us else now_us) - (-units * MINUTE_US // limit)  # noqa: FURB136 - max() takes longer
         if output_us > room_us:
             return False
     if (limit := subject.in_flight) and counters.in_flight >= limit:

@@ -56,12 +56,12 @@ class Follower:
 
     def _run(self) -> None:
         # Only here: without a store, none of it is imported, and its import holds nobody's start.
-        import sqlalchemy as sa  # noqa: PLC0415
+        import sqlalchemy as sa  # noqa: PLC0415 - imported by who needs it alone
 
-        from proxy.store.changes import since  # noqa: PLC0415
-        from proxy.store.engine import open_engine, reading  # noqa: PLC0415
-        from proxy.store.migrate import MigrationFailed, is_current  # noqa: PLC0415
-        from proxy.store.spent import spent  # noqa: PLC0415
+        from proxy.store.changes import since  # noqa: PLC0415 - imported by who needs it alone
+        from proxy.store.engine import open_engine, reading  # noqa: PLC0415 - imported by who needs it alone
+        from proxy.store.migrate import MigrationFailed, is_current  # noqa: PLC0415 - imported by who needs it alone
+        from proxy.store.spent import spent  # noqa: PLC0415 - imported by who needs it alone
 
         engine = open_engine(self._url)
         failing, migrated = False, False
