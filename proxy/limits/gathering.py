@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from proxy.limits.batch import Batch
@@ -32,6 +32,19 @@ class Operation(NamedTuple):
     read: Callable[[Any], Any] | None = None
     answer: "asyncio.Future[Any] | None" = None
 
+    def put_into(self, batch: Batch, now_s: float) -> int:
+        """Put it into a batch; return the number of its reply."""
+        number = len(batch)
+        is_old = now_s - self.since_s > _FRESH_S
+        add = self.late if is_old and self.late is not None else self.add
+        add(batch)
+        return number
+
+    def give_up(self) -> None:
+        """Tell who waits, if anybody still does, that there is no reply."""
+        if self.answer is not None and not self.answer.done():
+            self.answer.set_result(None)
+
 
 class Gathering:
     """Operations that wait for the next call."""
@@ -52,23 +65,15 @@ class Gathering:
         """Add something that nobody waits for."""
         self._waiting.append(Operation(add, time.monotonic(), late))
 
-    def take(self, batch: Batch, most: int) -> list[tuple[Operation, int]]:
-        """Put the next into a batch; return them, each with the number of its reply. Who has left asks nothing."""
-        next_ones, self._waiting = self._waiting[:most], self._waiting[most:]
-        fresh_s = time.monotonic() - _FRESH_S
-        taken = []
-        for each in next_ones:
-            if each.answer is None or not each.answer.cancelled():
-                taken.append((each, len(batch)))
-                add = each.add if each.late is None or each.since_s >= fresh_s else each.late
-                add(batch)
-        return taken
+    def take(self, most: int) -> list[Operation]:
+        """Return the next, which wait no longer. Who has left asks nothing."""
+        taken, self._waiting = self._waiting[:most], self._waiting[most:]
+        return [each for each in taken if each.answer is None or not each.answer.cancelled()]
 
-    def give_up(self, sent: Iterable[Operation]) -> None:
-        """Tell who waits, of those that were sent and of those that have come since, that there is no reply."""
-        for each in (*sent, *self._waiting):
-            if each.answer is not None and not each.answer.done():
-                each.answer.set_result(None)
+    def give_up(self) -> None:
+        """Tell all who wait that there is no reply; what nobody waits for goes on waiting."""
+        for each in self._waiting:
+            each.give_up()
         self._waiting = [each for each in self._waiting if each.answer is None]
 
     def bound(self) -> None:

@@ -13,7 +13,7 @@ _OLDEST = (6, 2)
 
 
 class Unanswered(Exception):
-    """A call that failed or took too long: it may have run, or not."""
+    """A call that the server or the way to it failed, or that took too long: it may have run, or not."""
 
 
 class Server:
@@ -30,11 +30,14 @@ class Server:
         self.name = name
         self.timeout_s = timeout_s
         self._client: Any = None
+        # What the client and the server are to blame for; anything else is a defect of ours.
+        self._troubles: tuple[type[Exception], ...] = (OSError, EOFError)
 
     async def open(self) -> None:
         """Make the client. It connects with the first call."""
         # Imported in a thread, when it is needed: it takes a while.
         redis = await asyncio.to_thread(importlib.import_module, "redis.asyncio")
+        self._troubles = (*self._troubles, redis.RedisError)
         retry = await asyncio.to_thread(importlib.import_module, "redis.asyncio.retry")
         backoff = await asyncio.to_thread(importlib.import_module, "redis.backoff")
         self._client = redis.Redis.from_url(
@@ -58,19 +61,19 @@ class Server:
         """Return the replies to a batch's operations.
 
         Raises:
-            Unanswered: there are none, for whatever reason.
+            Unanswered: there are none.
         """
+        keys, body = batch.render()
         try:
-            keys, body = batch.render()
             async with asyncio.timeout(timeout_s or self.timeout_s):
                 return await self._run(keys, body)
-        except Exception as error:
+        except self._troubles as error:
             raise Unanswered from error
 
     async def _run(self, keys: list[str], body: bytes) -> list[Any]:
         try:
             replies: list[Any] = await self._client.evalsha(SHA1, len(keys), *keys, body)
-        except Exception as error:
+        except self._troubles as error:
             if type(error).__name__ != "NoScriptError":
                 raise
             # The one failure that says that nothing ran: the server was started anew, or another one took over.
@@ -83,7 +86,8 @@ class Server:
             async with asyncio.timeout(1):
                 about = await self._client.info("server")
                 policy = (await self._client.config_get("maxmemory-policy")).get("maxmemory-policy")
-        except Exception as error:  # noqa: BLE001 - hosted servers forbid both, and nothing depends on them
+        except self._troubles as error:
+            # Hosted servers forbid both, and nothing depends on them.
             _log.debug("redis tells nothing of its settings: %s", error)
             return
         version = str(about.get("redis_version", ""))

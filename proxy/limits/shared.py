@@ -9,21 +9,23 @@ This process counts all that it lets in by itself as well. While the server does
 
 import asyncio
 import functools
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from operator import methodcaller
 from typing import Any
 
 from proxy.errors import LimitsUnavailable
 from proxy.limits.batch import Batch, readings_of, unknown_of, verdict_of
 from proxy.limits.breaker import Breaker
-from proxy.limits.gathering import Add, Gathering
+from proxy.limits.gathering import Add, Gathering, Operation
 from proxy.limits.local import Local, Spent
 from proxy.limits.periods import Periods
 from proxy.limits.policy import Policy
 from proxy.limits.server import Server, Unanswered
 from proxy.limits.verdict import Ask, Grant, Reading, Refusal
 
+_log = logging.getLogger(__name__)
 _RENEW_S = 10
 _RIDE_S = 0.005
 _PROBE_S = 1
@@ -189,6 +191,9 @@ class Shared:
             await self._server.call(Batch(self._server.name), _PROBE_S)
         except Unanswered as error:
             self._breaker.trip(error)
+        except Exception as error:  # noqa: BLE001 - logged with its traceback; whoever sends must go on
+            _log.exception("a defect of the shared limits")
+            self._breaker.trip(error)
         else:
             if self._breaker.is_open:
                 # What was spent meanwhile is known to the ledger only.
@@ -197,19 +202,29 @@ class Shared:
 
     async def _send(self) -> None:
         """Send the next that wait, and tell who waits for an answer."""
-        batch = Batch(self._server.name)
-        sent = self._gathered.take(batch, _MOST_IN_A_CALL)
+        sent = self._gathered.take(_MOST_IN_A_CALL)
         if not sent:
             return
+        batch = Batch(self._server.name)
         try:
+            now_s = time.monotonic()
+            numbers = [each.put_into(batch, now_s) for each in sent]
             replies = await self._server.call(batch)
-            results = [each.read(replies[n]) if each.read else None for each, n in sent]
-        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+            results = [
+                each.read(replies[n]) if each.read else None
+                for each, n in zip(sent, numbers, strict=True)
+            ]
+        except Unanswered as error:
             self._breaker.failed(error)
-            self._gathered.give_up(each for each, _ in sent)
+            _give_up(sent)
+            self._gathered.give_up()
+            return
+        except Exception:  # noqa: BLE001 - logged with its traceback; nobody may wait for ever
+            _log.exception("a defect of the shared limits; what it concerns is counted here alone")
+            _give_up(sent)
             return
         self._breaker.succeeded()
-        for (operation, _), result in zip(sent, results, strict=True):
+        for operation, result in zip(sent, results, strict=True):
             if operation.answer is not None and not operation.answer.cancelled():
                 operation.answer.set_result(result)
             elif isinstance(result, Grant):
@@ -221,6 +236,11 @@ class Shared:
             await asyncio.sleep(_RENEW_S)
             for grant in self._in_flight if not self._breaker.is_open else ():
                 self._put(methodcaller("renew", grant.ask))
+
+
+def _give_up(sent: Iterable[Operation]) -> None:
+    for each in sent:
+        each.give_up()
 
 
 def _now_us() -> int:

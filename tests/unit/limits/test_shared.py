@@ -388,3 +388,50 @@ async def test_what_waits_is_sent_before_the_end(redis_server: RedisServer) -> N
         process.shared.settle(await process.granted(policy, 1, 1, 10), 1, 1, 7)
     async with a_process(redis_server.url) as process:
         assert (await process.read(policy)).day_micros == 7
+
+
+@pytest.mark.parametrize("at", ["put_into", "render", "read"])
+async def test_a_defect_of_ours_is_told_as_ours_and_is_no_outage(
+    redis_server: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    at: str,
+) -> None:
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    async with a_process(redis_server.url) as process:
+        policy = policy_of(process.local, key={"max_in_flight": 20})
+        strict = policy_of(
+            process.local, "strict", key={"max_in_flight": 20, "limits_fail": "closed"}
+        )
+        with monkeypatch.context() as broke:
+            if at == "put_into":
+                broke.setattr("proxy.limits.gathering.Operation.put_into", broken)
+            elif at == "render":
+                broke.setattr("proxy.limits.batch.Batch.render", broken)
+            else:
+                broke.setattr("proxy.limits.shared.verdict_of", broken)
+            for _ in range(8):
+                assert (await process.granted(policy)).readings is None
+            with pytest.raises(LimitsUnavailable):
+                await process.admit(strict)
+            assert not process.shared.in_outage
+        assert (await process.granted(policy)).readings is not None
+    assert {line.getMessage() for line in caplog.records if line.levelname == "ERROR"} == {
+        "a defect of the shared limits; what it concerns is counted here alone"
+    }
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_defect_of_the_probe_ends_no_outage_and_is_asked_again(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("proxy.limits.shared._PROBE_S", 0.05)
+    with monkeypatch.context() as broke:
+        broke.setattr("proxy.limits.batch.Batch.render", lambda *_: 1 / 0)
+        async with a_process(redis_server.url) as process:
+            assert process.shared.in_outage
+            broke.undo()
+            await _until(lambda: not process.shared.in_outage)
+    assert "a defect of the shared limits" in caplog.text
