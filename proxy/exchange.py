@@ -71,10 +71,12 @@ class Exchange:
         first_byte_s: `time.monotonic()` of the response's first byte.
         bytes_in: of the request's body, as received. `bytes_out`: of the response's body, as sent.
         body_since_s: `time.monotonic()` when the body was first waited for.
+        waited_s: how long it has waited for its client's body, and for its turn.
         body_bytes: of the request's body, decoded. `max_tokens`: that it asks for; None: it is no message.
         speed, geo: that it asks for, when it was read without care.
         progress: how far it has come with its upstream.
-        sent_s: `time.monotonic()` when it was given to the upstream's connection.
+        sent_s: `time.monotonic()` when it was given to the upstream's connection, last.
+        gateway_s: how long the gateway took until it was sent for the first time, without `waited_s`; None: it was not.
         opaque: whether the upstream's response is compressed, so that nothing of it is read.
         usage: as the upstream reported it, in the API's field names; of a stream, so far.
         told: what else its response says of itself; of a stream, so far.
@@ -114,6 +116,7 @@ class Exchange:
     first_byte_s: float | None = None
     bytes_in: int = 0
     body_since_s: float = 0.0
+    waited_s: float = 0.0
     bytes_out: int = 0
     body_bytes: int = 0
     max_tokens: int | None = None
@@ -121,6 +124,7 @@ class Exchange:
     geo: str | None = None
     progress: Progress = Progress.UNSENT
     sent_s: float = 0.0
+    gateway_s: float | None = None
     opaque: bool = False
     usage: dict[str, Any] | None = None
     told: Told | None = None
@@ -180,6 +184,8 @@ class Exchange:
     def sent(self) -> None:
         """Record that the request goes out to an upstream now."""
         self.progress, self.sent_s = Progress.SENT, time.monotonic()
+        if self.gateway_s is None:
+            self.gateway_s = self.sent_s - self.received.started_s - self.waited_s
 
     def response_started(self, status: int) -> None:
         """Record the response's status, and that its first byte goes out now."""

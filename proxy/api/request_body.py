@@ -129,6 +129,7 @@ async def _received(request: web.Request, exchange: Exchange, max_bytes: int) ->
         if exchange.body_permit is not None:
             exchange.body_permit.hold_at_least(_COPIES * exchange.bytes_in)
         parts.append(part)
+    exchange.waited_s += time.monotonic() - exchange.body_since_s
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

@@ -33,7 +33,9 @@ class Row(msgspec.Struct, array_like=True, frozen=True, gc=False):
         upstream_request_id: the upstream's `request-id`.
         status: told to the client.
         cause: a word of `proxy.causes`, or of this folder: `gateway_killed`, `spool_full`.
-        queued_ms: waited for its turn. `gateway_us`: what the gateway took, until the request was sent on.
+        queued_ms: waited for its turn. `gateway_us`: what the gateway took from the head of the request until it was
+            first sent on, in microseconds, a new connection to the upstream included, without the waiting for its
+            body or its turn; None: it was not sent.
         input_tokens, output_tokens, …: as billed.
         cost_micros: in micro-dollars. `usage_source`: how the tokens are known: `reported`, `partial`, `estimated`,
             or `none`, when nothing is owed.
@@ -42,10 +44,12 @@ class Row(msgspec.Struct, array_like=True, frozen=True, gc=False):
         would_refuse: the rule that would have refused it, were it not in shadow mode.
         requests: how many the row stands for.
         agent_type, client, tag: as the client says; cut. `client_retry`: which retry of the client's it was.
-        compacted: the client has just compacted its context. `away`: served by another upstream than its own.
-        attempts: requests that were sent upstream. `billed_entries`: of `usage.iterations`.
+        compacted: the client has just compacted its context. `away`: 1 when another upstream served it than the one
+            its session belongs to. `attempts`: how often it was sent to an upstream; None: unknown.
+        billed_entries: of `usage.iterations`.
         cache_miss_reason: the API's own diagnosis.
-        trace_id, span_id, parent_span_id: of OpenTelemetry.
+        trace_id, parent_span_id: of the client's `traceparent`. `span_id`: of a span of the gateway's own; None: it has
+            none.
     """
 
     id: str

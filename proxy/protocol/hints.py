@@ -16,7 +16,13 @@ _REQUEST_CLASS = istr("x-claude-code-request-class")
 _AGENT_TYPE = istr("x-claude-code-agent-type")
 _CONTEXT_COMPACTED = istr("x-claude-code-context-compacted")
 _RETRY_COUNT = istr("x-stainless-retry-count")
+_TRACEPARENT = istr("traceparent")
 _RETRIES = re.compile(r"[0-9]{1,4}")
+# W3C Trace Context: ids of zeros are none, and only versions after 00 may go on behind the flags.
+_TRACE = re.compile(
+    r"(?!ff|00.{53}.)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?"
+)
+_NO_TRACE = (None, None)
 _MAX_ID_CHARS = 100
 _MAX_WORD_CHARS = 32
 _MAX_TAG_CHARS = 64
@@ -32,6 +38,7 @@ class Hints(msgspec.Struct, frozen=True, gc=False):
         compacted: whether the client has just compacted its context.
         tag: what `x-anyrouter-tag` says, such as `repo=OWNER/NAME`.
         client_retry: which retry of the client's own it is.
+        trace_id, parent_span_id: of its `traceparent`.
     """
 
     parent_agent_id: str | None = None
@@ -41,6 +48,8 @@ class Hints(msgspec.Struct, frozen=True, gc=False):
     compacted: bool = False
     tag: str | None = None
     client_retry: int | None = None
+    trace_id: str | None = None
+    parent_span_id: str | None = None
 
 
 def read(inbound: MultiMapping[str]) -> Hints:
@@ -55,7 +64,14 @@ def read(inbound: MultiMapping[str]) -> Hints:
         get(_CONTEXT_COMPACTED, "") not in ("", "0", "false"),
         _cut(get(TAG), _MAX_TAG_CHARS),
         int(retries) if retries is not None and _RETRIES.fullmatch(retries) else None,
+        *_trace(get(_TRACEPARENT)),
     )
+
+
+def _trace(value: str | None) -> tuple[str | None, str | None]:
+    if value is None or (found := _TRACE.fullmatch(value)) is None:
+        return _NO_TRACE
+    return found[1], found[2]
 
 
 def _cut(value: str | None, chars: int) -> str | None:

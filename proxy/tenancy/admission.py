@@ -148,7 +148,9 @@ class Admission:
         try:
             return await queue.enter(ask, refusal, functools.partial(exchange.waiting, Phase.QUEUE))
         finally:
-            exchange.queued_ms = round((time.monotonic() - began_s) * 1000)
+            queued_s = time.monotonic() - began_s
+            exchange.queued_ms = round(queued_s * 1000)
+            exchange.waited_s += queued_s
 
     async def _try(self, ask: Ask) -> Grant | Refusal:
         if self._shared is not None:

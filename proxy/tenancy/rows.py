@@ -71,9 +71,12 @@ def row_of(exchange: Exchange, bill: Bill, now_s: float, would_refuse: str | Non
         client=_client(exchange),
         tag=hints.tag,
         client_retry=hints.client_retry,
+        gateway_us=None if exchange.gateway_s is None else max(0, round(exchange.gateway_s * 1e6)),
         compacted=int(hints.compacted),
         billed_entries=len(bill.billed) or None,
         cache_miss_reason=told.cache_miss,
+        trace_id=hints.trace_id,
+        parent_span_id=hints.parent_span_id,
     )
 
 

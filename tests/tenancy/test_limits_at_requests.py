@@ -73,6 +73,10 @@ async def test_with_a_queue_those_over_max_in_flight_wait_and_all_are_served(ten
         assert await _statuses(started.gateway, 5) == [200] * 5
         rows = await started.rows(5)
         assert sum(row.queued_ms is not None for row in rows) == 4
+        for row in rows:  # what one waits for is not what the gateway takes
+            assert row.gateway_us is not None
+            assert row.first_byte_ms is not None
+            assert row.gateway_us <= 1000 * (row.first_byte_ms + 2 - (row.queued_ms or 0))
 
 
 async def test_a_spent_budget_refuses_in_the_words_claude_code_shows(tenant: Start) -> None:

@@ -1,6 +1,7 @@
 """One row a request with a known key, whatever became of it; none for strangers."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -9,7 +10,7 @@ from proxy.access.records import KeyRecord
 from proxy.sandbox import Knobs
 from proxy.store.keys import Keys
 from tests.store.rows import opened
-from tests.support.gateways import BODY, MODEL, STREAM_BODY
+from tests.support.gateways import BODY, HEADERS, MODEL, STREAM_BODY
 from tests.tenancy.conftest import Start
 
 HINTS = {
@@ -23,6 +24,7 @@ HINTS = {
     "x-anyrouter-tag": "repo=o/n",
     "x-stainless-retry-count": "2",
     "user-agent": "claude-cli/2.1.330 (external, cli)",
+    "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 }
 
 
@@ -58,6 +60,39 @@ async def test_a_message_leaves_a_row_with_everything(tenant: Start, body: bytes
     assert row.first_byte_ms is not None
     assert row.total_ms is not None
     assert 0 <= row.first_byte_ms <= row.total_ms
+    assert row.gateway_us is not None
+    assert 0 < row.gateway_us <= 1000 * (row.first_byte_ms + 1)
+    assert (row.trace_id, row.parent_span_id, row.span_id) == (
+        "4bf92f3577b34da6a3ce929d0e0e4736",
+        "00f067aa0ba902b7",
+        None,
+    )
+
+
+async def test_what_the_gateway_took_is_without_the_wait_for_a_body(tenant: Start) -> None:
+    async def slowly() -> AsyncIterator[bytes]:
+        yield BODY[:20]
+        await asyncio.sleep(0.1)
+        yield BODY[20:]
+
+    async with tenant() as started:
+        gateway = started.gateway
+        async with gateway.session.post(
+            f"{gateway.url}/v1/messages", data=slowly(), headers=HEADERS
+        ) as response:
+            assert response.status == 200
+        (row,) = await started.rows(1)
+    assert row.gateway_us is not None
+    assert row.first_byte_ms is not None
+    assert 0 < row.gateway_us <= 1000 * (row.first_byte_ms + 1 - 100)
+
+
+async def test_what_was_not_sent_on_took_the_gateway_no_time_that_is_told(tenant: Start) -> None:
+    async with tenant() as started:
+        async with started.gateway.post(b"{}") as response:
+            assert response.status == 400
+        (row,) = await started.rows(1)
+    assert row.gateway_us is None
 
 
 async def test_strangers_and_probes_leave_none(tenant: Start) -> None:
