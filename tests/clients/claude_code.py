@@ -1,5 +1,6 @@
 """Claude Code in print mode, each time with an empty HOME and nothing in its environment but what is named here."""
 
+import datetime
 import itertools
 import json
 import os
@@ -16,6 +17,10 @@ from tests.clients.stack import ANYROUTER, Stack
 
 # It asks again ten times, and waits longer each time, where it takes a refusal for a passing one.
 REFUSED_WITHIN_S = 10.0
+
+# From the gateway's refusal to the client's end: what it takes to start is the machine's.
+_BUDGET_SHOWN_WITHIN_S = 3.0
+_BUDGET_MESSAGE = "spend limit reached (daily, $0.00001 of key spent; resets "
 
 _RUN_S = 40.0
 _MODEL = "anthropic/claude-sonnet-4.6"
@@ -214,9 +219,33 @@ def _refusals(claude: _Claude) -> _Findings:
         "a key that may not use the model is refused",
         _why_no_reason(ended, "may not use model", REFUSED_WITHIN_S),
     )
+    yield "a spent budget is told in the gateway's words, and not asked again", _spent(claude)
     for status in (400, 429, 529):
         ended = claude.ask(_SAY_HI, knobs=f"status={status}", **_ONE_TRY)
         yield f"the upstream's {status} is shown", _why_no_reason(ended, f"answers {status}")
+
+
+def _spent(claude: _Claude) -> str:
+    """Spend a budget, ask once more, and say what was wrong with that."""
+    claude.ask(_SAY_HI, key=claude.stack.spent_key)
+    since = claude.stack.mark()
+    ended = claude.ask(_SAY_HI, key=claude.stack.spent_key)
+    ended_at = datetime.datetime.now(datetime.UTC)
+    if why_not := _why_no_reason(ended, _BUDGET_MESSAGE):
+        return why_not
+    refusals = [
+        datetime.datetime.fromisoformat(line["time"])
+        for line in claude.stack.logged(since, lambda lines: any(map(_is_over_budget, lines)))
+        if _is_over_budget(line)
+    ]
+    if len(refusals) != 1:
+        return f"it was refused {len(refusals)} times"
+    took_s = (ended_at - refusals[0]).total_seconds()
+    return "" if took_s < _BUDGET_SHOWN_WITHIN_S else f"it ended {took_s:.1f} s after the refusal"
+
+
+def _is_over_budget(line: dict[str, Any]) -> bool:
+    return line.get("cause") == "budget_spent"
 
 
 def _broken(claude: _Claude) -> _Findings:

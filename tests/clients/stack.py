@@ -33,7 +33,8 @@ class Stack:
 
     Attributes:
         url: its base URL, as clients are given it.
-        key: opens everything. `narrow_key`: claude-haiku-4.5 only. `wrong_key`: nothing.
+        key: opens everything. `narrow_key`: claude-haiku-4.5 only. `wrong_key`: nothing. `spent_key`: everything,
+            until it has spent a thousandth of a cent.
         secrets: what no log may hold.
         log: the gateway's access lines; `complaints`: its stderr.
     """
@@ -42,6 +43,7 @@ class Stack:
     key: str
     narrow_key: str
     wrong_key: str
+    spent_key: str
     secrets: tuple[str, ...]
     log: Path
     complaints: Path
@@ -92,8 +94,9 @@ def running(
     Raises:
         RuntimeError: one does not start.
     """
-    upstream_key, key, narrow_key, wrong_key = (
-        prefix + secrets.token_hex(16) for prefix in ("upstream-", "ar-", "ar-narrow-", "ar-wrong-")
+    upstream_key, key, narrow_key, wrong_key, spent_key = (
+        prefix + secrets.token_hex(16)
+        for prefix in ("upstream-", "ar-", "ar-narrow-", "ar-wrong-", "ar-spent-")
     )
     with contextlib.ExitStack() as open_ones:
 
@@ -108,7 +111,7 @@ def running(
         sandbox_url, sandbox = start("sandbox", "sandbox", "--port", "0", "--key", upstream_key)
         config = place / "config.yaml"
         # JSON is YAML.
-        usual = _config(sandbox_url, upstream_key, key, narrow_key)
+        usual = _config(sandbox_url, upstream_key, key, narrow_key, spent_key)
         config.write_text(json.dumps({**usual, **settings}))
         url, gateway = start("gateway", "serve", "--config", config, "--port", "0")
 
@@ -126,7 +129,8 @@ def running(
                 key=key,
                 narrow_key=narrow_key,
                 wrong_key=wrong_key,
-                secrets=(upstream_key, key, narrow_key, wrong_key),
+                spent_key=spent_key,
+                secrets=(upstream_key, key, narrow_key, wrong_key, spent_key),
                 log=place / "gateway.out",
                 complaints=place / "gateway.err",
             ),
@@ -134,7 +138,9 @@ def running(
         )
 
 
-def _config(sandbox_url: str, upstream_key: str, key: str, narrow_key: str) -> dict[str, Any]:
+def _config(
+    sandbox_url: str, upstream_key: str, key: str, narrow_key: str, spent_key: str
+) -> dict[str, Any]:
     auth = {"scheme": "x-api-key", "key": upstream_key}
     models = ("anthropic/claude-sonnet-4.6", "anthropic/claude-opus-5.5")
     narrow = "anthropic/claude-haiku-4.5"
@@ -146,7 +152,9 @@ def _config(sandbox_url: str, upstream_key: str, key: str, narrow_key: str) -> d
         "keys": [
             {"name": "clients", "key": key},
             {"name": "narrow", "key": narrow_key, "models": [narrow]},
+            {"name": "spent", "key": spent_key, "budgets": {"day_usd": "0.00001"}},
         ],
+        "store": {"url": "sqlite:///store.db", "state_dir": "state"},
         "limits": {"max_body_bytes": MAX_BODY_BYTES},
         "timeouts": {"first_byte_s": FIRST_BYTE_S, "idle_s": IDLE_S, "ping_after_s": 1},
     }
