@@ -1,6 +1,12 @@
-"""What is to be asked of the server, gathered until the next call."""
+"""What is to be asked of the server, gathered until the next call.
+
+Whoever waits for an answer goes first, with what was settled, in the order they came. Leases are renewed, and budgets
+raised to what the ledger knows, for thousands of keys at a time: those ride along, a few in each call. There they are
+kept by their names, so that a slow server has no second round of them before the first is done.
+"""
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,6 +17,8 @@ Add = Callable[[Batch], None]
 
 _KEPT = 10_000
 _KEPT_S = 10
+# Of what rides along, in a call that somebody waits for.
+_RIDERS = 32
 # A row is in the ledger no sooner than that after its request has ended, by far.
 _FRESH_S = 1
 
@@ -51,9 +59,11 @@ class Gathering:
 
     def __init__(self) -> None:
         self._waiting: list[Operation] = []
+        self._renewals: dict[str, Operation] = {}
+        self._raises: dict[tuple[str, str], Operation] = {}
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._renewals) + len(self._raises)
 
     def ask(self, add: Add, read: Callable[[Any], Any]) -> "asyncio.Future[Any]":
         """Add something, and return who gets the answer."""
@@ -65,10 +75,26 @@ class Gathering:
         """Add something that nobody waits for."""
         self._waiting.append(Operation(add, time.monotonic(), late))
 
+    def renew(self, lease: str, add: Add) -> None:
+        """Add what renews a lease; it rides along, but in every call."""
+        self._renewals[lease] = Operation(add, time.monotonic())
+
+    def raise_spent(self, name: str, period: str, add: Add) -> None:
+        """Add what raises a subject's budget of a period; it rides along.
+
+        While settlements wait it does too: the ledger may know of them already, and they would count twice.
+        """
+        self._raises[name, period] = Operation(add, time.monotonic())
+
     def take(self, most: int) -> list[Operation]:
         """Return the next, which wait no longer. Who has left asks nothing."""
-        taken, self._waiting = self._waiting[:most], self._waiting[most:]
-        return [each for each in taken if each.answer is None or not each.answer.cancelled()]
+        riders = _RIDERS if self._waiting else most
+        first = most - min(riders, len(self._renewals))
+        taken, self._waiting = self._waiting[:first], self._waiting[first:]
+        asked = [each for each in taken if each.answer is None or not each.answer.cancelled()]
+        renewals = _first(self._renewals, riders)
+        room = min(riders - len(renewals), most - len(asked) - len(renewals))
+        return asked + renewals + (_first(self._raises, room) if not self._waiting else [])
 
     def give_up(self) -> None:
         """Tell all who wait that there is no reply; what nobody waits for goes on waiting."""
@@ -85,3 +111,13 @@ class Gathering:
         """Drop what nobody needs to know any more: the leases that it speaks of end by themselves."""
         oldest_s = time.monotonic() - _KEPT_S
         self._waiting = [each for each in self._waiting if each.since_s >= oldest_s]
+
+    def forget_riders(self) -> None:
+        """Drop what rides along: leases that are old by now, sums that are told anew."""
+        self._renewals.clear()
+        self._raises.clear()
+
+
+def _first(riders: dict[Any, Operation], most: int) -> list[Operation]:
+    """Take the first of some riders out."""
+    return [riders.pop(name) for name in list(itertools.islice(riders, most))]

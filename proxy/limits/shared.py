@@ -76,6 +76,7 @@ class Shared:
         if self._timer is not None:
             self._timer.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._gathered.forget_riders()
         while self._gathered and not self._breaker.is_open:
             await self._send()
         await self._server.close()
@@ -119,12 +120,17 @@ class Shared:
     def raise_spent(self, spent: Mapping[str, Spent], periods: Periods) -> None:
         """Raise what was spent to what the ledger knows, by subject, where that is more."""
         self._local.raise_spent(spent, periods)
+        if self._breaker.is_open:
+            # When the outage is over, the ledger is asked anew.
+            return
         for name, each in spent.items():
             for period, micros in (
                 (periods.day_name, each.day_micros),
                 (periods.month_name, each.month_micros),
             ):
-                self._put(methodcaller("raise_spent", name, period, micros))
+                add = methodcaller("raise_spent", name, period, micros)
+                self._gathered.raise_spent(name, period, add)
+        self._wanted.set()
 
     async def read(self, policy: Policy, periods: Periods) -> tuple[Reading, ...]:
         """Return what a policy's subjects have used."""
@@ -182,6 +188,7 @@ class Shared:
             while self._breaker.is_open:
                 await asyncio.sleep(_PROBE_S)
                 self._gathered.forget_old()
+                self._gathered.forget_riders()
                 await self._probe()
                 self._wanted.set()
 
@@ -234,8 +241,11 @@ class Shared:
         """Keep the leases of all that is in flight."""
         while True:
             await asyncio.sleep(_RENEW_S)
-            for grant in self._in_flight if not self._breaker.is_open else ():
-                self._put(methodcaller("renew", grant.ask))
+            if self._breaker.is_open:
+                continue
+            for grant in self._in_flight:
+                self._gathered.renew(grant.ask.id, methodcaller("renew", grant.ask))
+            self._wanted.set()
 
 
 def _give_up(sent: Iterable[Operation]) -> None:
