@@ -7,13 +7,11 @@ import sqlalchemy as sa
 from aiohttp import web
 
 from proxy.access import keys as secrets
-from proxy.access.records import KeyRecord
 from proxy.admin import shapes, shown
 from proxy.admin.context import ADMIN, CONTEXT, AdminContext, json, now_ms
 from proxy.admin.paging import page_limit, refuse_unknown
 from proxy.errors import Conflict, InvalidRequest, NotFound
-from proxy.store.keys import Keys, NameTakenError, UnknownNameError
-from proxy.store.owners import Owners
+from proxy.store.keys import Keys, NameTakenError, UnknownNameError, UnknownOwnerError
 
 _T = TypeVar("_T")
 _MS = 1000
@@ -23,7 +21,6 @@ async def create(request: web.Request) -> web.Response:
     """Serve `POST /admin/v1/keys`: with that of a rotation the only response that shows a secret."""
     record = shapes.parse_key(await request.read())
     _refuse_static(request.app[CONTEXT], record.name)
-    await _refuse_unknown_owner(request, record)
     secret = secrets.new_key()
     made = await _ask(request, lambda keys: keys.create(record, secrets.digest(secret), now_ms()))
     return json({**shown.shown_key(made), "secret": secret}, status=201)
@@ -63,9 +60,6 @@ async def patch(request: web.Request) -> web.Response:
     name = request.match_info["name"]
     _refuse_static(request.app[CONTEXT], name)
     text = await request.read()
-    before = await _ask(request, lambda keys: keys.get(name))
-    await _refuse_unknown_owner(request, shapes.patched(before, text))
-    # Applied again inside the transaction, to the key as it is by then.
     changed = await _ask(
         request, lambda keys: keys.update(name, lambda key: shapes.patched(key, text), now_ms())
     )
@@ -94,29 +88,22 @@ async def delete(request: web.Request) -> web.Response:
 
 async def _ask(request: web.Request, work: Callable[[Keys], _T]) -> _T:
     """Do something with the store's keys, as whoever asks."""
-    actor = request[ADMIN].name
+    actor, context = request[ADMIN].name, request.app[CONTEXT]
+    owners = frozenset(owner.name for owner in context.config.owners)
 
     def asked(engine: sa.Engine) -> _T:
-        return work(Keys(engine, actor))
+        return work(Keys(engine, actor, owners))
 
     try:
-        return await request.app[CONTEXT].ask(asked)
+        return await context.ask(asked)
     except NameTakenError as error:
         raise Conflict(f"name: {error} is taken, or was: a name is given once") from None
     except UnknownNameError as error:
         raise NotFound(f"no such key: {error}") from None
+    except UnknownOwnerError as error:
+        raise InvalidRequest(f"owner: no owner is called {error}") from None
 
 
 def _refuse_static(context: AdminContext, name: str) -> None:
     if any(key.name == name for key in context.config.keys):
         raise Conflict(f"key {name} is in the configuration, and is changed there")
-
-
-async def _refuse_unknown_owner(request: web.Request, record: KeyRecord) -> None:
-    """Refuse an owner that is not there: a misspelt one would have no budget."""
-    context, owner = request.app[CONTEXT], record.owner
-    if owner is None or any(each.name == owner for each in context.config.owners):
-        return
-    stored = await context.ask(lambda engine: Owners(engine, "").all())
-    if not any(each.name == owner for each in stored):
-        raise InvalidRequest(f"owner: no owner is called {owner}")

@@ -11,7 +11,7 @@ from proxy.admin.context import ADMIN, CONTEXT, AdminContext, json, now_ms
 from proxy.admin.paging import refuse_unknown
 from proxy.errors import Conflict, NotFound
 from proxy.store.keys import UnknownNameError
-from proxy.store.owners import Owners
+from proxy.store.owners import OwnerInUseError, Owners
 
 _T = TypeVar("_T")
 
@@ -45,7 +45,7 @@ async def put(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    """Serve `DELETE /admin/v1/owners/{name}`: its keys go on, with no limits but their own."""
+    """Serve `DELETE /admin/v1/owners/{name}`, unless keys belong to it."""
     name = request.match_info["name"]
     _refuse_static(request.app[CONTEXT], name)
     await _ask(request, lambda owners: owners.delete(name, now_ms()))
@@ -62,6 +62,8 @@ async def _ask(request: web.Request, work: Callable[[Owners], _T]) -> _T:
         return await request.app[CONTEXT].ask(asked)
     except UnknownNameError as error:
         raise NotFound(f"no such owner: {error}") from None
+    except OwnerInUseError as error:
+        raise Conflict(f"{error.told()}; give them another owner, or delete them, first") from None
 
 
 def _refuse_static(context: AdminContext, name: str) -> None:

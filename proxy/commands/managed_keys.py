@@ -33,8 +33,7 @@ def create(tenants: Tenants, args: argparse.Namespace, patch: dict[str, Any], ke
     _refuse_configured(tenants, args.name)
     record, sha256 = _patched(KeyRecord(name=args.name), patch), secrets.digest(key)
     with opened(tenants) as engine:
-        _check_owner(tenants, engine, record)
-        made = _keys(engine).create(record, sha256, now_ms())
+        made = _keys(tenants, engine).create(record, sha256, now_ms())
     new = {} if args.keep else {"key": key}
     if args.json:
         _hand_out(args.name, _json({**shown.shown_key(made), **new, "sha256": sha256}))
@@ -53,7 +52,7 @@ def list_all(args: argparse.Namespace) -> int:
         shown.shown_static_key(key) for key in tenants.keys if args.owner in (None, key.owner)
     ]
     with opened(tenants) as engine:
-        entries += map(shown.shown_key, _all(_keys(engine), args.owner))
+        entries += map(shown.shown_key, _all(_keys(tenants, engine), args.owner))
     entries.sort(key=lambda entry: entry["name"])
     if args.json:
         say(_json({"data": entries}))
@@ -72,7 +71,7 @@ def show(args: argparse.Namespace) -> int:
         _show(args, shown.shown_static_key(static))
         return 0
     with opened(tenants) as engine:
-        record = _keys(engine).get(args.name)
+        record = _keys(tenants, engine).get(args.name)
     _show(args, shown.shown_key(record))
     return 0
 
@@ -83,10 +82,9 @@ def update(args: argparse.Namespace) -> int:
     if not patch:
         raise ConfigError("nothing to change is given; `anyrouter keys update --help` has examples")
     with _changing(args) as (tenants, engine):
-        keys = _keys(engine)
-        _check_owner(tenants, engine, _patched(keys.get(args.name), patch))
-        # Applied again inside the transaction, to the key as it is by then.
-        changed = keys.update(args.name, lambda key: _patched(key, patch), now_ms())
+        changed = _keys(tenants, engine).update(
+            args.name, lambda key: _patched(key, patch), now_ms()
+        )
     return _told(args, changed, "changed")
 
 
@@ -102,8 +100,8 @@ def enable(args: argparse.Namespace) -> int:
 
 def _turn(args: argparse.Namespace, *, disabled: bool) -> int:
     action = "disable" if disabled else "enable"
-    with _changing(args) as (_, engine):
-        changed = _keys(engine).update(
+    with _changing(args) as (tenants, engine):
+        changed = _keys(tenants, engine).update(
             args.name,
             lambda key: msgspec.structs.replace(key, disabled=disabled),
             now_ms(),
@@ -115,8 +113,10 @@ def _turn(args: argparse.Namespace, *, disabled: bool) -> int:
 def rotate(args: argparse.Namespace) -> int:
     """Print a key's new secret."""
     key = secrets.new_key()
-    with _changing(args) as (_, engine):
-        changed = _keys(engine).rotate(args.name, secrets.digest(key), args.grace * _MS, now_ms())
+    with _changing(args) as (tenants, engine):
+        changed = _keys(tenants, engine).rotate(
+            args.name, secrets.digest(key), args.grace * _MS, now_ms()
+        )
     entry = shown.shown_key(changed)
     if args.json:
         _hand_out(args.name, _json({**entry, "key": key, "sha256": secrets.digest(key)}))
@@ -130,8 +130,8 @@ def rotate(args: argparse.Namespace) -> int:
 
 def delete(args: argparse.Namespace) -> int:
     """End a key."""
-    with _changing(args) as (_, engine):
-        _keys(engine).delete(args.name, now_ms())
+    with _changing(args) as (tenants, engine):
+        _keys(tenants, engine).delete(args.name, now_ms())
     if args.json:
         say(_json({"type": "key_deleted", "name": args.name}))
     else:
@@ -147,10 +147,10 @@ def _changing(args: argparse.Namespace) -> Iterator[tuple[Tenants, "sa.Engine"]]
         yield tenants, engine
 
 
-def _keys(engine: "sa.Engine") -> "Keys":
+def _keys(tenants: Tenants, engine: "sa.Engine") -> "Keys":
     from proxy.store.keys import Keys  # noqa: PLC0415 - as in `opened`
 
-    return Keys(engine, actor())
+    return Keys(engine, actor(), frozenset(owner.name for owner in tenants.owners))
 
 
 def _all(keys: "Keys", owner: str | None) -> Iterator[KeyRecord]:
@@ -171,19 +171,6 @@ def _patched(record: KeyRecord, patch: Mapping[str, Any]) -> KeyRecord:
 def _refuse_configured(tenants: Tenants, name: str) -> None:
     if any(key.name == name for key in tenants.keys):
         raise ConfigError(f"NAME: {name} is a key of {tenants.file}, and is changed there")
-
-
-def _check_owner(tenants: Tenants, engine: "sa.Engine", record: KeyRecord) -> None:
-    """Refuse an owner that is not there: a misspelt one would have no budget."""
-    from proxy.store.owners import Owners  # noqa: PLC0415 - as in `opened`
-
-    owner = record.owner
-    if owner is None or any(each.name == owner for each in tenants.owners):
-        return
-    if not any(each.name == owner for each in Owners(engine, actor()).all()):
-        raise ConfigError(
-            f"--owner: there is no owner {owner}: `anyrouter owners set {owner}` makes one"
-        )
 
 
 def _hand_out(name: str, text: str) -> None:

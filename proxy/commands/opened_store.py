@@ -32,15 +32,20 @@ def opened(tenants: Tenants) -> Iterator["sa.Engine"]:
     """Open the store, its tables brought up to date.
 
     Raises:
-        ConfigError: its URL cannot be used, or a name is not known or is taken.
+        ConfigError: its URL cannot be used, or a name is not known or is taken, or an owner has keys.
         RuntimeError: it does not answer.
     """
     # Only here: `--help` and what serves without a store need none of it.
     import sqlalchemy as sa  # noqa: PLC0415 - imported by who needs it alone
 
     from proxy.store.engine import open_engine  # noqa: PLC0415 - imported by who needs it alone
-    from proxy.store.keys import NameTakenError, UnknownNameError  # noqa: PLC0415 - imported by who needs it alone
+    from proxy.store.keys import (  # noqa: PLC0415 - imported by who needs it alone
+        NameTakenError,
+        UnknownNameError,
+        UnknownOwnerError,
+    )
     from proxy.store.migrate import MigrationFailed, ensure_current  # noqa: PLC0415 - imported by who needs it alone
+    from proxy.store.owners import OwnerInUseError  # noqa: PLC0415 - imported by who needs it alone
 
     if tenants.store is None:
         raise ConfigError(f"{tenants.file}: there is no store")
@@ -61,6 +66,15 @@ def opened(tenants: Tenants) -> Iterator["sa.Engine"]:
         raise ConfigError(f"NAME: {error} is taken, or was: a name is given once") from None
     except UnknownNameError as error:
         raise ConfigError(f"NAME: {error} is not in the store") from None
+    except UnknownOwnerError as error:
+        raise ConfigError(
+            f"--owner: there is no owner {error}: `anyrouter owners set {error}` makes one"
+        ) from None
+    except OwnerInUseError as error:
+        raise ConfigError(
+            f"{error.told()}; first give each another with `anyrouter keys update NAME --owner OTHER`, or none with "
+            "`--owner none`, or end it with `anyrouter keys delete NAME`"
+        ) from None
     except (sa.exc.SQLAlchemyError, OSError) as error:
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise RuntimeError(

@@ -57,7 +57,7 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
         actions,
         "delete",
         "forget an owner",
-        "Its keys go on, with no limits but their own.",
+        "Only while no key belongs to it: each would lose the limits and budgets of its owner.",
         examples=("anyrouter owners delete team-a", "anyrouter owners delete team-a --json"),
     )
     gone.add_argument("name", metavar="NAME", help="of the owner")

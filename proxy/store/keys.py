@@ -1,6 +1,6 @@
 """Managed keys in the store: each change in one transaction, with its number and its row in the audit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 import msgspec
@@ -10,7 +10,7 @@ from proxy.access.records import KeyRecord, Secret
 from proxy.store.audit import Auditor
 from proxy.store.changes import key_records, next_number
 from proxy.store.engine import reading, tried_again
-from proxy.store.tables import API_KEY, API_KEY_SECRET
+from proxy.store.tables import API_KEY, API_KEY_SECRET, OWNER
 
 _T = TypeVar("_T")
 
@@ -23,16 +23,24 @@ class UnknownNameError(Exception):
     """There is no such key, or no such owner."""
 
 
+class UnknownOwnerError(Exception):
+    """A key is to get an owner that is not there: a misspelt one would have no budget."""
+
+
 class Keys:
     """The keys of a store.
 
     Args:
         engine: of the store, whose tables are up to date.
         actor: whose changes these are, for the audit.
+        configured_owners: those that keys may have beside the store's.
     """
 
-    def __init__(self, engine: sa.Engine, actor: str) -> None:
+    def __init__(
+        self, engine: sa.Engine, actor: str, configured_owners: Collection[str] = ()
+    ) -> None:
         self._engine = engine
+        self._configured_owners = configured_owners
         self._auditor = Auditor(actor)
 
     def get(self, name: str) -> KeyRecord:
@@ -68,11 +76,13 @@ class Keys:
 
         Raises:
             NameTakenError: its name is taken, or was.
+            UnknownOwnerError: its owner is not there.
         """
 
         def change(connection: sa.Connection, seq: int) -> KeyRecord:
             if key_records(connection, API_KEY.c.name == record.name):
                 raise NameTakenError(record.name)
+            self._check_owner(connection, record.owner)
             new = msgspec.structs.replace(
                 record, created_at_ms=now_ms, updated_at_ms=now_ms, secrets=(Secret(sha256),)
             )
@@ -96,11 +106,14 @@ class Keys:
 
         Raises:
             UnknownNameError: there is none.
+            UnknownOwnerError: its new owner is not there.
         """
 
         def change(connection: sa.Connection, seq: int) -> KeyRecord:
             before = _existing(connection, name)
             after = msgspec.structs.replace(edit(before), name=name, updated_at_ms=now_ms)
+            if after.owner != before.owner:
+                self._check_owner(connection, after.owner)
             _write(connection, after, seq)
             self._auditor.note(connection, now_ms, f"key.{action}", before, after)
             return after
@@ -153,6 +166,16 @@ class Keys:
             self._auditor.note(connection, now_ms, "key.delete", before, None)
 
         self._changing(change)
+
+    def _check_owner(self, connection: sa.Connection, owner: str | None) -> None:
+        """Look in the transaction of the change: the owner could be deleted between two."""
+        if owner is None or owner in self._configured_owners:
+            return
+        there = sa.select(OWNER.c.name).where(
+            OWNER.c.name == owner, OWNER.c.deleted_at_ms.is_(None)
+        )
+        if connection.execute(there).one_or_none() is None:
+            raise UnknownOwnerError(owner)
 
     def _changing(self, change: Callable[[sa.Connection, int], _T]) -> _T:
         def transaction() -> _T:

@@ -1,5 +1,7 @@
 """Managed owners in the store: each change in one transaction, with its number and its row in the audit."""
 
+from collections.abc import Sequence
+
 import msgspec
 import sqlalchemy as sa
 
@@ -8,7 +10,29 @@ from proxy.store.audit import Auditor
 from proxy.store.changes import next_number, owner_record
 from proxy.store.engine import reading, tried_again
 from proxy.store.keys import UnknownNameError
-from proxy.store.tables import OWNER
+from proxy.store.tables import API_KEY, OWNER
+
+_NAMED_KEYS = 10
+
+
+class OwnerInUseError(Exception):
+    """An owner that keys belong to: deleted, it would take its limits and budgets off them.
+
+    Attributes:
+        owner: its name.
+        keys: the names of the keys.
+    """
+
+    def __init__(self, owner: str, keys: Sequence[str]) -> None:
+        super().__init__(owner)
+        self.owner = owner
+        self.keys = keys
+
+    def told(self) -> str:
+        """Return a sentence that names the keys, the first of many."""
+        more = len(self.keys) - _NAMED_KEYS
+        named = ", ".join(self.keys[:_NAMED_KEYS]) + (f" and {more} more" if more > 0 else "")
+        return f"owner {self.owner} has keys, which would lose its limits and budgets: {named}"
 
 
 class Owners:
@@ -55,10 +79,11 @@ class Owners:
         return tried_again(change)
 
     def delete(self, name: str, now_ms: int) -> None:
-        """Delete an owner; its keys have none then.
+        """Delete an owner that no key belongs to.
 
         Raises:
             UnknownNameError: there is none.
+            OwnerInUseError: keys belong to it.
         """
 
         def change() -> None:
@@ -67,11 +92,20 @@ class Owners:
                 before = _find(connection, name)
                 if before is None or before.deleted_at_ms is not None:
                     raise UnknownNameError(name)
+                if keys := _keys_of(connection, name):
+                    raise OwnerInUseError(name, keys)
                 gone = msgspec.structs.replace(before, updated_at_ms=now_ms, deleted_at_ms=now_ms)
                 _write(connection, gone, seq, is_new=False)
                 self._auditor.note(connection, now_ms, "owner.delete", before, None)
 
         tried_again(change)
+
+
+def _keys_of(connection: sa.Connection, owner: str) -> list[str]:
+    query = sa.select(API_KEY.c.name).where(
+        API_KEY.c.owner == owner, API_KEY.c.deleted_at_ms.is_(None)
+    )
+    return list(connection.execute(query.order_by(API_KEY.c.name)).scalars())
 
 
 def _find(connection: sa.Connection, name: str) -> OwnerRecord | None:

@@ -56,6 +56,10 @@ class Policies:
         subjects = (each for key in keys for each in self.of(key).subjects)
         return {each.name for each in subjects if each.has_budget}
 
+    def knows(self, owner: str | None) -> bool:
+        """Return whether an owner that a key names is there; a key may have none."""
+        return owner is None or owner in self._owners
+
     def forget(self, managed_owners: Mapping[str, Owner]) -> None:
         """Make every policy anew when it is next asked for, since keys or owners of the store have changed."""
         self._owners = {**managed_owners, **self._configured}

@@ -195,6 +195,11 @@ class Tenancy:
                     self._remark(
                         f"key {record.name} is in the configuration and in the store: that of the store opens nothing"
                     )
+                if record.deleted_at_ms is None and not self.admission.policies.knows(record.owner):
+                    self._remark(
+                        f"key {record.name} has an owner who is neither in the configuration nor in the store, and so"
+                        f" has no limits of one: {record.owner}"
+                    )
             bound = any(map(_is_bound, changes.keys)) or any(map(_is_bound, changes.owners))
             if self._workers > 1 and self._shared is None and bound:
                 self._remark(

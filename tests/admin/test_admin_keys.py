@@ -147,6 +147,10 @@ async def test_owners_are_put_listed_and_deleted(admin: Start) -> None:
         _, listed = await ask("GET", "/owners")
         assert [each["name"] for each in listed["data"]] == ["team-b", "team-s"]
         assert (await ask("PUT", "/owners/team-b", {"budget": {}}))[0] == 400
+        status, refused = await ask("DELETE", "/owners/team-b")
+        assert (status, refused["error"]["type"]) == (409, "conflict_error")
+        assert "would lose its limits and budgets: b" in refused["error"]["message"]
+        assert (await ask("PATCH", "/keys/b", {"owner": None}))[0] == 200
         assert (await ask("DELETE", "/owners/team-b"))[0] == 200
         assert (await ask("GET", "/owners/team-b"))[0] == 404
 

@@ -43,6 +43,11 @@ def test_an_owner_is_made_changed_by_what_is_given_and_deleted(
     assert main(["owners", "list", "--config", config]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if line]
     assert rows[-1] == ["team-a", "3", "in", "flight", "$100.00/month", "store"]
+    assert main(["owners", "delete", "team-a", "--config", config]) == 2
+    told = capsys.readouterr().err
+    assert "would lose its limits and budgets: ci; first" in told
+    assert told.count("\n") == 1
+    asked(config, capsys, "keys", "delete", "ci")
     assert asked(config, capsys, "owners", "delete", "team-a")["type"] == "owner_deleted"
     assert main(["owners", "delete", "team-a", "--config", config]) == 2
     assert "team-a is not in the store" in capsys.readouterr().err

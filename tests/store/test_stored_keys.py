@@ -48,7 +48,7 @@ def _audit(engine: sa.Engine) -> list[AuditEntry]:
 
 @pytest.mark.parametrize("record", [LAPTOP, BARE])
 def test_a_key_comes_back_as_it_was_made(engine: sa.Engine, record: KeyRecord) -> None:
-    keys = Keys(engine, "test")
+    keys = Keys(engine, "test", ("team-a",))
     made = keys.create(record, "aa", NOW_MS)
     assert made == msgspec.structs.replace(
         record, created_at_ms=NOW_MS, updated_at_ms=NOW_MS, secrets=(Secret("aa"),)
@@ -58,7 +58,7 @@ def test_a_key_comes_back_as_it_was_made(engine: sa.Engine, record: KeyRecord) -
 
 
 def test_a_name_is_given_once_for_ever(engine: sa.Engine) -> None:
-    keys = Keys(engine, "test")
+    keys = Keys(engine, "test", ("team-a",))
     keys.create(BARE, "aa", NOW_MS)
     with pytest.raises(NameTakenError):
         keys.create(BARE, "bb", NOW_MS)
@@ -71,7 +71,7 @@ def test_a_name_is_given_once_for_ever(engine: sa.Engine) -> None:
 
 
 def test_a_change_that_fails_leaves_nothing_behind(engine: sa.Engine) -> None:
-    keys = Keys(engine, "test")
+    keys = Keys(engine, "test", ("team-a",))
     keys.create(BARE, "aa", NOW_MS)
     before = _changes(engine)
     with pytest.raises(NameTakenError):
@@ -83,7 +83,7 @@ def test_a_change_that_fails_leaves_nothing_behind(engine: sa.Engine) -> None:
 
 
 def test_only_what_has_changed_since_a_number_is_told(engine: sa.Engine) -> None:
-    keys = Keys(engine, "test")
+    keys = Keys(engine, "test", ("team-a",))
     keys.create(LAPTOP, "aa", NOW_MS)
     first = _changes(engine)
     assert _changes(engine, first.seq) == Changes(first.seq)
@@ -96,7 +96,7 @@ def test_only_what_has_changed_since_a_number_is_told(engine: sa.Engine) -> None
 
 
 def test_a_budget_can_be_changed_and_taken_off(engine: sa.Engine) -> None:
-    keys = Keys(engine, "test")
+    keys = Keys(engine, "test", ("team-a",))
     keys.create(LAPTOP, "aa", NOW_MS)
     later = NOW_MS + 1
     changed = keys.update("laptop", lambda key: msgspec.structs.replace(key, budgets=None), later)
@@ -109,7 +109,7 @@ def test_a_budget_can_be_changed_and_taken_off(engine: sa.Engine) -> None:
 def test_an_older_secret_works_until_its_grace_is_over_and_no_rotation_prolongs_it(
     engine: sa.Engine,
 ) -> None:
-    keys = Keys(engine, "test")
+    keys = Keys(engine, "test", ("team-a",))
     keys.create(BARE, "aa", NOW_MS)
     first = keys.rotate("bare", "bb", HOUR_MS, NOW_MS)
     assert first.secrets == (Secret("bb"), Secret("aa", NOW_MS + HOUR_MS))
@@ -127,7 +127,7 @@ def test_an_older_secret_works_until_its_grace_is_over_and_no_rotation_prolongs_
 
 
 def test_a_deleted_key_is_told_as_deleted_and_opens_nothing(engine: sa.Engine) -> None:
-    keys = Keys(engine, "test")
+    keys = Keys(engine, "test", ("team-a",))
     keys.create(BARE, "aa", NOW_MS)
     seq = _changes(engine).seq
     keys.delete("bare", NOW_MS + 5)
@@ -139,7 +139,7 @@ def test_a_deleted_key_is_told_as_deleted_and_opens_nothing(engine: sa.Engine) -
 def test_keys_are_paged_by_name_and_found_by_owner_and_by_a_part_of_the_name(
     engine: sa.Engine,
 ) -> None:
-    keys = Keys(engine, "test")
+    keys = Keys(engine, "test", ("team-a",))
     for i, name in enumerate(("b%x", "a", "c", "B_1")):
         owner = "team-a" if name in ("a", "c") else None
         keys.create(KeyRecord(name=name, owner=owner), f"{i:02}", NOW_MS)
@@ -168,7 +168,7 @@ def test_owners_are_put_changed_deleted_and_come_back(engine: sa.Engine) -> None
 
 
 def test_the_audit_says_who_changed_what_and_holds_no_digest(engine: sa.Engine) -> None:
-    keys = Keys(engine, "ops")
+    keys = Keys(engine, "ops", ("team-a",))
     keys.create(LAPTOP, "a-digest", NOW_MS)
     keys.update(
         "laptop", lambda key: msgspec.structs.replace(key, disabled=True), NOW_MS + 1, "disable"
@@ -199,7 +199,9 @@ def test_changes_made_at_once_have_numbers_of_their_own_and_none_is_missed(
         try:
             begin.wait()
             for i in range(10):
-                Keys(engine, "test").create(KeyRecord(name=f"{number}-{i}"), f"{number}/{i}", 1)
+                Keys(engine, "test", ("team-a",)).create(
+                    KeyRecord(name=f"{number}-{i}"), f"{number}/{i}", 1
+                )
         except BaseException as error:
             failed.append(error)
             raise

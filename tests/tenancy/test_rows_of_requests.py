@@ -9,6 +9,7 @@ from proxy.access.keys import digest
 from proxy.access.records import KeyRecord
 from proxy.sandbox import Knobs
 from proxy.store.keys import Keys
+from tests.ledger.rows import until
 from tests.store.rows import opened
 from tests.support.gateways import BODY, HEADERS, MODEL, STREAM_BODY
 from tests.tenancy.conftest import Start
@@ -134,6 +135,17 @@ async def test_a_client_that_leaves_a_stream_pays_for_what_it_got(tenant: Start)
     assert (row.cause, row.usage_source) == ("client_closed", "partial")
     assert row.input_tokens is not None
     assert row.cost_micros > 0
+
+
+async def test_a_key_whose_owner_is_nowhere_is_told(
+    tenant: Start, store_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(store_url) as engine:
+        Keys(engine, "test", ("gone",)).create(
+            KeyRecord(name="orphan", owner="gone"), digest("ar-orphan-0123"), 1
+        )
+    async with tenant():
+        await until(lambda: "key orphan has an owner who is neither" in caplog.text)
 
 
 async def test_a_key_of_the_store_is_named_by_the_greeting_and_leaves_no_row(
