@@ -3,11 +3,24 @@
 import errno
 
 # Of what a command cannot listen on.
+_SHOWS = "; `ss -ltnp` shows what has it"
 _NEXT = {
-    errno.EADDRINUSE: "; another gateway perhaps: end it, or take a free port with --port 0 (make run PORT=0)",
+    errno.EADDRINUSE: f"{_SHOWS}: end that, or take a free port with --port 0 (make run PORT=0)",
     errno.EACCES: "; ports below 1024 need rights: take another with --port",
     errno.EADDRNOTAVAIL: "; `ip addr` lists the addresses of this machine, and --host takes one of them",
 }
+_NEXT_OF_ADMIN = {
+    errno.EADDRINUSE: f"{_SHOWS}: end that, or give `admin.port` another in the configuration",
+    errno.EACCES: "; ports below 1024 need rights: give `admin.port` another in the configuration",
+    errno.EADDRNOTAVAIL: "; `ip addr` lists the addresses of this machine, and `admin.host` takes one of them",
+}
+_CANNOT_LISTEN = "cannot listen on"
+_ADMIN = "the admin API "
+
+
+def of_admin(error: OSError) -> OSError:
+    """Return what keeps the admin API from its port, which other settings name than the clients' port."""
+    return OSError(error.errno, f"{_ADMIN}{error.strerror}")
 
 
 def described(error: Exception) -> str:
@@ -16,4 +29,6 @@ def described(error: Exception) -> str:
         return str(error)
     # The text of one of ours; else Python puts its number before it.
     said = error.strerror if error.strerror and error.filename is None else str(error)
-    return said + (_NEXT.get(error.errno or 0, "") if said.startswith("cannot listen on") else "")
+    following = _NEXT_OF_ADMIN if said.startswith(_ADMIN) else _NEXT
+    is_ours = said.removeprefix(_ADMIN).startswith(_CANNOT_LISTEN)
+    return said + (following.get(error.errno or 0, "") if is_ours else "")

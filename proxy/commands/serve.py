@@ -17,7 +17,7 @@ from proxy.aiohttp_fast import IS_FAST
 from proxy.app import assemble
 from proxy.commands import options, standard_files
 from proxy.commands.check import summary
-from proxy.commands.failures import described
+from proxy.commands.failures import described, of_admin
 from proxy.commands.parser import add_command
 from proxy.config import Config, Key, with_listen
 from proxy.config_file.faults import ConfigError
@@ -27,10 +27,11 @@ from proxy.server.addresses import bound
 from proxy.server.heartbeat import ParentLink
 from proxy.server.notify import notify
 from proxy.server.open_files import raise_open_file_limit
+from proxy.server.processes import Work
 from proxy.server.serve import serve
 from proxy.server.signals import ignore_user_signals
 from proxy.server.state import StateSocket, state_sockets
-from proxy.server.workers import Work, supervise
+from proxy.server.workers import supervise
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.log import logging_to
 from proxy.telemetry.looks import Look, look_for
@@ -111,8 +112,11 @@ def _run(config: Config, file: str) -> int:
         Snapshot.of(config)
         if config.admin is not None:
             # A port that is taken is told now, and not by a process that is started again and again.
-            with bound((config.admin.host,), config.admin.port):
-                pass
+            try:
+                with bound((config.admin.host,), config.admin.port):
+                    pass
+            except OSError as error:
+                raise of_admin(error) from None
         count = config.listen.workers if config.admin is not None else 0
         state_dir = None if config.store is None else config.store.state_dir
         if state_dir is not None and config.redis is None and config.listen.workers == 1:
@@ -135,8 +139,8 @@ def serve_worker(config: Config, parent: ParentLink, state: StateSocket | None =
     with logging_to(standard_files.errors(), config.log):
         try:
             serve_one(config, lambda _addresses: None, parent, state)
-        except Exception:  # noqa: BLE001 - the process ends with it, and must say why where its log is
-            _log.exception("a worker cannot serve")
+        except Exception as error:  # noqa: BLE001 - the process ends with it, and must say why
+            _fail(parent, error)
             raise SystemExit(1) from None
 
 
@@ -148,8 +152,15 @@ def serve_admin(config: Config, parent: ParentLink, states: Sequence[str]) -> No
         try:
             uvloop.run(serve_admin_api(config, parent, states))
         except Exception as error:  # noqa: BLE001 - as a worker
-            _log.critical("the admin API cannot be served: %s", described(error))
+            _fail(parent, error, "the admin API cannot be served: ")
             raise SystemExit(1) from None
+
+
+def _fail(parent: ParentLink, error: Exception, what: str = "") -> None:
+    """Have the parent say what keeps this process from its work; with a traceback here when it is a defect."""
+    if not isinstance(error, (OSError, RuntimeError, UnicodeError)):
+        _log.exception("a worker cannot serve")
+    parent.fail(f"{what}{described(error)}")
 
 
 def serve_one(

@@ -7,25 +7,34 @@ from collections.abc import Callable
 
 BEAT_EVERY_S = 1.0
 FORCE_EXIT = b"!"
+# Before the cause of an end.
+FAILED = b"\0"
 
 _BEAT = b"."
+_MAX_CAUSE_BYTES = 2000
 
 
 class ParentLink:
     """A worker's socket to its parent.
 
-    Up goes a byte a second, the first one when the worker listens. Down comes `FORCE_EXIT`; and the socket's end,
-    when the parent has died, however it did.
+    Up goes a byte a second, the first one when the worker listens, and what keeps it from its work. Down comes
+    `FORCE_EXIT`; and the socket's end, when the parent has died, however it did.
     """
 
     def __init__(self, parent: socket.socket) -> None:
         self._parent = parent
 
+    def fail(self, cause: str) -> None:
+        """Say why this worker ends: its parent, which hears that of all of them, tells it once."""
+        # The parent may be gone.
+        with contextlib.suppress(OSError):
+            self._parent.send(FAILED + cause.encode(errors="replace")[:_MAX_CAUSE_BYTES])
+
     def follow(self, stop: Callable[[], None], force_exit: Callable[[], None]) -> None:
         """Beat from now on, in the running event loop, and obey.
 
         Args:
-            stop: called when the parent is gone: nobody else would end us, and a new one could not have the port.
+            stop: called when the parent is gone.
             force_exit: called when the parent is in a hurry.
         """
         self._parent.setblocking(False)

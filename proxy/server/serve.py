@@ -40,6 +40,18 @@ async def listening(
     Raises:
         OSError: the address cannot be bound.
     """
+    async with _servers(app, config, reuse_port=reuse_port) as servers:
+        yield _addresses(servers)
+
+
+def _addresses(servers: Sequence[asyncio.Server]) -> list[tuple[str, int]]:
+    return [one.getsockname()[:2] for server in servers for one in server.sockets]
+
+
+@contextlib.asynccontextmanager
+async def _servers(
+    app: web.Application, config: Config, *, reuse_port: bool
+) -> AsyncIterator[Sequence[asyncio.Server]]:
     runner = web.AppRunner(app, shutdown_timeout=_FORCED_DRAIN_S, **_RUNNER_OPTIONS)
     await runner.setup()
     try:
@@ -56,7 +68,7 @@ async def listening(
                 await loop.create_server(listener, sock=one, backlog=_BACKLOG) for one in sockets
             ]
             try:
-                yield [one.getsockname()[:2] for one in sockets]
+                yield servers
             finally:
                 for server in servers:
                     server.close()
@@ -80,7 +92,7 @@ async def drain(app: web.Application, drain_s: float, force_exit: asyncio.Event)
     await asyncio.wait((idle, forced), timeout=drain_s, return_when=asyncio.FIRST_COMPLETED)
     forced.cancel()
     if not idle.done():
-        _log.warning("ending %d requests unfinished", len(gateway.deadlines.in_flight))
+        _log.warning("requests unfinished, and ended now: %d", len(gateway.deadlines.in_flight))
         gateway.deadlines.interrupt_all()
         await asyncio.wait((idle,), timeout=_FORCED_DRAIN_S)
     idle.cancel()
@@ -117,10 +129,18 @@ async def serve(
         loop.add_signal_handler(signal.SIGHUP, lambda: stop.set() if hangup.ends() else None)
     # What lives as long as the process is never garbage: to look through it all held every request for 31 ms.
     gc.freeze()
-    async with listening(app, config, reuse_port=parent is not None) as addresses:
-        ready(addresses)
+    async with _servers(app, config, reuse_port=parent is not None) as servers:
+
+        def leave_port() -> None:
+            """End without a parent: nobody else would end us, and the next gateway is to have the port at once."""
+            _log.warning("the first process is gone: leaving the port, and stopping")
+            for server in servers:
+                server.close()
+            stop.set()
+
+        ready(_addresses(servers))
         if parent is not None:
-            parent.follow(stop.set, force_exit.set)
+            parent.follow(leave_port, force_exit.set)
         await stop.wait()
         if parent is None:
             notify("STOPPING=1")

@@ -24,11 +24,13 @@ class Alone:
         """Take the lock; one that is just ending is waited for.
 
         Raises:
-            RuntimeError: another process has it.
-            OSError: nothing can be written there.
+            RuntimeError: another process has it, or nothing can be written there.
         """
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = os.open(self._folder / "limits.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = os.open(self._folder / "limits.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError as error:
+            raise unwritable(self._folder, error) from None
         ends_s = asyncio.get_running_loop().time() + _WITHIN_S
         while True:
             try:
@@ -48,6 +50,14 @@ class Alone:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def unwritable(state_dir: str | Path, error: OSError) -> RuntimeError:
+    """Return what to say of a folder that nothing can be kept in."""
+    return RuntimeError(
+        f"store.state_dir: {state_dir} cannot be written: {error.strerror}; name a folder that is this user's: a path"
+        " that does not begin with / is relative to the folder of the configuration"
+    )
 
 
 async def refuse_another(state_dir: str) -> None:

@@ -22,7 +22,7 @@ from proxy.money import price_file
 from proxy.money.bill import Bill, UsageSource
 from proxy.progress import Progress
 from proxy.tenancy.admission import Admission
-from proxy.tenancy.alone import Alone
+from proxy.tenancy.alone import Alone, unwritable
 from proxy.tenancy.facts import facts_of
 from proxy.tenancy.follow import Follower
 from proxy.tenancy.policies import spent_by_subject
@@ -103,8 +103,7 @@ class Tenancy:
         """Begin to follow the store; it may answer later.
 
         Raises:
-            OSError: nothing can be written in `store.state_dir`.
-            RuntimeError: another process counts for itself in the same `state_dir`.
+            RuntimeError: nothing can be written in `store.state_dir`, or another process counts for itself there.
         """
         if self._alone is not None:
             await self._alone.acquire()
@@ -114,7 +113,10 @@ class Tenancy:
             self.admission.sums_known.set()
             return
         self.admission.begin()
-        self.ledger = Ledger(self._store, self._take_sums)
+        try:
+            self.ledger = Ledger(self._store, self._take_sums)
+        except OSError as error:
+            raise unwritable(self._store.state_dir, error) from None
         self.ledger.snapshot_of(self._rows_in_flight)
         self._follower = Follower(self._store.url, self._take_changes)
         self._follower.open()

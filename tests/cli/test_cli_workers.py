@@ -171,7 +171,7 @@ async def test_a_stopped_worker_does_not_hold_the_end(tmp_path: Path) -> None:
         os.kill(min(await all_listen(command, port, 2)), signal.SIGSTOP)
         command.tell()
         assert await command.ended() == 1  # it was killed: its requests were cut
-    assert b"1 workers did not end in time; killing them" in command.err
+    assert b"workers that did not end in time, and are killed: 1" in command.err
 
 
 async def test_workers_that_ended_at_the_same_signal_are_not_waited_for(tmp_path: Path) -> None:

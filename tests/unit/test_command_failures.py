@@ -4,9 +4,14 @@ import errno
 
 import pytest
 
-from proxy.commands.failures import described
+from proxy.commands.failures import described, of_admin
 
-FREE_PORT = "another gateway perhaps: end it, or take a free port with --port 0 (make run PORT=0)"
+FREE_PORT = (
+    "`ss -ltnp` shows what has it: end that, or take a free port with --port 0 (make run PORT=0)"
+)
+OTHER_PORT = (
+    "`ss -ltnp` shows what has it: end that, or give `admin.port` another in the configuration"
+)
 FAILURES: list[tuple[Exception, str]] = [
     (
         OSError(errno.EADDRINUSE, "cannot listen on h, port 1: in use"),
@@ -16,12 +21,16 @@ FAILURES: list[tuple[Exception, str]] = [
         OSError(errno.EACCES, "cannot listen on h, port 80: Permission denied"),
         "cannot listen on h, port 80: Permission denied; ports below 1024 need rights: take another with --port",
     ),
+    (
+        of_admin(OSError(errno.EADDRINUSE, "cannot listen on h, port 1: in use")),
+        f"the admin API cannot listen on h, port 1: in use; {OTHER_PORT}",
+    ),
     (PermissionError(errno.EACCES, "Permission denied", "f"), "[Errno 13] Permission denied: 'f'"),
     (OSError("no number"), "no number"),
     (RuntimeError("said"), "said"),
 ]
 
 
-@pytest.mark.parametrize(("error", "said"), FAILURES, ids=[said[:20] for _, said in FAILURES])
+@pytest.mark.parametrize(("error", "said"), FAILURES, ids=[said[:24] for _, said in FAILURES])
 def test_a_failure_is_told_with_what_to_do_where_that_is_known(error: Exception, said: str) -> None:
     assert described(error) == said
