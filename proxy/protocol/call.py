@@ -28,8 +28,6 @@ _FEW_MEMBERS_BYTES = 1 << 18
 _WHOLE_BYTES = 1 << 16
 _AT_ONCE_OBJECTS = 15_000
 
-# Whose few elements may be looked through for models at once.
-_FEW = ("fallbacks", "tools")
 _BYTE = re.compile(r" \(byte \d+\)$")
 _NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _FIRST_INDEX = re.compile(r"(?<=\.)\d+")
@@ -153,7 +151,7 @@ def _parse_at_once(body: bytes, schema_name: str, *, may_name: bool = False) -> 
     Args:
         body: as for `parse_steps`.
         schema_name: as for `parse_steps`.
-        may_name: whether it may name further models, of which only a few members are looked through.
+        may_name: whether it may name further models, for which only short members are looked through.
     """
     try:
         decoder = checks.naming_decoder if may_name else checks.plain_decoder
@@ -169,13 +167,18 @@ def _parse_at_once(body: bytes, schema_name: str, *, may_name: bool = False) -> 
     named: tuple[NamedModel, ...] = ()
     span = None
     if may_name:
-        texts = [members.get(name, b"") for name in _FEW]
-        if sum(map(len, texts)) > _WHOLE_BYTES:
+        places = [
+            name
+            for name in model_places.MEMBERS
+            if name in members and model_places.may_name(name, members[name])
+        ]
+        # A few elements may be looked through at once.
+        if "messages" in places or sum(len(members[name]) for name in places) > _WHOLE_BYTES:
             return None
         spans = json_members.spans(body, members)
         if spans is None:
             return None
-        named = model_places.find_all(body, {name: spans[name] for name in _FEW if name in spans})
+        named = model_places.find_all(body, {name: spans[name] for name in places})
         span = spans["model"]
     is_message = schema_name == MESSAGES
     return Call(
@@ -208,7 +211,7 @@ def _parse_with_care(body: bytes, schema_name: str) -> Generator[None, None, Cal
     checks.check_lengths(outline.lengths)
     short = json_members.read(outline.text)
     for name in model_places.MEMBERS:
-        if name in spans and not checks.is_plain(name, bytes(short[name]), schema_name):
+        if name in spans and model_places.may_name(name, short[name]):
             named += model_places.find_all(body, {name: spans[name]})
     model_places.refuse_too_many(named)
     if len(spans) < len(outline.members):
@@ -238,7 +241,7 @@ def _check_piece(body: bytes, piece: Piece, schema_name: str) -> list[NamedModel
         found = _FIRST_INDEX.search(error.message)
         index = piece.first + int(found[0]) if found else piece.first
         raise InvalidRequest(_FIRST_INDEX.sub(str(index), error.message, count=1)) from None
-    if piece.name not in model_places.MEMBERS:
+    if piece.name not in model_places.MEMBERS or not model_places.may_name(piece.name, piece.text):
         return []
     start, end = piece.span
     elements = b"%b%b%b" % (piece.text[:1], body[start:end], piece.text[-1:])

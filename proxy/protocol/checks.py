@@ -57,7 +57,7 @@ def check(body: bytes, schema_name: str) -> Any:
 
 
 def is_plain(name: str, value: bytes, schema_name: str) -> bool:
-    """Return whether a member is plainly what the schema describes, and names no models."""
+    """Return whether a member is plainly what the schema describes, and names no models for any reader."""
     text = alone(name, value)
     try:
         plain_decoder(schema_name)(text)
@@ -116,21 +116,22 @@ def harmless_names(schema_name: str) -> AbstractSet[str]:
 def plain_decoder(schema_name: str) -> Callable[[bytes], Any]:
     """Return the decoder of the type that a schema makes, for bodies that name no further models.
 
-    It raises `msgspec.ValidationError` for what is not of the type, or names models; and does not see bytes that are
-    not UTF-8 where nobody looks.
+    It raises `msgspec.ValidationError` for what is not of the type, or may name models; and does not see bytes that
+    are not UTF-8 where nobody looks.
     """
-    return _decoder(schema_name, model_places.MEMBERS)
+    return _decoder(schema_name, model_places.without_models)
 
 
 @functools.cache
 def naming_decoder(schema_name: str) -> Callable[[bytes], Any]:
-    """Return the same for bodies that may name further models, but in no message."""
-    return _decoder(schema_name, ("messages",))
+    """Return the same for bodies that may name further models."""
+    return _decoder(schema_name, lambda schema: schema)
 
 
-def _decoder(schema_name: str, without_models_in: tuple[str, ...]) -> Callable[[bytes], Any]:
+def _decoder(
+    schema_name: str, changed: Callable[[dict[str, Any]], dict[str, Any]]
+) -> Callable[[bytes], Any]:
     def load(name: str) -> dict[str, Any]:
-        schema = schema_files.load(name.removesuffix(schema_files.SUFFIX))
-        return model_places.without_models(schema, without_models_in)
+        return changed(schema_files.load(name.removesuffix(schema_files.SUFFIX)))
 
     return msgspec.json.Decoder(type_of(load(schema_name), load)).decode

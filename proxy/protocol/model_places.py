@@ -12,19 +12,21 @@ The source is the types of the official Python SDK, 2.14.0: of everything that `
 
 The models in a `fallback` block of a message tell what has been; the API does not look at them. A tool of the client's
 own, which is one without a `type` or of type `custom`, has no model; whatever it calls so passes.
+
+Some readers take other spellings for these names (`member_names.py`). One that leads them to a model is refused.
 """
 
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from proxy.errors import InvalidRequest
-from proxy.protocol import json_members
+from proxy.protocol import json_members, usual_names
 from proxy.protocol.json_members import Span
-from proxy.protocol.member_names import check_names
+from proxy.protocol.member_names import harmless_type, refuse_spelling, taken_for
 
 _EACH = "[]"
 # By the top-level member that holds them.
@@ -37,12 +39,25 @@ MEMBERS = tuple(_PATHS)
 # Beyond any client's: the API takes a few.
 MAX_MODELS = 100
 _MAX_TEXT_BYTES = 1 << 20
+# There are no more names than colons: of so many it is quickly known that none is one of these places'.
+_MAX_COLONS = 100_000
 _MAX_ID_CHARS = 256  # as of `model`, in the schema
 
 _OWN_TYPES = (None, "custom")
-_NAMES = frozenset({*(step for path in _PATHS.values() for step in path), "type"} - {_EACH})
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _BEFORE_ITEM = re.compile(rb"[ \t\r\n]*+[,\[][ \t\r\n]*+")
+
+
+_OF_TOOL: Any = dict[harmless_type("model", "type", but="type"), msgspec.Raw]  # type: ignore[misc] # made at run time
+_OF_MESSAGE: Any = dict[harmless_type("content", but="content"), msgspec.Raw]  # type: ignore[misc] # as above
+_OF_BLOCK: Any = dict[harmless_type("tool"), msgspec.Raw]  # type: ignore[misc] # as above
+_MESSAGE: Any = msgspec.defstruct("_Message", [("content", str | list[_OF_BLOCK])], gc=False)
+# Of what leads no reader to a model. What comes twice is looked at twice.
+_HARMLESS = {
+    "fallbacks": (msgspec.json.Decoder(Annotated[list[msgspec.Raw], msgspec.Meta(max_length=0)]),),
+    "tools": (msgspec.json.Decoder(list[_OF_TOOL]),),
+    "messages": (msgspec.json.Decoder(list[_OF_MESSAGE]), msgspec.json.Decoder(list[_MESSAGE])),
+}
 
 
 class NamedModel(NamedTuple):
@@ -59,19 +74,38 @@ class NamedModel(NamedTuple):
     model: str | None
 
 
-def without_models(schema: dict[str, Any], members: tuple[str, ...] = MEMBERS) -> dict[str, Any]:
-    """Return a schema that also refuses every body that may name further models in some members."""
+def without_models(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema that also refuses every body that may name further models, as any reader reads it."""
     strict: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(schema))
-    no_model = {"type": ["object", "null"], "properties": {"model": {"type": "null"}}}
-    if "fallbacks" in members:
-        # An empty list names none: it also stands for one that was looked through in pieces.
-        strict["properties"]["fallbacks"] = {"type": ["array", "null"], "maxItems": 0}
-    if "tools" in members and "tools" in strict["properties"]:
-        strict["properties"]["tools"]["items"] = {**no_model, "type": "object"}
-    if "messages" in members and "content_block" in strict.get("$defs", ()):
-        tool = {"type": ["object", "null"], "properties": {"definition": no_model}}
-        strict["$defs"]["content_block"]["properties"]["tool"] = tool
+    properties, definitions = strict["properties"], strict.get("$defs", {})
+    # An empty list names none: it also stands for one that was looked through in pieces.
+    properties["fallbacks"] = {"type": ["array", "null"], "maxItems": 0}
+    if "items" in properties.get("tools", ()):
+        properties["tools"]["items"] = usual_names.TOOL
+    if "message" in definitions:
+        definitions["message"]["additionalProperties"] = False
+        definitions["content_block"] = usual_names.BLOCK
     return strict
+
+
+def may_name(member: str, text: bytes | msgspec.Raw) -> bool:
+    """Return whether some reader may find a model in a member.
+
+    Args:
+        member: one of `MEMBERS`.
+        text: its value, which is as its schema says; names over 64 characters may be cut.
+    """
+    text = bytes(text)
+    if not text.startswith(b"["):
+        return text.startswith(b'"')
+    if text.count(b":") > _MAX_COLONS:
+        return True
+    try:
+        for decoder in _HARMLESS[member]:
+            decoder.decode(text)
+    except msgspec.ValidationError:
+        return True
+    return False
 
 
 def find_all(body: bytes, spans: dict[str, Span]) -> tuple[NamedModel, ...]:
@@ -133,22 +167,37 @@ def _find(
             yield from _find(bytes(item), base + at, rest, f"{path}.{index}")
             at += len(item)
     elif step != _EACH and text.startswith(b"{") and (members := json_members.read(text)):
+        spellings = [
+            name for name in taken_for(members.keys(), step, path) if _holds(members[name], rest)
+        ]
+        if not spellings:
+            return
         spans = json_members.spans(text, members)
         if spans is None:
             raise InvalidRequest(f"{path}: a name comes twice, where a model may be named")
-        check_names(members.keys(), _NAMES, f"{path}.")
-        if step in members and not (step == "model" and _is_own_tool(members, path)):
-            start, end = spans[step]
-            value, path = text[start:end], f"{path}.{step}"
-            if rest:
-                yield from _find(value, base + start, rest, path)
-            elif value != b"null":
-                yield NamedModel(path, (base + start, base + end), _id(value, path))
+        if step == "model" and _is_own_tool(members, path):
+            return
+        for name in spellings:
+            refuse_spelling(name, step, f"{path}.")
+        start, end = spans[step]
+        value, path = text[start:end], f"{path}.{step}"
+        if rest:
+            yield from _find(value, base + start, rest, path)
+        else:
+            yield NamedModel(path, (base + start, base + end), _id(value, path))
+
+
+def _holds(value: msgspec.Raw, rest: tuple[str, ...]) -> bool:
+    """Return whether a value may be, or hold, a model."""
+    return memoryview(value)[0] in b"[{" if rest else bytes(value) != b"null"
 
 
 def _is_own_tool(members: json_members.Members, path: str) -> bool:
-    kind = msgspec.json.decode(members.get("type", b"null"))
-    return not path.startswith("fallbacks") and kind in _OWN_TYPES
+    if path.startswith("fallbacks"):
+        return False
+    for name in taken_for(members.keys(), "type", path):
+        refuse_spelling(name, "type", f"{path}.")
+    return msgspec.json.decode(members.get("type", b"null")) in _OWN_TYPES
 
 
 def _id(value: bytes, path: str) -> str:

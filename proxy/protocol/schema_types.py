@@ -27,7 +27,7 @@ _KEYWORDS = {
     "boolean": frozenset[str](),
     "null": frozenset[str](),
     "array": frozenset({"items", "maxItems"}),
-    "object": frozenset({"properties", "required"}),
+    "object": frozenset({"properties", "required", "additionalProperties"}),
 }
 _PLAIN = {"string": str, "integer": int, "number": float, "boolean": bool, "null": None}
 
@@ -59,6 +59,10 @@ class _Documents:
         """Make the type of a schema that is a part of `document`."""
         while "$ref" in schema:
             schema, document = self._resolved(schema["$ref"], document)
+        if not schema:
+            return msgspec.Raw
+        if schema.keys() == {"anyOf"}:
+            return Union[tuple(self.type_of(each, document) for each in schema["anyOf"])]  # noqa: UP007 - made at run time
         keywords = schema.keys() - _SAYS_NOTHING - {"type"}
         if "type" not in schema:
             raise UnsupportedError(f"no type: {schema}")
@@ -91,14 +95,28 @@ class _Documents:
     def _object(self, schema: Schema, document: Schema) -> Any:
         required = set(schema.get("required", ()))
         properties: Schema = schema.get("properties", {})
+        is_open = schema.get("additionalProperties", True)
+        if not isinstance(is_open, bool):
+            raise UnsupportedError(f"additionalProperties: {is_open}")
         if missing := required - properties.keys():
             raise UnsupportedError(f"required, and not described: {', '.join(sorted(missing))}")
         fields: list[Any] = []
+        tag_field = tag = None
         for name, described in properties.items():
             if not name.isidentifier():
                 raise UnsupportedError(f"no name of a field: {name}")
+            if described.keys() == {"const"} and name in required and tag is None:
+                tag_field, tag = name, described["const"]
+                continue
             each = self.type_of(described, document)
             optional = (name, each | msgspec.UnsetType, msgspec.UNSET)
             fields.append((name, each) if name in required else optional)
-        # Without a word to the garbage collector: nothing decoded from JSON refers to itself.
-        return msgspec.defstruct("Described", fields, gc=False, kw_only=True)
+        return msgspec.defstruct(
+            "Described",
+            fields,
+            forbid_unknown_fields=not is_open,
+            gc=False,  # decoded JSON has no reference cycles
+            kw_only=True,
+            tag=tag,
+            tag_field=tag_field,
+        )

@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.errors import InvalidRequest
 from proxy.protocol.call import COUNT_TOKENS, MESSAGES, parse_call
@@ -75,6 +77,124 @@ def test_each_is_replaced_and_every_other_byte_stays(indent: int | None) -> None
     assert outbound == json.dumps(due, indent=indent).encode()
 
 
+TOOL = b'{"type":"advisor_1","name":"a",%b:"other"}'
+TURN = b'{"role":"system","content":[{"type":"tool_addition","tool":{"definition":%b}}]}' % TOOL
+SPELLED = {
+    "Go and .NET: a capital": "Model",
+    "all capitals": "MODEL",
+    "capitals in between": "mOdEl",
+    "escaped": "\\u004dodel",
+    "C: up to a NUL": "model\\u0000x",
+    "space behind": "model ",
+    "space before, escaped": "\\tmodel",
+    "space beyond ASCII": "\u2003model",
+    "dashes": "-mod-el_",
+    "far behind dashes": "-" * 300 + "model",
+}
+PLACES = {
+    "tools": (b'"messages":[],"tools":[{"name":"x"},%b]' % TOOL, "tools.1"),
+    "behind an own tool": (b'"messages":[],"tools":[{"model":1},%b]' % TOOL, "tools.1"),
+    "messages": (b'"messages":[%b]' % TURN, "messages.0.content.0.tool.definition"),
+    "fallbacks": (b'"messages":[],"fallbacks":[{"model":"m",%b:"other"}]', "fallbacks.0"),
+}
+LARGE = b'"system":[%b],' % b",".join([b'{"type":"text","text":""}'] * 20_000)
+
+
+@pytest.mark.parametrize(("place", "path"), PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        *(pytest.param(name, b"", id=what) for what, name in SPELLED.items()),
+        pytest.param(SPELLED["escaped"], LARGE, id="escaped, large"),
+        pytest.param(SPELLED["far behind dashes"], LARGE, id="far behind dashes, large"),
+    ],
+)
+def test_a_model_that_only_some_readers_find_is_refused_with_its_place(
+    name: str, place: bytes, path: str, size: bytes
+) -> None:
+    body = b'{"model":"m","max_tokens":1,%b%b}' % (size, place % f'"{name}"'.encode())
+    with pytest.raises(InvalidRequest) as refused:
+        parse_call(body, MESSAGES)
+    assert refused.value.message.startswith(f"{path}.")
+    assert refused.value.message.endswith(": must be written model")
+    assert refused.value.message.isascii()
+
+
+ON_THE_WAY = {
+    "content": ('{"role":"u","content":[],"Content":[{"type":"x"}]}', "0.Content", "content"),
+    "content, of two": (
+        '{"role":"u","content":[{"type":"x","Tool":{}}],"content":[]}',
+        "0",
+        "twice",
+    ),
+    "tool": ('{"role":"u","content":[{"type":"x","tOOl":{}}]}', "0.content.0.tOOl", "tool"),
+    "definition": (
+        '{"role":"u","content":[{"type":"x","tool":{"De\u017finition":0,"definition\\u0000":{}}}]}',
+        "0.content.0.tool.definition\\x00",
+        "definition",
+    ),
+    "type": (
+        '{"role":"u","content":[{"type":"x","tool":{"definition":{"TYPE":"advisor","model":"a"}}}]}',
+        "0.content.0.tool.definition.TYPE",
+        "type",
+    ),
+}
+
+
+@pytest.mark.parametrize(("turn", "path", "meant"), ON_THE_WAY.values(), ids=ON_THE_WAY)
+def test_a_way_to_a_model_that_only_some_readers_take_is_refused(
+    turn: str, path: str, meant: str
+) -> None:
+    body = b'{"model":"m","max_tokens":1,"messages":[%b]}' % turn.encode()
+    with pytest.raises(InvalidRequest) as refused:
+        parse_call(body, MESSAGES)
+    assert refused.value.message.startswith(f"messages.{path}:")
+    assert meant in refused.value.message
+
+
+_NAMES = st.sampled_from(
+    ["model", "Model", "mod\u00e9l", "model\0", "type", "TYPE", "name", "models", "x" * 70]
+)
+_VALUES = st.sampled_from(["custom", "advisor_1", "a", "b", None])
+_TOOLS = st.lists(st.lists(st.tuples(_NAMES, _VALUES), max_size=4), max_size=3)
+_WRAPPED = (
+    ('{"model":"m","max_tokens":1,"messages":[],"tools":[', "%s", "]}"),
+    (
+        '{"model":"m","max_tokens":1,"messages":[',
+        '{"role":"u","content":[{"type":"x","tool":{"definition":%s}}]}',
+        "]}",
+    ),
+)
+
+
+def written(pairs: list[tuple[str, str | None]]) -> str:
+    return "{%s}" % ",".join(f"{json.dumps(name)}:{json.dumps(value)}" for name, value in pairs)  # noqa: UP031 - braces
+
+
+def models_of_any_reader(tool: list[tuple[str, str | None]]) -> set[str]:
+    """Return what a reader may take for a model, who folds names, and believes any of those that come twice."""
+    read = [(name.partition("\0")[0].casefold(), value) for name, value in tool]
+    types = {value for name, value in read if name == "type"}
+    if types <= {None, "custom"}:
+        return set()
+    return {value for name, value in read if name == "model" and value is not None}
+
+
+@pytest.mark.parametrize("place", _WRAPPED, ids=["tools", "messages"])
+@given(tools=_TOOLS)
+def test_every_model_of_any_reader_is_known_or_the_body_refused(
+    place: tuple[str, str, str], tools: list[list[tuple[str, str | None]]]
+) -> None:
+    start, around, end = place
+    body = start + ",".join(around.replace("%s", written(tool)) for tool in tools) + end
+    try:
+        call = parse_call(body.encode(), MESSAGES)
+    except InvalidRequest:
+        return
+    known = {each.model for each in call.named}
+    assert known == set().union(*map(models_of_any_reader, tools))
+
+
 UNTOUCHED: dict[str, dict[str, Any]] = {
     "a client's own tool": {"tools": [{"name": "x", "model": "other"}]},
     "one that says so": {"tools": [{"type": "custom", "name": "x", "model": 5}]},
@@ -93,6 +213,19 @@ UNTOUCHED: dict[str, dict[str, Any]] = {
         "messages": [
             {"role": "assistant", "content": [{"type": "fallback", "to": {"model": "other"}}]}
         ]
+    },
+    "one in capitals": {"tools": [{"name": "x", "Model": "other", "model": "another"}]},
+    "a tool whose type some reader finds": {"tools": [{"name": "x", "Type": "function"}]},
+    "a parameter in capitals": {
+        "tools": [{"type": "t_1", "name": "x", "input_schema": {"properties": {"Model": {}}}}]
+    },
+    "a server tool with none in capitals": {"tools": [{"type": "advisor_1", "Model": None}]},
+    "names that nobody takes for one": {
+        "tools": [{"type": "t_1", "models": 1, "mod\u00e9l": 2, "x" * 200: 3}],
+        "messages": [{"role": "u", "x": 1, "content": [{"type": "t", "tools": 1, "mod": {}}]}],
+    },
+    "a word where a tool could be": {
+        "messages": [{"role": "u", "Content": "x", "content": [{"type": "t", "Tool": "bash"}]}]
     },
     "no fallbacks": {"fallbacks": None},
     "none in a list": {"fallbacks": []},

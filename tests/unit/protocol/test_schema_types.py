@@ -30,7 +30,17 @@ SCHEMAS: list[dict[str, Any]] = [
     {"type": "object"},
     {"type": "object", "properties": {"a": {"type": "string"}}},
     {"type": "object", "required": ["a"], "properties": {"a": {"type": ["string", "null"]}}},
+    {"type": "object", "properties": {"a": {}}, "additionalProperties": False},
+    {"type": "object", "required": ["a"], "properties": {"a": {}}, "additionalProperties": True},
+    {"anyOf": [{"type": "string"}, {"type": "null"}]},
+    {
+        "anyOf": [
+            {"type": "object", "required": ["a"], "properties": {"a": {"const": "x"}, "b": {}}},
+            {"type": "object", "required": ["a"], "properties": {"a": {"const": "y"}}},
+        ]
+    },
     {"$ref": "#/$defs/x", "$defs": {"x": {"type": "object", "title": "says nothing"}}},
+    {},
 ]
 
 
@@ -78,13 +88,14 @@ def test_a_reference_is_followed_into_the_document_it_names() -> None:
 @pytest.mark.parametrize(
     "schema",
     [
-        {},
         {"type": "string", "pattern": "a"},
         {"type": "string", "enum": ["a"]},
-        {"type": "object", "additionalProperties": False},
+        {"type": "object", "additionalProperties": {"type": "string"}},
         {"type": "object", "required": ["a"]},
         {"type": "array", "items": {"not": {}}},
-        {"anyOf": [{"type": "string"}]},
+        {"anyOf": [{"type": "string"}], "type": "string"},
+        {"type": "object", "properties": {"a": {"const": "x"}}},
+        {"type": "string", "const": "x"},
     ],
     ids=json.dumps,
 )
