@@ -22,6 +22,8 @@ _BEARER = "bearer "
 # No configured key starts so, or is shorter; the configuration's schema says it.
 _VENDORS = "sk-ant-"
 _MIN_CHARS = 8
+# Of those made here.
+_CHARS = len(PREFIX) + 43
 
 
 def new_key() -> str:
@@ -49,10 +51,23 @@ def presented(inbound: MultiMapping[str]) -> list[str]:
     return [key for value in values if (key := value.strip())]
 
 
-def _is_malformed(value: str) -> bool:
-    """Return whether a value can be no key of ours: a vendor's, one that was cut, one with what no key has."""
-    is_text = value.isascii() and value.isprintable() and " " not in value
-    return value.startswith(_VENDORS) or len(value) < _MIN_CHARS or not is_text
+def _flaw(value: str) -> str:
+    """Return why a value can be no key of ours; nothing: it can."""
+    if value.startswith(_VENDORS):
+        return "a model vendor's own key or login does not work here"
+    if not (value.isascii() and value.isprintable()) or " " in value:
+        return "what was sent has characters that no key has"
+    return f"what was sent is cut: {_length(value)}" if len(value) < _MIN_CHARS else ""
+
+
+def _doubt(value: str) -> str:
+    """Return what can be seen of a value that opens nothing, whether or not it is somebody's."""
+    is_short = value.startswith(PREFIX) and len(value) < _CHARS
+    return f"what was sent may be cut: {_length(value)}" if is_short else ""
+
+
+def _length(value: str) -> str:
+    return f"it has {len(value)} characters, and keys made here have {_CHARS}"
 
 
 def _now() -> datetime.datetime:
@@ -83,7 +98,9 @@ class KeyRing:
             KeysUnavailable: unknown, and what is managed may know it by now.
         """
         scheme = inbound.get(headers.AUTHORIZATION, "").strip().lower()
-        reason = "missing" if scheme in ("", _BEARER.strip()) else "malformed"
+        reason, remark = "missing", ""
+        if scheme not in ("", _BEARER.strip()):
+            reason, remark = "malformed", "`authorization` holds something else"
         for value in presented(inbound):
             sha256 = digest(value)
             key = self._keys.get(sha256)
@@ -91,13 +108,14 @@ class KeyRing:
                 key = managed.get(sha256)
             if key is None:
                 if reason != "unknown":
-                    reason = "malformed" if _is_malformed(value) else "unknown"
+                    flaw = _flaw(value)
+                    reason, remark = ("malformed", flaw) if flaw else ("unknown", _doubt(value))
                 continue
             if key.disabled:
-                raise Unauthenticated("disabled", key.name)
+                raise Unauthenticated("disabled", key.name, _doubt(value))
             if key.expires_at is not None and key.expires_at <= clock():
-                raise Unauthenticated("expired", key.name)
+                raise Unauthenticated("expired", key.name, _doubt(value))
             return key
         if reason == "unknown" and managed is not None and not managed.is_fresh:
             raise KeysUnavailable
-        raise Unauthenticated(reason)
+        raise Unauthenticated(reason, remark=remark)

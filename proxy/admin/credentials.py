@@ -7,7 +7,7 @@ from multidict import MultiMapping
 
 from proxy.access.keys import digest, presented
 from proxy.config import AdminKey
-from proxy.errors import AdminForbidden, Unauthenticated
+from proxy.errors import AdminForbidden, AdminUnauthenticated
 
 PREFIX = "ara-"
 
@@ -31,7 +31,7 @@ class AdminRing:
             writes: whether the request changes something.
 
         Raises:
-            Unauthenticated: none of ours.
+            AdminUnauthenticated: none of ours.
             AdminForbidden: it may look only.
         """
         for value in presented(inbound):
@@ -41,4 +41,4 @@ class AdminRing:
                         f"admin key {key.name} may read only; its role is not write"
                     )
                 return key
-        raise Unauthenticated("unknown")
+        raise AdminUnauthenticated

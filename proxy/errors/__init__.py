@@ -1,6 +1,12 @@
 """Every failure the gateway answers itself, by whose fault it is. Pure."""
 
-from proxy.errors.admin import AdminForbidden, Conflict, StoreUnavailable, WorkerUnavailable
+from proxy.errors.admin import (
+    AdminForbidden,
+    AdminUnauthenticated,
+    Conflict,
+    StoreUnavailable,
+    WorkerUnavailable,
+)
 from proxy.errors.base import (
     CONTENT_TYPE,
     REQUEST_ID,
@@ -56,6 +62,7 @@ __all__ = [
     "SERVER_NAME",
     "SHOULD_RETRY",
     "AdminForbidden",
+    "AdminUnauthenticated",
     "BudgetExceeded",
     "ClientFault",
     "ClientStalled",

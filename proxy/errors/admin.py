@@ -4,6 +4,21 @@ from proxy.causes import Cause
 from proxy.errors.base import ClientFault, GatewayFault
 
 
+class AdminUnauthenticated(ClientFault):
+    """No credential of the admin API."""
+
+    status = 401
+    error_type = "authentication_error"
+    cause = Cause.UNAUTHENTICATED
+    retry = False
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no credential of the admin API: send one of `admin.keys` of the configuration as `x-api-key` or as "
+            "`authorization: Bearer ...`; clients' keys do not open it"
+        )
+
+
 class AdminForbidden(ClientFault):
     """A credential that may look, and not change."""
 

@@ -16,7 +16,7 @@ class InvalidRequest(ClientFault):
 # What tells nobody which keys exist; every other reason has one wording.
 _REFUSED_KEYS = {
     "missing": "no gateway key",
-    "malformed": "malformed gateway key: a model vendor's own key or login does not work here",
+    "malformed": "malformed gateway key",
 }
 
 
@@ -25,7 +25,8 @@ class Unauthenticated(ClientFault):
 
     Args:
         reason: for the log: `missing`, `malformed`, `unknown`, `expired` or `disabled`.
-        refused_key: the name of the key that is one of the latter.
+        refused_key: the name of the key that is one of the last two.
+        remark: what can be seen of what was sent, whatever key it is.
     """
 
     status = 401
@@ -33,15 +34,17 @@ class Unauthenticated(ClientFault):
     cause = Cause.UNAUTHENTICATED
     retry = False
 
-    def __init__(self, reason: str, refused_key: str | None = None) -> None:
+    def __init__(self, reason: str, refused_key: str | None = None, remark: str = "") -> None:
         self.reason = reason
         self.refused_key = refused_key
         said = _REFUSED_KEYS.get(
             reason, "invalid gateway key: not known here, or not good any more"
         )
+        remarked = f": {remark}" if remark else ""
         super().__init__(
             # Claude Code replaces every message that holds the name of the API key's header by one of its own.
-            f"{said}; send a key of this gateway (ar-...) as the API key or as `authorization: Bearer ar-...`"
+            f"{said}{remarked}; send a key of this gateway (ar-...) as the API key or as "
+            "`authorization: Bearer ar-...`"
         )
 
     @property

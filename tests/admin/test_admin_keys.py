@@ -158,7 +158,10 @@ async def test_owners_are_put_listed_and_deleted(admin: Start) -> None:
 async def test_only_admin_keys_open_it_and_a_reader_changes_nothing(admin: Start) -> None:
     async with admin() as ask:
         for key in (None, KEY, "ara-nobody-0123456789-abcdefghijk"):
-            assert (await ask("GET", "/keys", key=key))[0] == 401
+            status, refused = await ask("GET", "/keys", key=key)
+            assert (status, refused["error"]["type"]) == (401, "authentication_error")
+            assert "one of `admin.keys`" in refused["error"]["message"]
+            assert "gateway key" not in refused["error"]["message"]
         assert (await ask("GET", "/keys", key=READER))[0] == 200
         for method, path in (("POST", "/keys"), ("DELETE", "/keys/x"), ("PUT", "/owners/x")):
             status, refused = await ask(method, path, {}, key=READER)

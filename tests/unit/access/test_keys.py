@@ -79,7 +79,37 @@ def test_what_is_missing_malformed_and_unknown_is_told_apart(
     with pytest.raises(Unauthenticated) as refused:
         RING.authenticate(inbound, clock=lambda: NOW)
     assert refused.value.reason == reason
-    assert refused.value.message == Unauthenticated(reason).message
+    assert refused.value.message.startswith(Unauthenticated(reason).message.partition(";")[0])
+
+
+REMARKS = {
+    "a vendor's": ("sk-ant-api03-x", "a model vendor's own key or login"),
+    "almost nothing": ("ar-1", "is cut: it has 4 characters, and keys made here have 46"),
+    "half": (
+        "ar-0123456789abcdefg",
+        "may be cut: it has 20 characters, and keys made here have 46",
+    ),
+    "with a space": (f"{SECRET} x", "characters that no key has"),
+    "whole, and not known": (keys.new_key(), "not good any more; send"),
+    "another form": ("my-own-key-0123", "not good any more; send"),
+}
+
+
+@pytest.mark.parametrize(("value", "said"), REMARKS.values(), ids=REMARKS)
+def test_the_client_is_told_what_can_be_seen_of_what_it_sent(value: str, said: str) -> None:
+    with pytest.raises(Unauthenticated) as refused:
+        RING.authenticate(given(("x-api-key", value)), clock=lambda: NOW)
+    assert said in refused.value.message
+
+
+def test_a_short_key_is_told_alike_whether_it_exists_or_not() -> None:
+    ring = keys.KeyRing([Key("off", keys.digest("ar-short-1"), disabled=True)])
+    told = set()
+    for value in ("ar-short-1", "ar-short-2"):
+        with pytest.raises(Unauthenticated) as refused:
+            ring.authenticate(given(("x-api-key", value)))
+        told.add(refused.value.message)
+    assert len(told) == 1
 
 
 def test_nothing_tells_an_unknown_key_from_one_that_exists() -> None:
