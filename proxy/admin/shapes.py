@@ -13,6 +13,7 @@ from proxy.access.records import KeyRecord, OwnerRecord
 from proxy.admin.shown import shown_time
 from proxy.config import Budgets, RateLimits
 from proxy.config.tenancy import Fail
+from proxy.config_file.faults import suggest
 from proxy.errors import InvalidRequest
 
 _Count = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
@@ -21,6 +22,7 @@ _Name = Annotated[str, msgspec.Meta(pattern=r"^[^\s\x00-\x1f]{1,100}\Z")]
 _Pattern = Annotated[str, msgspec.Meta(pattern=r"^[^*]*\*?\Z", min_length=1, max_length=200)]
 _Tag = Annotated[str, msgspec.Meta(max_length=200)]
 _AT = re.compile(r" - at `\$\.?(.*)`$")
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _GRACE_S = 86_400
 
 
@@ -70,7 +72,7 @@ class RotateBody(msgspec.Struct, forbid_unknown_fields=True):
     grace_s: Annotated[int, msgspec.Meta(ge=0, le=366 * _GRACE_S)] = _GRACE_S
 
 
-_Body = KeyBody | OwnerBody | RotateBody
+_PARTS: dict[str, type[msgspec.Struct]] = {"limits": LimitsBody, "budgets": BudgetsBody}
 
 
 def parse_key(text: bytes) -> KeyRecord:
@@ -170,7 +172,7 @@ def _decoded(text: bytes, kind: type[Any]) -> Any:
     try:
         return msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as error:
-        raise _refusal(error, "body") from None
+        raise _refusal(error, "body", kind) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"body: not JSON: {error}") from None
 
@@ -179,12 +181,26 @@ def _converted(value: Any, kind: Any, place: str) -> Any:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise _refusal(error, place or "body") from None
+        raise _refusal(error, place or "body", kind) from None
 
 
-def _refusal(error: msgspec.ValidationError, place: str) -> InvalidRequest:
+def _refusal(error: msgspec.ValidationError, place: str, kind: Any) -> InvalidRequest:
     """Put the path first, as the API's own messages have it."""
-    text = str(error)
-    if (found := _AT.search(text)) is not None:
-        return InvalidRequest(f"{found[1] or place}: {text[: found.start()]}")
-    return InvalidRequest(f"{place}: {text}")
+    said, at = str(error), ""
+    if (found := _AT.search(said)) is not None:
+        said, at = said[: found.start()], found[1]
+    if (unknown := _UNKNOWN.fullmatch(said)) is not None:
+        said += _known(unknown[1], _PARTS.get(at, kind))
+    return InvalidRequest(f"{at or place}: {said}")
+
+
+def _known(given: str, kind: Any) -> str:
+    """Return which fields there are, and which of them was probably meant."""
+    fields = kind.__struct_fields__
+    in_micros = given.removesuffix("_usd") + "_micros"
+    meant = (
+        f"; did you mean {in_micros}, in millionths of a dollar?"
+        if in_micros in fields
+        else suggest(given, fields)
+    )
+    return f"{meant or ';'} known here: {', '.join(fields)}"

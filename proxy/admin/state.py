@@ -9,8 +9,10 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
+from proxy.admin.added import added
 from proxy.admin.context import CONTEXT, json
 from proxy.admin.paging import refuse_unknown
+from proxy.admin.shown import shown_time
 from proxy.errors import NotFound, WorkerUnavailable
 
 _WITHIN_S = 2.0
@@ -28,22 +30,9 @@ class Workers:
     def __init__(self, paths: Sequence[str]) -> None:
         self._paths = paths
 
-    async def ask_any(self, path: str) -> tuple[int, Any]:
-        """Return status and answer of the first worker that answers.
-
-        Raises:
-            WorkerUnavailable: none does.
-        """
-        for socket_path in self._paths:
-            answer = await self._ask(socket_path, path)
-            if answer is not None:
-                return answer
-        raise WorkerUnavailable("no worker of this machine answers")
-
-    async def ask_all(self, path: str) -> list[Any]:
-        """Return the answers of all workers; None for one that gives none."""
-        answers = await asyncio.gather(*(self._ask(each, path) for each in self._paths))
-        return [None if each is None else each[1] for each in answers]
+    async def ask_all(self, path: str) -> list[tuple[int, Any] | None]:
+        """Return status and answer of each worker; None for one that gives none."""
+        return await asyncio.gather(*(self._ask(each, path) for each in self._paths))
 
     @staticmethod
     async def _ask(socket_path: str, path: str) -> tuple[int, Any] | None:
@@ -67,18 +56,22 @@ async def limits(request: web.Request) -> web.Response:
     refuse_unknown(request.query)
     kind, name = request.match_info["kind"], request.match_info.get("name", "-")
     place = f"/limits/{kind}/{urllib.parse.quote(name, safe='')}"
-    status, told = await request.app[WORKERS].ask_any(place)
-    if status != _HTTP_OK:
-        raise NotFound(told["message"])
-    return json(told)
+    answers = await request.app[WORKERS].ask_all(place)
+    known = [each for each in answers if each is not None]
+    if not known:
+        raise WorkerUnavailable("no worker of this machine answers")
+    told = [answer for status, answer in known if status == _HTTP_OK]
+    if not told:
+        raise NotFound(known[0][1]["message"])
+    return json({**added(told), "workers": len(answers), "workers_silent": answers.count(None)})
 
 
 async def ledger(request: web.Request) -> web.Response:
     """Serve `GET /admin/v1/ledger`: whether the store takes rows, and what waits in the workers of this machine."""
     refuse_unknown(request.query)
     context = request.app[CONTEXT]
-    told = await request.app[WORKERS].ask_all("/ledger")
-    known = [each for each in told if each is not None]
+    answers = await request.app[WORKERS].ask_all("/ledger")
+    known = [each[1] for each in answers if each is not None and each[1] is not None]
     oldest = [each["oldest_ms"] for each in known if each["oldest_ms"] is not None]
     return json(
         {
@@ -88,8 +81,9 @@ async def ledger(request: web.Request) -> web.Response:
             "reason": next((each["reason"] for each in known if each["reason"]), None),
             "writer": "restarting" if any(each["restarting"] for each in known) else "running",
             "oldest_ms": min(oldest, default=None),
+            "oldest_at": shown_time(min(oldest, default=None)),
             **{name: sum(each[name] for each in known) for name in _SUMS},
-            "workers": len(told),
-            "workers_silent": len(told) - len(known),
+            "workers": len(answers),
+            "workers_silent": answers.count(None),
         }
     )

@@ -9,8 +9,9 @@ from aiohttp import web
 from multidict import MultiMapping
 
 from proxy.admin.context import CONTEXT, json
+from proxy.admin.moments import moment
 from proxy.admin.paging import page_limit, refuse_unknown, whole_number
-from proxy.admin.shown import shown_group
+from proxy.admin.shown import shown_group, shown_time
 from proxy.errors import InvalidRequest
 from proxy.ledger.row import Row
 from proxy.store import usage
@@ -18,13 +19,16 @@ from proxy.store.audit import AuditEntry, entries
 from proxy.store.engine import reading
 from proxy.store.usage import DIMENSIONS, Scope
 
+# The second names of both are older.
+_SINCE, _UNTIL = ("since", "from"), ("until", "to")
+_TIMES = (*_SINCE, *_UNTIL)
 _FILTERS = ("key", "owner", "model", "upstream", "session", "agent", "cause")
 
 
 async def groups(request: web.Request) -> web.Response:
     """Serve `GET /admin/v1/usage`: sums by dimension, ordered by it; `order=cost` has one page."""
     query = request.query
-    refuse_unknown(query, "from", "to", "by", "order", "limit", "after", *_FILTERS)
+    refuse_unknown(query, *_TIMES, "by", "order", "limit", "after", *_FILTERS)
     by = [name for name in query.get("by", "key").split(",") if name]
     if unknown := [name for name in by if name not in DIMENSIONS]:
         raise InvalidRequest(f"by: no {unknown[0][:100]}; known: {', '.join(DIMENSIONS)}")
@@ -56,7 +60,7 @@ async def groups(request: web.Request) -> web.Response:
 async def requests(request: web.Request) -> web.Response:
     """Serve `GET /admin/v1/requests`: single requests, newest first."""
     query = request.query
-    refuse_unknown(query, "from", "to", "limit", "after", *_FILTERS)
+    refuse_unknown(query, *_TIMES, "limit", "after", *_FILTERS)
     scope, limit, after = _scope(query), page_limit(query), _after(query, 2)
     place = None if after is None else (int(after[0]), str(after[1]))
     found = await request.app[CONTEXT].ask(
@@ -79,31 +83,30 @@ async def audit(request: web.Request) -> web.Response:
 
     found = await request.app[CONTEXT].ask(ask)
     data, has_more = found[:limit], len(found) > limit
-    shown = [{"type": "audit", **msgspec.structs.asdict(each)} for each in data]
+    shown = list(map(_shown_change, data))
     return json({"data": shown, "has_more": has_more, "next": data[-1].id if has_more else None})
 
 
 def _scope(query: MultiMapping[str]) -> Scope:
     return Scope(
-        since_ms=_moment(query, "from"),
-        until_ms=_moment(query, "to"),
+        since_ms=_moment(query, *_SINCE),
+        until_ms=_moment(query, *_UNTIL),
         **{name: query[name] for name in _FILTERS if name in query},
     )
 
 
-def _moment(query: MultiMapping[str], name: str) -> int | None:
-    text = query.get(name)
-    if text is None:
+def _moment(query: MultiMapping[str], *names: str) -> int | None:
+    given = [name for name in names if name in query]
+    if not given:
         return None
+    if len(given) > 1:
+        raise InvalidRequest(f"{given[1]}: the same as {given[0]}; give one of them")
+    # A `+` of a zone comes as a space when nobody has encoded it.
+    text = query[given[0]].replace(" ", "+")
     try:
-        # A `+` of a zone comes as a space when nobody has encoded it.
-        at = datetime.datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
-        raise InvalidRequest(
-            f"{name}: must be a date or a time such as 2026-11-26T00:00:00Z"
-        ) from None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=datetime.UTC)
+        at = moment(text, datetime.datetime.now(datetime.UTC))
+    except ValueError as error:
+        raise InvalidRequest(f"{given[0]}: {error}") from None
     return int(at.timestamp() * 1000)
 
 
@@ -125,10 +128,28 @@ def _after(query: MultiMapping[str], length: int) -> list[str | int] | None:
 
 
 def _shown_row(row: Row) -> dict[str, Any]:
-    fields = msgspec.structs.asdict(row)
-    at = _utc(row.at_ms / 1000).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {"type": "request", "at": at, **fields}
+    return {"type": "request", "at": _utc(row.at_ms), **msgspec.structs.asdict(row)}
 
 
-def _utc(at_s: float) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(at_s, datetime.UTC)
+def _shown_change(entry: AuditEntry) -> dict[str, Any]:
+    fields = msgspec.structs.asdict(entry)
+    for part in ("before", "after"):
+        fields[part] = _with_times(fields[part])
+    return {"type": "audit", "at": _utc(entry.at_ms), **fields}
+
+
+def _with_times(stored: Any) -> Any:
+    """Return what the audit has of a key or an owner, its times as the API shows times elsewhere."""
+    if not isinstance(stored, dict):
+        return stored
+    times = {
+        name.removesuffix("_ms"): shown_time(value)
+        for name, value in stored.items()
+        if name.endswith("_at_ms")
+    }
+    return {**stored, **times}
+
+
+def _utc(at_ms: int) -> str:
+    at = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -4,14 +4,13 @@ import argparse
 import datetime
 import re
 
+from proxy.admin import moments
 from proxy.config_file.tenancy import to_micros
 
 # Takes a limit off.
 NONE = "none"
 _MAX = 2**53
 _DOLLARS = re.compile(r"\d{1,9}(\.\d{1,6})?", re.ASCII)
-_SPAN = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)
-_SPAN_S = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _MICROS = 1_000_000
 
 
@@ -37,10 +36,10 @@ def dollars(text: str) -> int | None:
 
 def span_s(text: str) -> int:
     """Read a span of time, in seconds."""
-    found = _SPAN.fullmatch(text)
-    if found is None and text != "0":
+    found = 0 if text == "0" else moments.span_s(text)
+    if found is None:
         raise argparse.ArgumentTypeError("must be a time such as 30m, 24h, 7d or 2w, or 0")
-    return 0 if found is None else int(found[1]) * _SPAN_S[found[2]]
+    return found
 
 
 def until(text: str) -> datetime.datetime | None:
@@ -54,19 +53,11 @@ def since(text: str) -> datetime.datetime:
 
 
 def _moment(text: str, direction: int) -> datetime.datetime:
-    if _SPAN.fullmatch(text):
-        span = datetime.timedelta(seconds=direction * span_s(text))
-        try:
-            return datetime.datetime.now(datetime.UTC).replace(microsecond=0) + span
-        except OverflowError:
-            raise argparse.ArgumentTypeError("there is no time so far away") from None
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     try:
-        at = datetime.datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            "must be a span such as 24h or 7d, a date such as 2027-01-31 or a time such as 2027-01-31T00:00:00Z"
-        ) from None
-    return at if at.tzinfo else at.replace(tzinfo=datetime.UTC)
+        return moments.moment(text, now, direction)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def shown_dollars(micros: int) -> str:

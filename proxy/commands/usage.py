@@ -56,8 +56,10 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
         metavar="WHAT,...",
         help=f"one or more of {', '.join(_DIMENSIONS)}; default: key",
     )
-    parser.add_argument("--since", type=amounts.since, metavar="TIME", help="7d, or 2026-11-01")
-    parser.add_argument("--until", type=amounts.since, metavar="TIME", help="before then")
+    # By the second name, too, which the admin API had first.
+    since, until = ("--since", "--from"), ("--until", "--to")
+    parser.add_argument(*since, type=amounts.since, metavar="TIME", help="7d, or 2026-11-01")
+    parser.add_argument(*until, type=amounts.since, metavar="TIME", help="before then")
     for name in ("key", "owner", "model"):
         parser.add_argument(f"--{name}", metavar="NAME", help=f"of this {name} only")
     options.add_config(parser)

@@ -46,6 +46,10 @@ async def test_a_key_is_made_shown_changed_rotated_and_deleted(admin: Start) -> 
         assert actions == ["key.delete", "key.rotate", "key.update", "key.create"]
         assert {each["actor"] for each in told["data"]} == {"ops"}
         assert secret not in str(told)
+        newest = told["data"][0]
+        assert newest["at"].endswith("Z")
+        assert newest["before"]["expires_at"] == LAPTOP["expires_at"]
+        assert newest["after"] is None
 
 
 @pytest.mark.parametrize(
@@ -80,8 +84,18 @@ async def test_a_patch_changes_what_it_names_and_null_takes_it_off(
 
 
 REFUSED: list[tuple[Any, str]] = [
-    ({"name": "x", "budget": {"day_micros": 1}}, "body: Object contains unknown field `budget`"),
-    ({"name": "x", "budgets": {"day_usd": 1}}, "budgets: Object contains unknown field `day_usd`"),
+    (
+        {"name": "x", "budget": {"day_micros": 1}},
+        "body: Object contains unknown field `budget`; did you mean budgets? known here: name, owner, models, ",
+    ),
+    (
+        {"name": "x", "budgets": {"day_usd": 1}},
+        "budgets: Object contains unknown field `day_usd`; did you mean day_micros, in millionths of a dollar? ",
+    ),
+    (
+        {"name": "x", "limits": {"zzz": 1}},
+        "limits: Object contains unknown field `zzz`; known here: requests_per_minute, ",
+    ),
     ({"name": "x", "limits": {"requests_per_minute": 0}}, "limits.requests_per_minute: "),
     ({"name": "x", "budgets": {"day_micros": -1}}, "budgets.day_micros: "),
     ({"name": "x", "budgets": {"day_micros": 1.5}}, "budgets.day_micros: "),

@@ -48,8 +48,9 @@ async def test_single_requests_come_newest_first_page_by_page(admin: Start, stor
                 break
             after = f"&after={page['next']}"
         assert seen == [row(number).id for number in range(5, 0, -1)]
-        _, none = await ask("GET", "/requests?to=2024-10-01")
-        assert none["data"] == []
+        for query in ("until=2024-10-01", "to=2024-10-01", "since=7d", "from=7d", "since=1h&to=1m"):
+            _, none = await ask("GET", f"/requests?{query}")
+            assert none["data"] == []
 
 
 async def test_what_cannot_be_asked_is_a_400(admin: Start) -> None:
@@ -57,6 +58,9 @@ async def test_what_cannot_be_asked_is_a_400(admin: Start) -> None:
         for query in (
             "by=colour",
             "from=yesterday",
+            "since=yesterday",
+            "since=7d&from=7d",
+            "until=999999w",
             "order=size",
             "after=x",
             "kye=laptop",
