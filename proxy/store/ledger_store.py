@@ -34,9 +34,15 @@ class LedgerStore:
     max_rows = MAX_ROWS
 
     def __init__(self, url: str) -> None:
-        with _told():
-            self._engine = open_engine(url)
-            self._rows = RowStore(self._engine)
+        try:
+            with _told():
+                self._engine = open_engine(url)
+        except (
+            ValueError,
+            ModuleNotFoundError,
+        ) as error:  # no URL of a store; its driver is not installed
+            raise StoreDown(_first_line(error)) from error
+        self._rows = RowStore(self._engine)
 
     def ensure_current(self) -> None:
         """Bring it to this version. This and all below raise `StoreDown`."""
@@ -83,8 +89,6 @@ def _told() -> Iterator[None]:
     except sa.exc.DBAPIError as error:
         raise StoreDown(_first_line(error.orig)) from error
     except (sa.exc.SQLAlchemyError, MigrationFailed, OSError, subprocess.TimeoutExpired) as error:
-        raise StoreDown(_first_line(error)) from error
-    except (ValueError, ModuleNotFoundError) as error:
         raise StoreDown(_first_line(error)) from error
 
 

@@ -6,6 +6,7 @@ start at once on one store, one of them starts the child, and none keeps Alembic
 
 import contextlib
 import fcntl
+import logging
 import os
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from proxy.store.engine import reading, sqlite_file
+
+_log = logging.getLogger(__name__)
 
 # The versions there were, oldest first: the names of migrations/versions.
 VERSIONS = ("0001",)
@@ -105,5 +108,7 @@ def _migrate(engine: sa.Engine) -> None:
         check=False,
     )
     if child.returncode:
-        last_line = (child.stderr.strip().splitlines() or [f"status {child.returncode}"])[-1]
+        *before, last_line = child.stderr.strip().splitlines() or [f"status {child.returncode}"]
+        if before:
+            _log.error("a defect of a migration:\n%s", child.stderr)
         raise MigrationFailed(f"the store could not be migrated to version {HEAD}: {last_line}")

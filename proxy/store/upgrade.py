@@ -27,5 +27,8 @@ def upgrade(engine: sa.Engine) -> None:
 if __name__ == "__main__":
     try:
         upgrade(open_engine(sys.stdin.read()))
-    except Exception as error:  # noqa: BLE001 - the parent logs the last line
+    except (
+        sa.exc.SQLAlchemyError,
+        OSError,
+    ) as error:  # anything else is a defect: with its traceback
         sys.exit(" ".join(str(getattr(error, "orig", error)).split()))

@@ -218,18 +218,20 @@ async def test_rows_that_no_store_takes_are_set_right_or_counted_and_hold_up_non
     assert rows[4].model == "m" * 500
 
 
+@pytest.mark.parametrize("defect", [ZeroDivisionError, ValueError], ids=lambda kind: kind.__name__)
 async def test_a_defect_in_the_writer_loses_nothing(
+    defect: type[Exception],
     tmp_path: Path,
     store_file: Path,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     put = RowStore.put
-    defects = iter([ZeroDivisionError("a defect")])
+    defects = iter([defect("a defect")])
 
     def put_badly(self: RowStore, rows: list[Row]) -> int:
-        for defect in defects:
-            raise defect
+        for each in defects:
+            raise each
         return put(self, rows)
 
     monkeypatch.setattr(RowStore, "put", put_badly)

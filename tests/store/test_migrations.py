@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import proxy
+from proxy.store import migrate
 from proxy.store.engine import open_engine, reading, sqlite_file
 from proxy.store.migrate import HEAD, VERSIONS, MigrationFailed, ensure_current, read_version
 from proxy.store.tables import METADATA
@@ -66,6 +67,23 @@ def test_a_migration_that_fails_says_why_and_leaves_nothing_behind(empty_store: 
     with reading(engine) as connection:
         assert sa.inspect(connection).get_table_names() == ["audit"]
     engine.dispose()
+
+
+def test_a_defect_of_a_migration_is_logged_with_its_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The child that migrates is another process: what it says must not be lost."""
+    (tmp_path / "alembic").mkdir()
+    (tmp_path / "alembic/__init__.py").write_text("raise LookupError('no such thing')")
+    package = tmp_path / "proxy"
+    package.symlink_to(Path(proxy.__file__).parent)
+    monkeypatch.setattr(migrate, "__file__", str(package / "store/migrate.py"))
+    with (
+        opened(f"sqlite:///{tmp_path / 'store.db'}") as engine,
+        pytest.raises(MigrationFailed, match="LookupError: no such thing"),
+    ):
+        ensure_current(engine)
+    assert "Traceback" in caplog.text
 
 
 def test_a_store_in_sqlite_is_private_durable_and_can_shrink(tmp_path: Path) -> None:
