@@ -110,10 +110,11 @@ def _gateway_app(
     prepare()
     app = web.Application(middlewares=[guard])
     if config.cors.origins:
-        app.middlewares.append(cors.allow_origins(app, config.cors.origins))
+        app.middlewares.append(cors.allow_origins(app))
     if not isinstance(access_log, AccessLog):
         access_log = AccessLog(access_log, config.log)
-    app[GATEWAY] = Gateway(config, (access_log,))
+    app[GATEWAY] = gateway = Gateway(config, (access_log,))
+    gateway.on_reload.append(lambda config: access_log.change(config.log))
     app.cleanup_ctx.append(_open_connections)
     app.on_shutdown.append(_drain)
     return app

@@ -45,6 +45,11 @@ class BodyMemory:
             collections.deque()
         )
 
+    def resize(self, total_bytes: int) -> None:
+        """Have another budget from now on; what is held stays held."""
+        self._total_bytes = max(total_bytes, _LEAST_BYTES)
+        self._grant()
+
     @property
     def share_bytes(self) -> int:
         """The most that one key may have."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from proxy import errors
+from proxy.bounds import Bounds
 from proxy.causes import Cause
 from proxy.config import Timeouts
 from proxy.errors import ProxyError
@@ -34,10 +35,18 @@ class Deadlines:
         queue_s: float = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._timeouts = timeouts
-        self._min_body_rate = min_body_bytes_per_s
-        self._queue_s = queue_s
         self._clock = clock
+        self._timer: asyncio.TimerHandle | None = None
+        self._emptied = asyncio.Event()
+        self._emptied.set()
+        self.in_flight: set[Exchange] = set()
+        self.change(timeouts, min_body_bytes_per_s, queue_s)
+
+    def change(
+        self, timeouts: Timeouts, min_body_bytes_per_s: float = 0, queue_s: float = 0
+    ) -> None:
+        """Have other bounds for the exchanges that begin from now on; those in flight keep theirs."""
+        self._bounds = Bounds(timeouts, min_body_bytes_per_s, queue_s)
         shortest = min(
             timeouts.first_byte_s,
             timeouts.idle_s,
@@ -47,13 +56,10 @@ class Deadlines:
         )
         self._tick_s = min(shortest / _TICKS_PER_TIMEOUT, _LONGEST_TICK_S)
         self._standstill = Standstill(self._tick_s)
-        self._timer: asyncio.TimerHandle | None = None
-        self._emptied = asyncio.Event()
-        self._emptied.set()
-        self.in_flight: set[Exchange] = set()
 
     def begin(self, exchange: Exchange) -> None:
         """Look at an exchange from now on."""
+        exchange.bounds = self._bounds
         self.in_flight.add(exchange)
         if self._timer is None:
             self._standstill.forget()
@@ -96,25 +102,25 @@ class Deadlines:
                 exchange.interrupt(reason)
             elif exchange.on_quiet is not None and exchange.phase in _UPSTREAMS_TURN:
                 quiet_since = max(exchange.since_s, exchange.pinged_s)
-                if now - quiet_since >= self._timeouts.ping_after_s:
+                if now - quiet_since >= exchange.bounds.timeouts.ping_after_s:
                     exchange.pinged_s = now
                     exchange.on_quiet()
 
     def _overdue(self, exchange: Exchange, now: float) -> ProxyError | None:  # noqa: PLR0911 - one a phase
         waited = now - exchange.since_s
-        limits = self._timeouts
+        bounds, limits = exchange.bounds, exchange.bounds.timeouts
         match exchange.phase:
             case Phase.REQUEST_BODY if waited >= limits.request_body_idle_s:
                 return errors.RequestBodyTimeout(
                     f"no byte of the request body came for {limits.request_body_idle_s:g} s"
                 )
-            case Phase.REQUEST_BODY if self._is_too_slow(exchange, now):
+            case Phase.REQUEST_BODY if _is_too_slow(exchange, now):
                 return errors.RequestBodyTimeout(
-                    f"the request body came at less than {self._min_body_rate:g} bytes a second"
+                    f"the request body came at less than {bounds.min_body_bytes_per_s:g} bytes a second"
                 )
-            case Phase.QUEUE if waited >= self._queue_s:
+            case Phase.QUEUE if waited >= bounds.queue_s:
                 return errors.LimitExceeded(
-                    f"no request in flight ended within {self._queue_s:g} s",
+                    f"no request in flight ended within {bounds.queue_s:g} s",
                     Cause.LIMITED_IN_FLIGHT,
                     _RETRY_S,
                 )
@@ -130,9 +136,13 @@ class Deadlines:
                 return errors.ClientStalled(f"the client read nothing for {limits.idle_s:g} s")
         return None
 
-    def _is_too_slow(self, exchange: Exchange, now: float) -> bool:
-        """Return whether a body comes too slowly: a byte now and then would hold it, and its memory, for ever."""
-        if not self._min_body_rate:
-            return False
-        granted_s = self._timeouts.request_body_idle_s + exchange.bytes_in / self._min_body_rate
-        return now - exchange.body_since_s >= granted_s
+
+def _is_too_slow(exchange: Exchange, now: float) -> bool:
+    """Return whether a body comes too slowly: a byte now and then would hold it, and its memory, for ever."""
+    bounds = exchange.bounds
+    if not bounds.min_body_bytes_per_s:
+        return False
+    granted_s = (
+        bounds.timeouts.request_body_idle_s + exchange.bytes_in / bounds.min_body_bytes_per_s
+    )
+    return now - exchange.body_since_s >= granted_s

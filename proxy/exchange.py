@@ -16,11 +16,13 @@ from typing import Any
 
 from proxy.access.user_agents import NOBODY, Client
 from proxy.body_memory import Permit
+from proxy.bounds import NO_BOUNDS, Bounds
 from proxy.causes import Cause
 from proxy.config import Key
 from proxy.errors import ProxyError
 from proxy.limits.verdict import Grant
 from proxy.money.bill import Bill
+from proxy.money.prices import PriceTable
 from proxy.progress import Progress
 from proxy.protocol.call import Call
 from proxy.protocol.hints import Hints
@@ -84,12 +86,14 @@ class Exchange:
         grant: what it took of limits and budgets; None: of none.
         quota_headers: what its key has left, for a response that is no error; None: the upstream's headers say it.
         queued_ms: how long it waited for its turn; None: not at all.
+        prices: when it began; None: it costs what holds when it ends.
         bill: what it cost, once it has ended; None: nobody wants to know.
         cause: why it failed; None when it did not.
         error_type: `error.type` of the API's error that the client was told, ours or the upstream's.
         detail: the field at fault, or another word that says more than `cause`, and nothing of the request's content.
         error_message: that of the error, cut; it may quote the request.
         retry_after: as the response says, in seconds where it is a number.
+        bounds: how long it may wait, as it was configured when it began.
         phase, since_s: what it waits for, and from when, as `time.monotonic()`.
         on_quiet: called when the upstream, asked or inside its response, has been silent for `timeouts.ping_after_s`,
             and after each further such silence; None when nobody wants to know.
@@ -132,12 +136,14 @@ class Exchange:
     grant: Grant | None = None
     quota_headers: Sequence[tuple[str, str]] | None = None
     queued_ms: int | None = None
+    prices: PriceTable | None = None
     bill: Bill | None = None
     cause: Cause | None = None
     error_type: str | None = None
     detail: str | None = None
     error_message: str | None = None
     retry_after: int | str | None = None
+    bounds: Bounds = NO_BOUNDS
     phase: Phase = Phase.NOTHING
     since_s: float = 0.0
     on_quiet: Callable[[], None] | None = None

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from aiohttp import web
 
@@ -11,13 +11,19 @@ from proxy.access.client_address import TrustedProxies
 from proxy.access.keys import KeyRing
 from proxy.body_memory import BodyMemory, default_bytes
 from proxy.config import Config, Key, Upstream
+from proxy.config_file import changes
+from proxy.config_file.by_hand import check
+from proxy.config_file.faults import ConfigError
 from proxy.deadlines import Deadlines
 from proxy.exchange import Exchange
+from proxy.money import price_file
+from proxy.money.price_rows import PriceError
 from proxy.routing.router import Router
 from proxy.tenancy.tenancy import Tenancy, is_wanted
 from proxy.turns import Turns
 from proxy.upstreams.connections import UpstreamConnections, UpstreamTemplate
 from proxy.upstreams.model_lists import ModelLists
+from proxy.upstreams.proxies import ProxyUnusableError
 
 _log = logging.getLogger(__name__)
 
@@ -44,21 +50,67 @@ class Snapshot:
     upstreams: Mapping[str, UpstreamTemplate]
 
     @classmethod
-    def of(cls, config: Config) -> "Snapshot":
+    def of(cls, config: Config, before: "Snapshot | None" = None) -> "Snapshot":
         """Make a snapshot.
+
+        Args:
+            config: that was checked.
+            before: what it is to replace, of which is kept what has not changed.
 
         Raises:
             ValueError: a header of an upstream cannot be sent, or a trusted proxy is no network.
+            ProxyUnusableError: the environment names a proxy for an upstream that is no HTTP proxy.
         """
+        known = {} if before is None else before.upstreams
+        same_models = before is not None and before.config.models == config.models
         return cls(
             config=config,
-            router=Router(config.models),
+            router=before.router if before is not None and same_models else Router(config.models),
             key_ring=KeyRing(config.keys),
             trusted_proxies=TrustedProxies(config.trusted_proxies)
             if config.trusted_proxies
             else None,
-            upstreams={each.name: UpstreamTemplate(each) for each in config.upstreams},
+            upstreams={
+                each.name: kept
+                if (kept := known.get(each.name)) is not None and kept.upstream == each
+                else UpstreamTemplate(each)
+                for each in config.upstreams
+            },
         )
+
+
+class Reloaded(NamedTuple):
+    """What another configuration has brought: what has changed, and what counts from the next start on."""
+
+    changes: list[str]
+    after_restart: list[str]
+
+    @classmethod
+    def of(cls, before: Config, now: Config, wanted: Config) -> "Reloaded":
+        """Compare what was served, what is served now, and what was asked for."""
+        return cls(changes.between(before, now), changes.between(now, wanted))
+
+
+def successor(before: Snapshot, config: Config, *, is_limited: bool) -> Snapshot:
+    """Return what replaces a snapshot when another configuration is to count.
+
+    Args:
+        before: what a running gateway serves by.
+        config: that was checked. Of what is made once, at the start, the running one counts.
+        is_limited: whether the gateway was started with limits, prices or a ledger.
+
+    Raises:
+        ConfigError: it cannot count in a gateway that runs.
+    """
+    config = changes.without_restart(before.config, config)
+    if is_wanted(config) and not is_limited:
+        raise ConfigError(
+            "limits, budgets and prices need a restart: the gateway was started without any"
+        )
+    try:
+        return Snapshot.of(config, before)
+    except (ValueError, ProxyUnusableError) as error:
+        raise ConfigError(f"upstreams: {error}") from None
 
 
 class Gateway:
@@ -76,6 +128,7 @@ class Gateway:
         body_memory: the budget of the bodies in flight.
         turns: of the event loop, of which the checking of bodies takes a part.
         tenancy: limits, prices, ledger and managed keys; None: none is configured.
+        on_reload: called with each configuration that has replaced another.
     """
 
     def __init__(self, config: Config, observers: tuple[Observer, ...]) -> None:
@@ -88,12 +141,50 @@ class Gateway:
         self.draining = False
         self.is_hosted = True
         self.authenticate: Authenticate | None = None
-        budget = config.limits.body_memory_bytes or default_bytes()
-        self.body_memory = BodyMemory(budget // config.listen.workers)
+        self.body_memory = BodyMemory(_body_memory_bytes(config))
         self.turns = Turns()
         self.tenancy = Tenancy(config, self.deadlines.in_flight) if is_wanted(config) else None
+        self.on_reload: list[Callable[[Config], None]] = []
         # Billed first, so that the access line can tell the cost.
         self._observers = observers if self.tenancy is None else (self.tenancy, *observers)
+
+    def reload(self, config: Config) -> Reloaded:
+        """Serve the requests that begin from now on by another configuration; those in flight keep theirs.
+
+        Call it in the event loop that serves. What is made once, at the start, stays as it is until a restart.
+
+        Returns:
+            What has changed, and what wants a restart.
+
+        Raises:
+            ConfigError: the configuration is wrong, as for `create_app`; the old one goes on.
+        """
+        check(config)
+        return self.take_over(config)
+
+    def take_over(self, config: Config) -> Reloaded:
+        """Serve by a configuration that was checked; otherwise as `reload`."""
+        before = self.snapshot
+        tenancy = self.tenancy
+        snapshot = successor(before, config, is_limited=tenancy is not None)
+        config, wanted = snapshot.config, config
+        try:
+            prices = None if tenancy is None else price_file.configured(config.prices)
+        except PriceError as error:
+            raise ConfigError(f"prices: {error}") from None
+        # Nothing below can fail: it is all of the new configuration, or nothing.
+        if tenancy is not None and prices is not None:
+            tenancy.change(config, prices)
+        self.snapshot = snapshot
+        self.connections.change(config.timeouts)
+        self.deadlines.change(
+            config.timeouts, config.limits.min_body_bytes_per_s, config.quota.queue_s
+        )
+        self.model_lists.change(_of_wildcards(config))
+        self.body_memory.resize(_body_memory_bytes(config))
+        for tell in self.on_reload:
+            tell(config)
+        return Reloaded.of(before.config, config, wanted)
 
     def ended(self, exchange: Exchange) -> None:
         """Tell every observer that a request has ended; none suffers from another's defect."""
@@ -102,6 +193,11 @@ class Gateway:
                 observer.ended(exchange)
             except Exception:  # noqa: BLE001 - logged with its traceback; the request and the others go on
                 _log.exception("%s: a defect of an observer", exchange.received.id)
+
+
+def _body_memory_bytes(config: Config) -> int:
+    """Return how much the bodies of one process may take."""
+    return (config.limits.body_memory_bytes or default_bytes()) // config.listen.workers
 
 
 def _of_wildcards(config: Config) -> list[Upstream]:

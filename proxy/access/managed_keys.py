@@ -44,6 +44,12 @@ class ManagedKeys:
         """Whether a key that is not here is not in the store either, but for the last seconds' changes."""
         return self._asked_at_s is not None and self._clock() - self._asked_at_s < FRESH_S
 
+    def configure(self, names: Collection[str]) -> None:
+        """Let other names come first; a key of the store that one held back is here again once all have been read."""
+        self._configured = names
+        for name in names:
+            self._forget(name)
+
     def __len__(self) -> int:
         """Return how many keys there are."""
         return len(self._digests)

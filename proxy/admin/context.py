@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from aiohttp import web
 
 from proxy.config import AdminKey, Config
+from proxy.config_file import changes
 from proxy.errors import StoreUnavailable
+from proxy.gateway import Reloaded
 from proxy.store.engine import open_engine
 from proxy.store.migrate import MigrationFailed, is_current
 
@@ -67,6 +69,12 @@ class AdminContext:
         except (sa.exc.SQLAlchemyError, OSError) as error:
             first_line = (str(error).splitlines() or [""])[0]
             raise StoreUnavailable(f"the store does not answer: {first_line}") from error
+
+    def take_over(self, config: Config) -> Reloaded:
+        """Show the keys and owners of another configuration; as `Gateway.take_over`."""
+        before = self.config
+        self.config = changes.without_restart(before, config)
+        return Reloaded.of(before, self.config, config)
 
     def close(self) -> None:
         """Let the threads go; what they are at is not waited for."""

@@ -8,17 +8,21 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from proxy.admin.app import create_app
+from proxy.admin.context import CONTEXT
 from proxy.config import Config
+from proxy.config_file.source import Source
 from proxy.server.heartbeat import ParentLink
+from proxy.server.reload import Reloader
 
 _log = logging.getLogger("anyrouter")
 _SHUTDOWN_S = 2.0
 
 
-async def serve(config: Config, parent: ParentLink, states: Sequence[str]) -> None:
+async def serve(source: Source, config: Config, parent: ParentLink, states: Sequence[str]) -> None:
     """Serve until SIGTERM, or the parent's end.
 
     Args:
+        source: of `config`, read again when the parent says so.
         config: with `admin`.
         parent: of this process.
         states: the paths of the workers' sockets.
@@ -32,15 +36,17 @@ async def serve(config: Config, parent: ParentLink, states: Sequence[str]) -> No
         raise ValueError("the configuration has no admin section")
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    runner = web.AppRunner(
-        create_app(config, states), access_log=None, shutdown_timeout=_SHUTDOWN_S
-    )
+    app = create_app(config, states)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+    reloader = Reloader(source, app[CONTEXT].take_over, None)
     await runner.setup()
     try:
         await web.TCPSite(runner, admin.host, admin.port).start()
         host, port = runner.addresses[0][:2]
         _log.info("the admin API listens on http://%s:%d/admin/v1", host, port)
-        parent.follow(stop.set, stop.set)
+        parent.follow(stop.set, stop.set, reloader.ask)
+        reloading = asyncio.create_task(reloader.run())
         await stop.wait()
+        reloading.cancel()
     finally:
         await runner.cleanup()

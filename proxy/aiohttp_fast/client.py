@@ -137,6 +137,10 @@ class Client(Sender):
     def __init__(self, connect_s: float) -> None:
         self._pooled = _connector(force_close=False)
         self._fresh = _connector(force_close=True)
+        self.connect_within(connect_s)
+
+    def connect_within(self, connect_s: float) -> None:
+        """Give later requests so long to connect; as `Sender.connect_within`."""
         self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_s)
 
     async def close(self) -> None:

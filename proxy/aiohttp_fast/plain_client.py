@@ -92,9 +92,13 @@ class Client(Sender):
             auto_decompress=False,
             read_bufsize=READ_BUFFER_BYTES,
             skip_auto_headers=_SET_BY_AIOHTTP,
-            timeout=aiohttp.ClientTimeout(total=None, connect=connect_s),
             **options,  # type: ignore[arg-type] # all are numbers
         )
+        self.connect_within(connect_s)
+
+    def connect_within(self, connect_s: float) -> None:
+        """Give later requests so long to connect; as `Sender.connect_within`."""
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_s)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -122,6 +126,7 @@ class Client(Sender):
                 # Bytes would be sent in one piece, with a warning when they are many.
                 data=io.BytesIO(b"".join(body)),
                 allow_redirects=False,
+                timeout=self._timeout,
                 proxy=template.proxy,
                 proxy_headers=template.to_proxy,
             )

@@ -70,6 +70,10 @@ class Sender(abc.ABC):
     """
 
     @abc.abstractmethod
+    def connect_within(self, connect_s: float) -> None:
+        """Give later requests so long to connect."""
+
+    @abc.abstractmethod
     async def close(self) -> None:
         """Close every connection."""
 

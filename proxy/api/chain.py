@@ -50,6 +50,7 @@ def authenticate(endpoint: str) -> Middleware:
         exchange.agent_id = _cut(request.headers.get(headers.AGENT_ID))
         if gateway.tenancy is not None:
             exchange.hints = hints.read(request.headers)
+            exchange.prices = gateway.tenancy.prices
         return await handler(request)
 
     return find_key

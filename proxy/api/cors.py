@@ -4,6 +4,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from proxy.errors import OriginForbidden
+from proxy.gateway import GATEWAY
 
 _MAX_AGE_S = 600
 _MAX_QUOTED_CHARS = 200
@@ -11,19 +12,18 @@ _MAX_QUOTED_CHARS = 200
 _EXPOSED = "request-id, retry-after, x-should-retry, anthropic-organization-id, *"
 
 
-def allow_origins(app: web.Application, origins: tuple[str, ...]) -> Middleware:
-    """Let pages of these origins read the application's responses.
+def allow_origins(app: web.Application) -> Middleware:
+    """Let pages of the configuration's origins read the application's responses.
 
     Args:
-        app: whose responses; not started yet.
-        origins: as browsers write them, or `*` for all.
+        app: a gateway's, not started yet.
 
     Returns:
         The middleware that answers preflights, for which browsers send no key.
     """
-    allowed = frozenset(origins)
 
     def allows(origin: str | None) -> bool:
+        allowed = app[GATEWAY].snapshot.config.cors.origins
         return origin is not None and ("*" in allowed or origin in allowed)
 
     async def expose(request: web.Request, response: web.StreamResponse) -> None:

@@ -13,8 +13,8 @@ from proxy.access import keys
 from proxy.commands import bounds, managed_keys, options
 from proxy.commands.parser import add_command
 from proxy.commands.standard_files import hand_out, say_on_errors
-from proxy.config_file.document import read_text
 from proxy.config_file.faults import ConfigError
+from proxy.config_file.files import FilesRead
 from proxy.config_file.key_entry import key_entry, with_key
 from proxy.config_file.load import check_key, check_key_name
 from proxy.config_file.tenants import Tenants, read_tenants
@@ -93,7 +93,7 @@ def _for_configuration(args: argparse.Namespace) -> int:
     key = _given() if args.keep else keys.new_key()
     sha256 = keys.digest(key)
     path = Path(args.write).resolve() if args.write else None
-    new_text = with_key(read_text(path, args.write), args.name, sha256) if path else ""
+    new_text = with_key(FilesRead().read_text(path, args.write), args.name, sha256) if path else ""
     if args.json:
         made = {} if args.keep else {"key": key}
         hand_out(json.dumps({"name": args.name, **made, "sha256": sha256}))

@@ -2,9 +2,7 @@
 
 import argparse
 import asyncio
-import dataclasses
 import functools
-import ipaddress
 import logging
 import re
 from collections.abc import Callable, Sequence
@@ -12,32 +10,31 @@ from collections.abc import Callable, Sequence
 import aiohttp
 import uvloop
 
-from proxy.access import keys
 from proxy.aiohttp_fast import IS_FAST
 from proxy.app import assemble
 from proxy.commands import options, standard_files
+from proxy.commands.adjustments import THIS_RUN, Adjustments
 from proxy.commands.check import summary
 from proxy.commands.failures import described, of_admin
 from proxy.commands.parser import add_command
-from proxy.config import Config, Key, with_listen
-from proxy.config_file.faults import ConfigError
-from proxy.config_file.load import load
-from proxy.gateway import Snapshot
+from proxy.config import Config
+from proxy.config_file.source import Source
+from proxy.gateway import GATEWAY
 from proxy.server.addresses import bound
 from proxy.server.heartbeat import ParentLink
 from proxy.server.notify import notify
 from proxy.server.open_files import raise_open_file_limit
 from proxy.server.processes import Work
+from proxy.server.reload import ParentReloads, Reloader
 from proxy.server.serve import serve
 from proxy.server.signals import ignore_user_signals
 from proxy.server.state import StateSocket, state_sockets
 from proxy.server.workers import supervise
 from proxy.telemetry.access_log import AccessLog
-from proxy.telemetry.log import logging_to
+from proxy.telemetry.log import logging_to, set_level
 from proxy.telemetry.looks import Look, look_for
 from proxy.telemetry.sink import BufferedSink
 from proxy.tenancy.alone import refuse_another
-from proxy.tenancy.tenancy import has_bounds
 from proxy.version import __version__
 
 _log = logging.getLogger("anyrouter")
@@ -77,15 +74,14 @@ def run(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
     ignore_user_signals()
     file = options.config_file(args)
-    config, warnings = load(file)
-    config = with_listen(config, host=args.host, port=args.port, workers=args.workers)
-    refuse_strangers_without_keys(config)
-    refuse_what_flags_break(config)
+    adjustments = Adjustments(args.host, args.port, args.workers)
+    source = Source(file, adjustments)
+    config, warnings = source.read()
     with logging_to(standard_files.errors(), config.log) as look:
         for warning in warnings:
             _log.warning(warning)
         try:
-            return _run(config, file)
+            return _run(config, source, adjustments.key)
         except (OSError, RuntimeError, UnicodeError) as error:
             if look is not Look.JSON:
                 raise
@@ -93,15 +89,10 @@ def run(args: argparse.Namespace) -> int:
             return 1
 
 
-def _run(config: Config, file: str) -> int:
-    key = None if config.keys or config.store else keys.new_key()
-    if key is not None:
-        made = Key(name="this-run", sha256=keys.digest(key))
-        config = dataclasses.replace(config, keys=(made,))
-
+def _run(config: Config, source: Source, key: str) -> int:
     def ready(addresses: Sequence[tuple[str, int]]) -> None:
-        announce(addresses, f"{file}: {summary(config)}", config.listen.base_path)
-        if key is not None:
+        announce(addresses, f"{source.path}: {summary(config)}", config.listen.base_path)
+        if [each.name for each in config.keys] == [THIS_RUN]:
             # Whatever level is shown: without it nobody could use the gateway.
             level = max(logging.WARNING, _log.getEffectiveLevel())
             _log.log(level, "no keys are configured; for this run only, use: %s", key)
@@ -109,7 +100,7 @@ def _run(config: Config, file: str) -> int:
     raise_open_file_limit(config.limits.max_connections)
     if config.listen.workers > 1 or config.admin is not None:
         # A proxy in the environment that cannot be used is told once, and not by each worker as it starts again.
-        Snapshot.of(config)
+        reloads = ParentReloads(source, config)
         if config.admin is not None:
             # A port that is taken is told now, and not by a process that is started again and again.
             try:
@@ -124,33 +115,37 @@ def _run(config: Config, file: str) -> int:
             asyncio.run(refuse_another(state_dir))
         with state_sockets(count, state_dir) as sockets:
             works: list[Work] = [
-                functools.partial(serve_worker, state=sockets[i] if sockets else None)
+                functools.partial(serve_worker, source, state=sockets[i] if sockets else None)
                 for i in range(config.listen.workers)
             ]
             if sockets:
-                works.append(functools.partial(serve_admin, states=[each.path for each in sockets]))
-            return supervise(config, works, ready)
-    serve_one(config, ready)
+                works.append(
+                    functools.partial(serve_admin, source, states=[each.path for each in sockets])
+                )
+            return supervise(config, works, ready, reloads=reloads)
+    serve_one(source, config, ready)
     return 0
 
 
-def serve_worker(config: Config, parent: ParentLink, state: StateSocket | None = None) -> None:
+def serve_worker(
+    source: Source, config: Config, parent: ParentLink, state: StateSocket | None = None
+) -> None:
     """Be one of several processes on the port."""
     with logging_to(standard_files.errors(), config.log):
         try:
-            serve_one(config, lambda _addresses: None, parent, state)
+            serve_one(source, config, lambda _addresses: None, parent, state)
         except Exception as error:  # noqa: BLE001 - the process ends with it, and must say why
             _fail(parent, error)
             raise SystemExit(1) from None
 
 
-def serve_admin(config: Config, parent: ParentLink, states: Sequence[str]) -> None:
+def serve_admin(source: Source, config: Config, parent: ParentLink, states: Sequence[str]) -> None:
     """Be the one process that serves the admin API."""
     from proxy.admin.serve import serve as serve_admin_api  # noqa: PLC0415 - without it, none of it is imported
 
     with logging_to(standard_files.errors(), config.log):
         try:
-            uvloop.run(serve_admin_api(config, parent, states))
+            uvloop.run(serve_admin_api(source, config, parent, states))
         except Exception as error:  # noqa: BLE001 - as a worker
             _fail(parent, error, "the admin API cannot be served: ")
             raise SystemExit(1) from None
@@ -164,6 +159,7 @@ def _fail(parent: ParentLink, error: Exception, what: str = "") -> None:
 
 
 def serve_one(
+    source: Source,
     config: Config,
     ready: Callable[[Sequence[tuple[str, int]]], None],
     parent: ParentLink | None = None,
@@ -178,7 +174,14 @@ def serve_one(
         app = assemble(config, access_log)
         if state is not None:
             app.cleanup_ctx.append(state.serve)
-        uvloop.run(serve(app, config, ready, parent=parent))
+        gateway = app[GATEWAY]
+        gateway.on_reload.append(lambda config: set_level(config.log))
+        reloader = Reloader(
+            source,
+            gateway.take_over,
+            None if parent is not None else lambda: gateway.snapshot.config.reload.watch,
+        )
+        uvloop.run(serve(app, config, ready, reloader=reloader, parent=parent))
     finally:
         sink.close()
 
@@ -197,36 +200,3 @@ def announce(addresses: Sequence[tuple[str, int]], configured: str, base_path: s
 def origin(host: str, port: int) -> str:
     """Return the URL of an address."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def refuse_strangers_without_keys(config: Config) -> None:
-    """Take no configuration without keys that serves other machines.
-
-    Raises:
-        ConfigError: it does, and their users do not read our stderr, where a key for the run would be.
-    """
-    if not (config.keys or config.store) and not all(map(_is_loopback, config.listen.hosts)):
-        raise ConfigError(
-            "keys: at least one is needed to serve other machines: `anyrouter keys new NAME --write FILE` adds one"
-        )
-
-
-def refuse_what_flags_break(config: Config) -> None:
-    """Refuse what `check` would have refused of the file, had it said what the flags say.
-
-    Raises:
-        ConfigError: several workers would each count limits for itself, or two listeners have one port.
-    """
-    if config.listen.workers > 1 and config.redis is None and has_bounds(config):
-        raise ConfigError(
-            "--workers: with more than one, limits and budgets need `redis`: each would count for itself"
-        )
-    if config.admin is not None and config.admin.port == config.listen.port != 0:
-        raise ConfigError("--port: the admin API has this port: admin.port")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

@@ -15,6 +15,7 @@ from proxy.config.serving import (
     Listen,
     Log,
     Model,
+    Reload,
     Timeouts,
     Upstream,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "Quota",
     "RateLimits",
     "Redis",
+    "Reload",
     "Store",
     "Timeouts",
     "Upstream",
@@ -77,6 +79,7 @@ class Config:
     early_head: bool = False
     cors: Cors = Cors()
     log: Log = Log()
+    reload: Reload = Reload()
     store: Store | None = None
     redis: Redis | None = None
     quota: Quota = Quota()

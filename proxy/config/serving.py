@@ -147,3 +147,10 @@ class Log:
     format: Literal["auto", "json", "text"] = "auto"
     probes: bool = False
     error_messages: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reload:
+    """Whether a changed file counts at once (`watch`), and not only on SIGHUP."""
+
+    watch: bool = True

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import yaml
 
 from proxy.config_file import faults, rules
 from proxy.config_file.faults import ConfigError, Fault, shown, suggest
+from proxy.config_file.files import FilesRead
 
 _MERGE = "tag:yaml.org,2002:merge"
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
@@ -87,29 +87,19 @@ def parse_with_doubles(text: str) -> tuple[Any, list[Fault]]:
     return document, loader.doubled
 
 
-def read_text(path: str | os.PathLike[str], place: str) -> str:
-    """Read a file, or raise a `ConfigError` that begins with `place`."""
-    try:
-        return Path(path).read_text("utf-8")
-    except OSError as error:
-        raise ConfigError(f"{place}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{place}: not UTF-8") from None
-    except ValueError:
-        raise ConfigError(f"{place}: not a file name") from None
-
-
 class References:
     """What `${VARIABLE}`, `${file:NAME}` and `${credential:NAME}` stand for, and which of them cannot be filled in.
 
     Args:
         environ: where variables are looked up.
         folder: what the names of files are relative to.
+        files: reads them.
     """
 
-    def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, environ: Mapping[str, str], folder: Path, files: FilesRead) -> None:
         self._environ = environ
         self._folder = folder
+        self._files = files
         self.faults: list[Fault] = []
 
     def fill_in(self, value: Any, path: faults.Path = ()) -> Any:
@@ -175,7 +165,7 @@ class References:
         return ""
 
     def _file(self, name: str, written: str) -> str:
-        return read_text(self._folder / name, written)
+        return self._files.read_text(self._folder / name, written)
 
     def _credential(self, name: str) -> str:
         folder = self._environ.get(_CREDENTIALS)
@@ -185,4 +175,4 @@ class References:
             )
         if name in ("", ".", "..") or "/" in name:
             raise ConfigError("credential: takes a name, as LoadCredential= has it, and no path")
-        return read_text(Path(folder, name), f"credential {shown(name)}")
+        return self._files.read_text(Path(folder, name), f"credential {shown(name)}")

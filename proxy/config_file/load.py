@@ -1,5 +1,6 @@
 """Read a configuration file into a `Config`, or say what is wrong with it, one line a fault."""
 
+import contextlib
 import dataclasses
 import datetime
 import os
@@ -8,10 +9,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.access.keys import digest
-from proxy.config import Auth, Config, Cors, Key, Limits, Listen, Log, Model, Timeouts, Upstream
+from proxy.config import (
+    Auth,
+    Config,
+    Cors,
+    Key,
+    Limits,
+    Listen,
+    Log,
+    Model,
+    Reload,
+    Timeouts,
+    Upstream,
+)
 from proxy.config_file import doubts, lines, price_faults, quotas, references, rules, tenancy
-from proxy.config_file.document import References, parse_with_doubles, read_text
+from proxy.config_file.document import References, parse_with_doubles
 from proxy.config_file.faults import ConfigError
+from proxy.config_file.files import FilesRead
 
 _HERE = Path()
 
@@ -36,12 +50,22 @@ def load_config(path: str | os.PathLike[str], environ: Mapping[str, str] = os.en
     return load(path, environ).config
 
 
-def load(path: str | os.PathLike[str], environ: Mapping[str, str] = os.environ) -> Loaded:
-    """Read a configuration file; as `load_config`, with its warnings."""
-    file = os.fspath(path)
-    text = read_text(path, file)
+def load(
+    path: str | os.PathLike[str],
+    environ: Mapping[str, str] = os.environ,
+    files: FilesRead | None = None,
+) -> Loaded:
+    """Read a configuration file; as `load_config`, with its warnings.
+
+    Args:
+        path: as for `load_config`.
+        environ: as for `load_config`.
+        files: notes what is read, also of what cannot be used.
+    """
+    file, files = os.fspath(path), files or FilesRead()
+    text = files.read_text(path, file)
     try:
-        document, config = _read(text, environ, Path(path).parent)
+        document, config = _read(text, environ, Path(path).parent, files)
     except ConfigError as error:
         raise ConfigError(*lines.located(error.found, file, text)) from None
     now = datetime.datetime.now(datetime.UTC)
@@ -53,14 +77,16 @@ def parse_config(
     text: str, environ: Mapping[str, str] = os.environ, folder: Path = _HERE
 ) -> Config:
     """Read a configuration from YAML text; as `load_config`."""
-    return _read(text, environ, folder)[1]
+    return _read(text, environ, folder, FilesRead())[1]
 
 
-def _read(text: str, environ: Mapping[str, str], folder: Path) -> tuple[Any, Config]:
+def _read(
+    text: str, environ: Mapping[str, str], folder: Path, files: FilesRead
+) -> tuple[Any, Config]:
     """Return what a text says, and the configuration that it is."""
     document, doubled = parse_with_doubles(text)
     try:
-        config = config_from(document, environ, folder)
+        config = config_from(document, environ, folder, files)
     except ConfigError as error:
         raise ConfigError(*doubled, *error.found) from None
     if doubled:
@@ -69,14 +95,18 @@ def _read(text: str, environ: Mapping[str, str], folder: Path) -> tuple[Any, Con
 
 
 def config_from(
-    document: Any, environ: Mapping[str, str] = os.environ, folder: Path = _HERE
+    document: Any,
+    environ: Mapping[str, str] = os.environ,
+    folder: Path = _HERE,
+    files: FilesRead | None = None,
 ) -> Config:
     """Check a decoded configuration document, fill in references and defaults.
 
     Raises:
         ConfigError: with everything that is wrong.
     """
-    filled = References(environ, folder)
+    files = files or FilesRead()
+    filled = References(environ, folder, files)
     document = filled.fill_in(document)
     unfilled = {fault.path for fault in filled.faults}
     faults = [
@@ -89,9 +119,17 @@ def config_from(
     if faults:
         raise ConfigError(*faults)
     config = _build(document, folder)
+    _note_other_files(config, files)
     if wrong := price_faults.faults(config.prices):
         raise ConfigError(*wrong)
     return config
+
+
+def _note_other_files(config: Config, files: FilesRead) -> None:
+    """Have the files watched that are read where they are used; what is wrong with them is said there."""
+    if config.prices.file is not None:
+        with contextlib.suppress(OSError, ValueError):
+            files.read_bytes(config.prices.file)
 
 
 def check_key_name(name: str) -> None:
@@ -134,6 +172,7 @@ def _build(document: Mapping[str, Any], folder: Path) -> Config:
         early_head=document.get("early_head", False),
         cors=Cors(origins=tuple(document.get("cors", {}).get("origins", ()))),
         log=Log(**document.get("log", {})),
+        reload=Reload(**document.get("reload", {})),
         store=tenancy.build_store(document.get("store"), folder),
         redis=tenancy.build_redis(document.get("redis")),
         quota=tenancy.build_quota(document.get("quota", {})),

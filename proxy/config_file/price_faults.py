@@ -6,7 +6,6 @@ from proxy.config import Config, Prices
 from proxy.config_file.faults import Fault, Path
 from proxy.money import price_file
 from proxy.money.price_rows import PriceError
-from proxy.money.prices import PriceTable
 from proxy.routing.model_ids import native
 
 _CONFIGURED = ("overrides", "multiplier", "upstreams")
@@ -18,7 +17,7 @@ def faults(prices: Prices) -> list[Fault]:
     if prices == _NONE:
         return []
     try:
-        _table(prices)
+        price_file.configured(prices)
     except PriceError as error:
         return [_fault(each) for each in error.faults]
     return []
@@ -28,7 +27,7 @@ def without_price(config: Config) -> Iterator[Fault]:
     """Find the models of a good configuration that have no price, when what requests cost is kept or told."""
     if config.store is None and config.prices == _NONE:
         return
-    table = _table(config.prices)
+    table = price_file.configured(config.prices)
     for i, model in enumerate(config.models):
         if model.id.endswith("*"):
             continue
@@ -38,15 +37,6 @@ def without_price(config: Config) -> Iterator[Fault]:
                 ("models", i),
                 f"{sent} has no price: charged as {table.unknown.name}; add a row to prices.overrides",
             )
-
-
-def _table(prices: Prices) -> PriceTable:
-    return price_file.load(
-        prices.file,
-        overrides=prices.overrides,
-        multiplier=prices.multiplier,
-        upstreams=prices.upstreams,
-    )
 
 
 def _fault(text: str) -> Fault:

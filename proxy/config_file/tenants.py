@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from proxy.config import Key, Owner, Store
 from proxy.config_file import lines, rules, tenancy
-from proxy.config_file.document import References, parse_with_doubles, read_text
+from proxy.config_file.document import References, parse_with_doubles
 from proxy.config_file.faults import ConfigError
+from proxy.config_file.files import FilesRead
 from proxy.config_file.load import build_key
 
 _PARTS = ("store", "keys", "owners")
@@ -38,10 +39,11 @@ def read_tenants(file: str, environ: Mapping[str, str] = os.environ) -> Tenants:
     Raises:
         ConfigError: it cannot be read, or something in these parts is wrong.
     """
-    text = read_text(file, file)
+    files = FilesRead()
+    text = files.read_text(file, file)
     folder = Path(file).parent
     try:
-        parts = _checked(text, References(environ, folder))
+        parts = _checked(text, References(environ, folder, files))
     except ConfigError as error:
         raise ConfigError(*lines.located(error.found, file, text)) from None
     return Tenants(

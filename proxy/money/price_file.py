@@ -9,11 +9,22 @@ from typing import Any
 
 import yaml
 
+from proxy.config import Prices
 from proxy.money import price_rows
 from proxy.money.price_rows import PriceError
 from proxy.money.prices import PriceTable
 
 _SHIPPED = "prices.yaml"
+
+
+def configured(prices: Prices) -> PriceTable:
+    """Return what tokens cost by a configuration; as `load`."""
+    return load(
+        prices.file,
+        overrides=prices.overrides,
+        multiplier=prices.multiplier,
+        upstreams=prices.upstreams,
+    )
 
 
 def load(

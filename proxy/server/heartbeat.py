@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 BEAT_EVERY_S = 1.0
 FORCE_EXIT = b"!"
+RELOAD = b"r"
 # Before the cause of an end.
 FAILED = b"\0"
 
@@ -17,8 +18,8 @@ _MAX_CAUSE_BYTES = 2000
 class ParentLink:
     """A worker's socket to its parent.
 
-    Up goes a byte a second, the first one when the worker listens, and what keeps it from its work. Down comes
-    `FORCE_EXIT`; and the socket's end, when the parent has died, however it did.
+    Up goes a byte a second, the first one when the worker listens, and what keeps it from its work. Down come
+    `FORCE_EXIT` and `RELOAD`; and the socket's end, when the parent has died, however it did.
     """
 
     def __init__(self, parent: socket.socket) -> None:
@@ -30,12 +31,18 @@ class ParentLink:
         with contextlib.suppress(OSError):
             self._parent.send(FAILED + cause.encode(errors="replace")[:_MAX_CAUSE_BYTES])
 
-    def follow(self, stop: Callable[[], None], force_exit: Callable[[], None]) -> None:
+    def follow(
+        self,
+        stop: Callable[[], None],
+        force_exit: Callable[[], None],
+        reload: Callable[[], None],
+    ) -> None:
         """Beat from now on, in the running event loop, and obey.
 
         Args:
             stop: called when the parent is gone.
             force_exit: called when the parent is in a hurry.
+            reload: called when the configuration is another. A word that came before this was called counts, too.
         """
         self._parent.setblocking(False)
         loop = asyncio.get_running_loop()
@@ -48,7 +55,9 @@ class ParentLink:
                 return  # a poll may tell of what is not there
             except OSError:
                 pass  # as good as its end
-            if word:
+            if word == RELOAD:
+                reload()
+            elif word:
                 force_exit()
             else:
                 loop.remove_reader(self._parent)

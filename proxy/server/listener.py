@@ -43,17 +43,12 @@ class Listener:
         self, server: web.Server, config: Config, ended: Callable[[Exchange], None]
     ) -> None:
         self._server = server
-        self._limits = config.limits
-        self._timeouts = timeouts = config.timeouts
         self._ended = ended
         self._files = FileReserve()
-        self._trusted = TrustedProxies(config.trusted_proxies)
+        self.change(config)
         base = re.escape(config.listen.base_path.encode())
         self._health = re.compile(rb"(GET|HEAD|OPTIONS) ((?:%b)?/healthz)[? ]" % base)
         self._timer: asyncio.TimerHandle | None = None
-        shortest_s = min(timeouts.request_head_s, timeouts.idle_s, timeouts.client_idle_s)
-        self._period_s = min(shortest_s / _LOOKS_PER_TIMEOUT, _LONGEST_PERIOD_S)
-        self._standstill = Standstill(self._period_s)
         self.registry = Registry[Connection]()
         self.refusals: set[asyncio.BaseProtocol] = set()
         make_request = server.request_factory
@@ -65,6 +60,15 @@ class Listener:
 
         server.request_factory = begin_request
         self._look()
+
+    def change(self, config: Config) -> None:
+        """Treat the connections that are opened from now on as a configuration says."""
+        self._limits = config.limits
+        self._timeouts = timeouts = config.timeouts
+        self._trusted = TrustedProxies(config.trusted_proxies)
+        shortest_s = min(timeouts.request_head_s, timeouts.idle_s, timeouts.client_idle_s)
+        self._period_s = min(shortest_s / _LOOKS_PER_TIMEOUT, _LONGEST_PERIOD_S)
+        self._standstill = Standstill(self._period_s)
 
     def __call__(self) -> asyncio.Protocol:
         """Make the protocol of a new connection."""

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 
 from proxy.config import Config
-from proxy.server.heartbeat import FAILED, FORCE_EXIT, ParentLink
+from proxy.server.heartbeat import FAILED, FORCE_EXIT, RELOAD, ParentLink
 from proxy.server.signals import STOP
 
 Work = Callable[[Config, ParentLink], None]
@@ -74,10 +74,20 @@ class Worker:
 
 
 class Workers:
-    """The processes that run."""
+    """The processes that run.
+
+    Args:
+        config: what the first ones serve by.
+        count: how many there are to be.
+        silent_s: for how long one may be stuck.
+
+    Attributes:
+        config: what those serve by that are started from now on.
+        running: those that run.
+    """
 
     def __init__(self, config: Config, count: int, silent_s: float) -> None:
-        self._config = config
+        self.config = config
         self._count = count
         self._silent_s = silent_s
         self._due: list[tuple[float, Work, int]] = []
@@ -95,7 +105,7 @@ class Workers:
                 # A worker sees its parent's end by the end of this socket: nobody else may hold the other side.
                 for each in (link, *(worker.link for worker in self.running)):
                     each.close()
-                _run_worker(lambda: work(self._config, ParentLink(parent)))
+                _run_worker(lambda: work(self.config, ParentLink(parent)))
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
         parent.close()
@@ -178,12 +188,20 @@ class Workers:
         for worker in self.running:
             os.kill(worker.pid, number)
 
+    def reload(self, config: Config) -> None:
+        """Start workers by another configuration from now on, and have those that run read it."""
+        self.config = dataclasses.replace(config, listen=self.config.listen)
+        self._say(RELOAD)
+
     def force_exit(self) -> None:
         """End the workers' drains."""
+        self._say(FORCE_EXIT)
+
+    def _say(self, word: bytes) -> None:
         for worker in self.running:
             # It may just have ended, or be stuck: then it is killed in the end.
             with contextlib.suppress(OSError):
-                worker.link.send(FORCE_EXIT)
+                worker.link.send(word)
 
 
 def _run_worker(work: Callable[[], None]) -> None:

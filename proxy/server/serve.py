@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import gc
 import logging
 import signal
@@ -17,6 +18,7 @@ from proxy.server.addresses import bound
 from proxy.server.heartbeat import ParentLink
 from proxy.server.listener import Listener
 from proxy.server.notify import notify
+from proxy.server.reload import Reloader
 from proxy.server.signals import Hangup
 
 _log = logging.getLogger(__name__)
@@ -62,6 +64,7 @@ async def _servers(
         handle = route_early(app, runner.server.request_handler)
         runner.server.request_handler = handle  # type: ignore[assignment] # AppRunner always builds web.Request
         listener = Listener(runner.server, config, gateway.ended)
+        gateway.on_reload.append(listener.change)
         loop = asyncio.get_running_loop()
         with bound(config.listen.hosts, config.listen.port, reuse_port=reuse_port) as sockets:
             servers = [
@@ -103,6 +106,7 @@ async def serve(
     config: Config,
     ready: Callable[[Sequence[tuple[str, int]]], None],
     *,
+    reloader: Reloader | None = None,
     parent: ParentLink | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or the end of the terminal, then drain; a second signal ends the drain.
@@ -111,6 +115,7 @@ async def serve(
         app: made of `config`.
         config: says where to listen and how long to drain.
         ready: called with the bound addresses.
+        reloader: makes a changed configuration count; None: it counts from the next start on.
         parent: of one of several processes on the port. It alone acts on Ctrl-C and on a closed terminal, and a
             service manager may signal all of them at once: so a worker's drain ends when its parent says so.
     """
@@ -121,12 +126,14 @@ async def serve(
             force_exit.set()
         stop.set()
 
+    ask_for_reload = _log_that_none_is_read if reloader is None else reloader.ask
+
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, receive_stop)
     if parent is None:
-        hangup = Hangup()
+        hang_up = functools.partial(_hang_up, Hangup(), stop, ask_for_reload)
         loop.add_signal_handler(signal.SIGINT, receive_stop)
-        loop.add_signal_handler(signal.SIGHUP, lambda: stop.set() if hangup.ends() else None)
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
     # What lives as long as the process is never garbage: to look through it all held every request for 31 ms.
     gc.freeze()
     async with _servers(app, config, reuse_port=parent is not None) as servers:
@@ -140,9 +147,23 @@ async def serve(
 
         ready(_addresses(servers))
         if parent is not None:
-            parent.follow(leave_port, force_exit.set)
+            parent.follow(leave_port, force_exit.set, ask_for_reload)
+        reloading = None if reloader is None else asyncio.create_task(reloader.run())
         await stop.wait()
+        if reloading is not None:
+            reloading.cancel()
         if parent is None:
             notify("STOPPING=1")
-        await drain(app, config.timeouts.drain_s, force_exit)
+        await drain(app, app[GATEWAY].snapshot.config.timeouts.drain_s, force_exit)
     _log.info("stopped")
+
+
+def _hang_up(hangup: Hangup, stop: asyncio.Event, ask_for_reload: Callable[[], None]) -> None:
+    if hangup.ends():
+        stop.set()
+    else:
+        ask_for_reload()
+
+
+def _log_that_none_is_read() -> None:
+    _log.warning("SIGHUP is ignored: this gateway reads no configuration")

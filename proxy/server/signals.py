@@ -23,11 +23,10 @@ class Hangup:
         self._had_terminal = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN and _has_terminal()
 
     def ends(self) -> bool:
-        """Return whether a SIGHUP that came ends the gateway; log one that does not."""
+        """Return whether a SIGHUP that came ends the gateway; one that does not asks for a reload."""
         if self._had_terminal and not _has_terminal():
             _log.info("the terminal has gone: stopping")
             return True
-        _log.warning("SIGHUP is ignored: restart the gateway to make a changed configuration count")
         return False
 
 

@@ -9,6 +9,7 @@ from proxy.config import Config, with_listen
 from proxy.server.addresses import bound
 from proxy.server.notify import notify
 from proxy.server.processes import Work, Worker, Workers
+from proxy.server.reload import ParentReloads
 from proxy.server.signals import STOP, Hangup, Signals
 
 _log = logging.getLogger("anyrouter")
@@ -25,6 +26,7 @@ def supervise(
     works: Sequence[Work],
     ready: Callable[[Sequence[tuple[str, int]]], None],
     *,
+    reloads: ParentReloads | None = None,
     silent_s: float = SILENT_S,
 ) -> int:
     """Run a process for each of `works` until told to stop.
@@ -39,6 +41,7 @@ def supervise(
         config: where to listen; port 0 is settled here, once for all.
         works: what each does in its process: it listens, follows its parent when it does, and drains on SIGTERM.
         ready: called with the addresses once all workers listen.
+        reloads: reads a changed configuration, which each worker is then told to read; None: nothing is reloaded.
         silent_s: for how long a worker may be stuck.
 
     Returns:
@@ -61,22 +64,29 @@ def supervise(
         for work in works:
             workers.spawn(work)
         addresses = [one.getsockname()[:2] for one in sockets]
-        failed = _keep_up(workers, signals, hangup, lambda: ready(addresses))
-        status = _drain(workers, signals, config.timeouts.drain_s + _KILL_AFTER_S)
+        failed = _keep_up(workers, signals, hangup, reloads, lambda: ready(addresses))
+        status = _drain(workers, signals)
     if failed is not None:
         raise RuntimeError(failed.cause or failed.ending())
     return status
 
 
 def _keep_up(
-    workers: Workers, signals: Signals, hangup: Hangup, all_listen: Callable[[], None]
+    workers: Workers,
+    signals: Signals,
+    hangup: Hangup,
+    reloads: ParentReloads | None,
+    all_listen: Callable[[], None],
 ) -> Worker | None:
     """Replace workers that end or are stuck, until told to stop; return one that has failed the start."""
     told = False
     while True:
         numbers = signals.wait(workers.next_spawn_in_s(), workers.links())
-        if not {*STOP}.isdisjoint(numbers) or (signal.SIGHUP in numbers and hangup.ends()):
+        is_asked = signal.SIGHUP in numbers
+        if not {*STOP}.isdisjoint(numbers) or (is_asked and hangup.ends()):
             return None
+        if reloads is not None and (config := reloads.look(is_asked=is_asked)) is not None:
+            workers.reload(config)
         workers.hear()
         if not told and workers.all_listen():
             told = True
@@ -89,11 +99,11 @@ def _keep_up(
         workers.respawn()
 
 
-def _drain(workers: Workers, signals: Signals, within_s: float) -> int:
+def _drain(workers: Workers, signals: Signals) -> int:
     """End every worker; kill those that take too long."""
     notify("STOPPING=1")
     workers.signal(signal.SIGTERM)
-    deadline = time.monotonic() + within_s
+    deadline = time.monotonic() + workers.config.timeouts.drain_s + _KILL_AFTER_S
     failed = False
     while True:
         # Before the first wait, too: of one that ended meanwhile, the signal to stop may have told as well.

@@ -82,6 +82,12 @@ class AccessLog:
         self._least = least
         self._clock = Clock()
 
+    def change(self, settings: Log) -> None:
+        """Have other settings for later lines; how they look stays."""
+        self._settings = settings
+        if self._least:
+            self._least = logging.getLevelNamesMapping()[settings.level.upper()]
+
     def ended(self, exchange: Exchange) -> None:
         """Write the line of an exchange."""
         if exchange.is_probe and exchange.cause is None and not self._settings.probes:

@@ -131,11 +131,9 @@ def logging_to(stream: RawStream, settings: Log) -> Iterator[Look]:
     """Send the log of this process, access lines apart, to a stream inside the context; yields how lines look."""
     look = look_for(settings.format, stream)
     handler = LogHandler(stream, look)
-    level = settings.level.upper()
     # In a worker the handler that was there is its parent's: its thread and its locks stayed in the parent.
     logging.root.handlers[:] = [handler]
-    logging.root.setLevel(level)
-    logging.getLogger("anyrouter").setLevel(level)
+    set_level(settings)
     logging.captureWarnings(capture=True)
     hooks = threading.excepthook, sys.unraisablehook
     threading.excepthook, sys.unraisablehook = _log_thread, _log_unraisable
@@ -144,6 +142,13 @@ def logging_to(stream: RawStream, settings: Log) -> Iterator[Look]:
     finally:
         threading.excepthook, sys.unraisablehook = hooks
         handler.close()
+
+
+def set_level(settings: Log) -> None:
+    """Show the lines of this process from the level on that the settings name."""
+    level = settings.level.upper()
+    logging.root.setLevel(level)
+    logging.getLogger("anyrouter").setLevel(level)
 
 
 def _log_thread(args: threading.ExceptHookArgs) -> None:

@@ -3,8 +3,9 @@
 import asyncio
 import functools
 import time
+from collections.abc import Mapping
 
-from proxy.config import Config, Key
+from proxy.config import Config, Key, Owner
 from proxy.errors import LimitsUnavailable
 from proxy.exchange import Exchange, Phase
 from proxy.limits import wording
@@ -45,15 +46,24 @@ class Admission:
         self, config: Config, prices: PriceTable, local: Local, shared: Shared | None = None
     ) -> None:
         self._shared = shared
-        self._quota = config.quota
-        self._prices = prices
         self._local = local
         self._ratios: dict[str, InputRatio] = {}
-        poll_s = 0.0 if shared is None else _OTHERS_SLOTS_S
-        self._queue = Queue(self._try, poll_s) if config.quota.queue_s else None
+        self._queue: Queue | None = None
         self.policies = Policies(config, local)
+        self.change(config, prices, {})
         self.sums_known = asyncio.Event()
         self._sums_by_s = 0.0
+
+    def change(
+        self, config: Config, prices: PriceTable, managed_owners: Mapping[str, Owner]
+    ) -> None:
+        """Let another configuration and other prices hold for the requests that begin from now on."""
+        self._quota = config.quota
+        self._prices = prices
+        self.policies.change(config, managed_owners)
+        # Once there, it stays for those who wait in it.
+        if config.quota.queue_s and self._queue is None:
+            self._queue = Queue(self._try, 0.0 if self._shared is None else _OTHERS_SLOTS_S)
 
     def ratio(self, key: str) -> InputRatio:
         """Return what was learned of a key's bodies."""
@@ -81,8 +91,9 @@ class Admission:
             verdict = self._queue.ahead(policy)
         if verdict is None:
             verdict = await self._try(ask)
-        if isinstance(verdict, Refusal) and verdict.metric is Metric.IN_FLIGHT and self._queue:
-            verdict = await self._wait_in_line(self._queue, exchange, ask, verdict)
+        queue = self._queue if exchange.bounds.queue_s else None
+        if isinstance(verdict, Refusal) and verdict.metric is Metric.IN_FLIGHT and queue:
+            verdict = await self._wait_in_line(queue, exchange, ask, verdict)
         if isinstance(verdict, Refusal):
             readings = verdict.readings or self._local.read(policy, ask.periods, _now_us())
             now_s, contact = time.time(), self._quota.contact

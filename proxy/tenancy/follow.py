@@ -48,6 +48,11 @@ class Follower:
         """Have what was spent told with the next answer."""
         self._sums_wanted.set()
 
+    def ask_for_all(self) -> None:
+        """Have every key and owner told anew, and what was spent."""
+        self._seq = 0
+        self._sums_wanted.set()
+
     async def close(self) -> None:
         """End; a store that does not answer is not waited for."""
         self._stop.set()

@@ -34,15 +34,17 @@ class Policies:
     """
 
     def __init__(self, config: Config, local: Local) -> None:
-        self._quota = config.quota
-        self._configured = {owner.name: owner for owner in config.owners}
-        self._owners = dict(self._configured)
         self._local = local
         self._made: dict[str, Policy] = {}
         self._owner_subjects: dict[str, Subject] = {}
-        self._global = self._subject(
-            GLOBAL, config.quota.global_limits, config.quota.global_budgets
-        )
+        self.change(config, {})
+
+    def change(self, config: Config, managed_owners: Mapping[str, Owner]) -> None:
+        """Let another configuration hold; what was counted stays."""
+        self._quota = quota = config.quota
+        self._configured = {owner.name: owner for owner in config.owners}
+        self._global = self._subject(GLOBAL, quota.global_limits, quota.global_budgets)
+        self.forget(managed_owners)
 
     def of(self, key: Key) -> Policy:
         """Return what holds for a key."""

@@ -20,6 +20,7 @@ from proxy.limits.shared import Shared
 from proxy.money import bill as bills
 from proxy.money import price_file
 from proxy.money.bill import Bill, UsageSource
+from proxy.money.prices import PriceTable
 from proxy.progress import Progress
 from proxy.tenancy.admission import Admission
 from proxy.tenancy.alone import Alone, unwritable
@@ -66,6 +67,7 @@ class Tenancy:
 
     Attributes:
         managed: the keys of the store; None: there is no store.
+        prices: of the requests that begin now.
         admission: lets requests in.
         ledger: takes the rows; None: there is no store, or it is not open.
 
@@ -74,13 +76,7 @@ class Tenancy:
     """
 
     def __init__(self, config: Config, exchanges: Iterable[Exchange]) -> None:
-        prices = config.prices
-        self._prices = price_file.load(
-            prices.file,
-            overrides=prices.overrides,
-            multiplier=prices.multiplier,
-            upstreams=prices.upstreams,
-        )
+        self.prices = price_file.configured(config.prices)
         self._store = config.store
         self._exchanges = exchanges
         self._remarked: set[str] = set()
@@ -94,7 +90,7 @@ class Tenancy:
             if config.store is not None and config.redis is None and self._workers == 1
             else None
         )
-        self.admission = Admission(config, self._prices, self._local, self._shared)
+        self.admission = Admission(config, self.prices, self._local, self._shared)
         self._names = frozenset(key.name for key in config.keys)
         self.managed = None if config.store is None else ManagedKeys(time.monotonic, self._names)
         self.ledger: Ledger | None = None
@@ -120,6 +116,19 @@ class Tenancy:
         self.ledger.snapshot_of(self._rows_in_flight)
         self._follower = Follower(self._store.url, self._take_changes)
         self._follower.open()
+
+    def change(self, config: Config, prices: PriceTable) -> None:
+        """Let another configuration, with its prices, hold for what begins from now on; counts and connections stay."""
+        self.prices = prices
+        self._static_keys = config.keys
+        self._names = frozenset(key.name for key in config.keys)
+        owners = {}
+        if self.managed is not None:
+            self.managed.configure(self._names)
+            owners = self.managed.owners
+        self.admission.change(config, prices, owners)
+        if self._follower is not None:
+            self._follower.ask_for_all()
 
     async def close(self) -> None:
         """Store the rows that are left, for three seconds at most; the rest waits on the disk."""
@@ -157,7 +166,7 @@ class Tenancy:
     def _bill(self, exchange: Exchange) -> Bill:
         ratio = self.admission.ratio(exchange.key.name).value if exchange.key is not None else 0.0
         try:
-            bill = bills.bill(facts_of(exchange, ratio), self._prices)
+            bill = bills.bill(facts_of(exchange, ratio), exchange.prices or self.prices)
         except Exception:  # noqa: BLE001 - a defect of ours: logged with its traceback, and billed as it was reserved
             _log.exception("%s: a defect of the bill", exchange.received.id)
             return self._reserved(exchange)

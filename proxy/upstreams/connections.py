@@ -59,6 +59,7 @@ class UpstreamTemplate:
 
     def __init__(self, upstream: Upstream, environ: Mapping[str, str] = os.environ) -> None:
         self.name = upstream.name
+        self.upstream = upstream
         # What the body is was found out here, so it is said here, whatever the client has called it.
         label = (headers.CONTENT_TYPE, headers.JSON)
         self.headers = headers.RequestHeaders((label, *own_headers(upstream)))
@@ -107,6 +108,12 @@ class UpstreamConnections:
     async def __aenter__(self) -> Self:
         self._client = Client(self._timeouts.connect_s)
         return self
+
+    def change(self, timeouts: Timeouts) -> None:
+        """Have other timeouts for later requests; open connections stay."""
+        self._timeouts = timeouts
+        if self._client is not None:
+            self._client.connect_within(timeouts.connect_s)
 
     async def __aexit__(
         self,

@@ -47,6 +47,18 @@ class ModelLists:
         self._due_s = 0.0
         self.listed: dict[str, list[dict[str, Any]]] = {}
 
+    def change(self, upstreams: Iterable[Upstream]) -> None:
+        """Follow other upstreams; what was listed by those that stay as they were is kept."""
+        upstreams = tuple(upstreams)
+        if upstreams == self._upstreams:
+            return
+        kept = {each.name for each in upstreams if each in self._upstreams}
+        self.listed = {name: entries for name, entries in self.listed.items() if name in kept}
+        self._upstreams, self._due_s = upstreams, 0.0
+        if self._fetching is not None:
+            self._fetching.cancel()
+            self._fetching = None
+
     async def current(self) -> Mapping[str, list[dict[str, Any]]]:
         """Return the lists; wait a little for the first ones, and never for later ones."""
         if not self._upstreams:
@@ -76,7 +88,8 @@ class ModelLists:
                 is_fresh = all(await asyncio.gather(*fetches))
             self._due_s = time.monotonic() + (_FRESH_S if is_fresh else _RETRY_AFTER_S)
         finally:
-            self._fetching = None
+            if self._fetching is asyncio.current_task():
+                self._fetching = None
 
     async def _fetch(self, session: aiohttp.ClientSession, upstream: Upstream) -> bool:
         """Return whether the upstream has given its list."""

@@ -46,7 +46,7 @@ async def test_as_json_every_line_of_both_streams_is_an_object(
         port = int(await command.says(LISTENING))
         await talk("127.0.0.1", port, request().replace(b"Host", b"connection: close\r\nHost", 1))
         command.tell(signal.SIGHUP)
-        await command.says(b"SIGHUP is ignored")
+        await command.says(b"nothing has changed")
         command.tell()
         assert await command.ended() == 0
     (line,) = decoded(bytes(command.out))

@@ -16,7 +16,7 @@ import pytest
 
 import proxy
 from proxy.__main__ import main
-from proxy.commands.serve import refuse_strangers_without_keys, refuse_what_flags_break
+from proxy.commands.adjustments import refuse_strangers_without_keys, refuse_what_flags_break
 from proxy.config import Store, with_listen
 from proxy.config_file.faults import ConfigError
 from proxy.sandbox import Knobs, serve_sandbox

@@ -55,7 +55,6 @@ def _wanted(page: str) -> set[str]:
 NOT_THERE = {
     "metrics and traces": "metrics, traces",
     "failover between upstreams": "another upstream when one fails",
-    "reload without a restart": "a new configuration without a restart",
     "an admin page": "keys, budgets and usage on a page",
     "single sign-on": "single sign-on",
     "TLS towards clients": "TLS towards clients",

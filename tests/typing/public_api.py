@@ -33,6 +33,7 @@ def configurations() -> proxy.Config:
         log=proxy.Log(level="warning", format="text"),
         store=proxy.Store("sqlite:///var/anyrouter.db", retention_days=30),
         redis=proxy.Redis("redis://127.0.0.1:6379/0"),
+        reload=proxy.Reload(watch=False),
         quota=proxy.Quota(
             global_limits=proxy.RateLimits(max_in_flight=200),
             each_key_budgets=proxy.Budgets(day_micros=5_000_000, fail="closed"),

@@ -24,6 +24,7 @@ from proxy.config import (
     Quota,
     RateLimits,
     Redis,
+    Reload,
     Store,
     Timeouts,
     Upstream,
@@ -39,6 +40,7 @@ SECTIONS: dict[str, Any] = {
     "timeouts": Timeouts(),
     "cors": Cors(),
     "log": Log(),
+    "reload": Reload(),
 }
 CONFIG = Config(
     upstreams=(Upstream("a", "https://h", Auth("bearer", "sk-canary"), (("x", "canary"),)),),

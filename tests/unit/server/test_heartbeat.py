@@ -3,7 +3,7 @@
 import asyncio
 import socket
 
-from proxy.server.heartbeat import FORCE_EXIT, ParentLink
+from proxy.server.heartbeat import FORCE_EXIT, RELOAD, ParentLink
 
 
 class FirstNothing(socket.socket):
@@ -19,13 +19,15 @@ class FirstNothing(socket.socket):
 
 
 async def test_a_poll_that_tells_of_nothing_does_not_stop_the_worker() -> None:
-    stopped, hurried = asyncio.Event(), asyncio.Event()
+    stopped, hurried, asked = asyncio.Event(), asyncio.Event(), asyncio.Event()
     parent, worker = socket.socketpair()
     with parent, FirstNothing(fileno=worker.detach()) as told:
-        ParentLink(told).follow(stopped.set, hurried.set)
+        ParentLink(told).follow(stopped.set, hurried.set, asked.set)
+        parent.send(RELOAD)
         parent.send(FORCE_EXIT)
         async with asyncio.timeout(5):
             await hurried.wait()
+            assert asked.is_set()
             assert told.asked
             assert not stopped.is_set()
             parent.close()

@@ -1,0 +1,83 @@
+"""SIGHUP: a changed configuration counts without a restart, in one process and in several."""
+
+import asyncio
+import os
+import re
+import signal
+from pathlib import Path
+
+import aiohttp
+
+from tests.cli.test_cli_workers import LISTENING, all_listen
+from tests.support.commands import Command, readable, started, status_of, write_config
+
+OTHER = "ar-another-key-0123456789"
+MODELS = "/v1/models"
+
+
+async def statuses(port: int, key: str, times: int = 1) -> set[int | None]:
+    """Ask on connections of their own, so that every worker is asked."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+        url = f"http://127.0.0.1:{port}{MODELS}"
+        headers = {"x-api-key": key, "anthropic-version": "2023-06-01"}
+        return {await status_of(session, url, **headers) for _ in range(times)}
+
+
+def give_keys(config: Path, *keys: str) -> None:
+    """Write a configuration with these keys in place of its own."""
+    entries = ", ".join(f"{{name: k{i}, key: {key}}}" for i, key in enumerate(keys))
+    text = re.sub(r"keys: \[.*\]", f"keys: [{entries}]", config.read_text())
+    config.write_text(text)
+
+
+async def test_sighup_makes_keys_of_the_file_count_and_a_wrong_file_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    config = write_config(tmp_path, more="reload: {watch: false}\n")
+    async with started("serve", "--config", config) as command:
+        port = int(await command.says(LISTENING))
+        assert await statuses(port, OTHER) == {401}
+        give_keys(config, OTHER)
+        command.tell(signal.SIGHUP)
+        assert await command.says(b"is served: ") == "keys +1 -1"
+        assert await statuses(port, OTHER) == {200}
+        give_keys(config, "short")
+        command.tell(signal.SIGHUP)
+        await command.says(b"was not taken over")
+        assert "config.yaml:5: keys.0.key: must be" in command.err.decode()
+        assert await statuses(port, OTHER) == {200}
+        assert OTHER not in command.text
+
+
+async def test_workers_serve_the_last_of_two_quick_edits_and_so_does_one_that_is_started_later(
+    tmp_path: Path,
+) -> None:
+    config = write_config(tmp_path, more="reload: {watch: false}\n")
+    async with started("serve", "--config", config, "--workers", "2") as command:
+        port = int(await command.says(LISTENING))
+        workers = await all_listen(command, port, 2)
+        for key in ("ar-not-this-one-0123456789", OTHER):
+            give_keys(config, key)
+            command.tell(signal.SIGHUP)
+        await command.says(b"is served: keys")
+        await served_alike(command, workers)
+        assert await statuses(port, OTHER, 10) == {200}
+        killed = min(workers)
+        os.kill(killed, signal.SIGKILL)
+        await command.says(b"worker %d ended" % killed)
+        await all_listen(command, port, 2)
+        # By what the parent has read, not by what stands in the file now.
+        give_keys(config, "ar-not-this-one-0123456789")
+        assert await statuses(port, OTHER, 10) == {200}
+
+
+async def served_alike(command: Command, workers: set[int]) -> None:
+    """Wait until every worker has said that it serves what the parent has read last."""
+    async with asyncio.timeout(10):
+        while True:
+            said = readable(bytes(command.err)).decode()
+            read = re.findall(r"configuration (\w+) is served", said)
+            served = dict(re.findall(r"process (\d+) serves configuration (\w+)", said))
+            if read and served == {str(pid): read[-1] for pid in workers}:
+                return
+            await asyncio.sleep(0.02)  # other processes: there is no event to wait for

@@ -1,0 +1,311 @@
+"""A gateway that goes on by another configuration while it serves."""
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy import (
+    Auth,
+    Config,
+    ConfigError,
+    Cors,
+    Key,
+    Limits,
+    Listen,
+    Model,
+    Prices,
+    Quota,
+    RateLimits,
+    Timeouts,
+    Upstream,
+)
+from proxy.access.keys import digest
+from proxy.config_file.source import Source
+from proxy.server.reload import Reloader
+from tests.support.gateways import KEY, STREAM_BODY, Running, running
+from tests.support.raw import (
+    EVENTS,
+    SSE_HEAD,
+    STREAM,
+    UpstreamSide,
+    answer,
+    chunk,
+    raw_upstream,
+)
+from tests.support.scripts import gateway_before, says
+
+OTHER_KEY = "ar-another-key-0123456789"
+
+
+def with_key(config: Config, key: str) -> Config:
+    """Return a configuration with another credential for its upstream."""
+    (upstream,) = config.upstreams
+    return dataclasses.replace(
+        config, upstreams=(dataclasses.replace(upstream, auth=Auth("x-api-key", key)),)
+    )
+
+
+async def status(gateway: Running, key: str = KEY) -> int:
+    async with gateway.post(headers={"x-api-key": key}) as response:
+        await response.read()
+        return response.status
+
+
+async def test_streams_live_through_reloads_and_new_requests_use_the_new_credential() -> None:
+    go_on, begun, count = asyncio.Event(), asyncio.Event(), 20
+    streams: list[bytes] = []
+
+    async def script(upstream: UpstreamSide) -> None:
+        if b'"stream": true' not in upstream.body:
+            await upstream.send(answer())
+            return
+        await upstream.send(SSE_HEAD + chunk(EVENTS[0]))
+        streams.append(upstream.head)
+        if len(streams) == count:
+            begun.set()
+        await go_on.wait()
+        await upstream.send(chunk(b"".join(EVENTS[1:])) + chunk(b""))
+
+    async with gateway_before(script, echo_model=False) as (upstream, gateway):
+        config = gateway.gateway.snapshot.config
+
+        async def stream() -> bytes:
+            async with gateway.post(STREAM_BODY) as response:
+                return await response.read()
+
+        under_way = [asyncio.create_task(stream()) for _ in range(count)]
+        await begun.wait()
+        for i in range(100):
+            told = gateway.gateway.reload(with_key(config, f"sk-number-{i}"))
+            assert told.changes == ["upstreams.first.auth changed"]
+            if i % 10 == 0:
+                assert await status(gateway) == 200
+                assert b"sk-number-%d\r\n" % i in upstream.requests[-1].head
+        assert upstream.connections == count + 1, "connections outlive a reload"
+        go_on.set()
+        assert await asyncio.gather(*under_way) == [STREAM] * count
+
+
+async def test_keys_that_are_added_open_it_and_those_that_are_removed_do_not() -> None:
+    async with gateway_before(says(answer())) as (_, gateway):
+        config = gateway.gateway.snapshot.config
+        assert (await status(gateway), await status(gateway, OTHER_KEY)) == (200, 401)
+        other = Key("other", digest(OTHER_KEY))
+        told = gateway.gateway.reload(dataclasses.replace(config, keys=(other,)))
+        assert told.changes == ["keys +1 -1"]
+        assert (await status(gateway), await status(gateway, OTHER_KEY)) == (401, 200)
+
+
+async def test_models_upstreams_and_the_rest_count_at_once() -> None:
+    async with (
+        raw_upstream(says(answer())) as second,
+        gateway_before(says(answer())) as (first, gateway),
+    ):
+        config = gateway.gateway.snapshot.config
+        new = dataclasses.replace(
+            config,
+            upstreams=(Upstream("second", second.url),),
+            models=(Model("anthropic/*", "second"),),
+            limits=Limits(max_body_bytes=1024),
+            trusted_proxies=("127.0.0.1",),
+        )
+        gateway.gateway.reload(new)
+        assert await status(gateway) == 200
+        assert (len(first.requests), len(second.requests)) == (0, 1)
+        async with gateway.post(b" " * 2000, headers={"x-forwarded-for": "192.0.2.7"}) as response:
+            assert response.status == 413
+        assert gateway.log[-1]["client"] == "192.0.2.7"
+
+
+async def test_a_request_keeps_the_timeouts_that_it_began_with() -> None:
+    release = asyncio.Event()
+
+    async def script(upstream: UpstreamSide) -> None:
+        await release.wait()
+        await upstream.send(answer())
+
+    async with gateway_before(script, timeouts=Timeouts(first_byte_s=60)) as (upstream, gateway):
+        config = gateway.gateway.snapshot.config
+        patient = asyncio.create_task(status(gateway))
+        await upstream.arrived.wait()
+        gateway.gateway.take_over(dataclasses.replace(config, timeouts=Timeouts(first_byte_s=0.1)))
+        # Begun later, and ended by its shorter time while the first goes on.
+        assert await status(gateway) == 504
+        assert not patient.done()
+        release.set()
+        assert await patient == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param({"models": ()}, "models: at least one is needed", id="schema"),
+        pytest.param(
+            {"models": (Model("anthropic/*", "nowhere"),)},
+            "models.0.upstream: no upstream has this name; known: first",
+            id="rule",
+        ),
+        pytest.param(
+            {"quota": Quota(each_key_limits=RateLimits(requests_per_minute=1))},
+            "limits, budgets and prices need a restart: the gateway was started without any",
+            id="limits in a gateway without",
+        ),
+    ],
+)
+async def test_what_cannot_be_served_changes_nothing(change: dict[str, Any], said: str) -> None:
+    async with gateway_before(says(answer())) as (_, gateway):
+        before = gateway.gateway.snapshot
+        with pytest.raises(ConfigError) as refused:
+            gateway.gateway.reload(dataclasses.replace(before.config, **change))
+        assert refused.value.faults == (said,)
+        assert gateway.gateway.snapshot is before
+        assert await status(gateway) == 200
+
+
+async def test_limits_and_prices_count_at_once_and_what_was_counted_stays() -> None:
+    limited = Quota(each_key_limits=RateLimits(requests_per_minute=100))
+    async with gateway_before(says(answer()), quota=limited) as (_, gateway):
+        config = gateway.gateway.snapshot.config
+        for _ in range(3):
+            assert await status(gateway) == 200
+        strict = Quota(each_key_limits=RateLimits(requests_per_minute=3))
+        gateway.gateway.reload(dataclasses.replace(config, quota=strict))
+        assert [await status(gateway) for _ in range(4)].count(429) >= 1
+        cost = gateway.log[0]["cost_micros"]
+        gateway.gateway.reload(
+            dataclasses.replace(config, quota=limited, prices=Prices(multiplier=Fraction(10)))
+        )
+        assert await status(gateway) == 200
+        assert gateway.log[-1]["cost_micros"] == 10 * cost
+
+
+async def test_what_needs_a_restart_is_told_and_the_rest_is_taken() -> None:
+    async with gateway_before(says(answer())) as (_, gateway):
+        config = gateway.gateway.snapshot.config
+        told = gateway.gateway.reload(
+            dataclasses.replace(
+                config, echo_model=False, listen=Listen(port=1), cors=Cors(("https://a.example",))
+            )
+        )
+        assert told.changes == ["echo_model changed"]
+        assert told.after_restart == ["listen.port changed", "cors.origins changed"]
+        assert gateway.gateway.snapshot.config.listen == config.listen
+
+
+async def test_origins_of_pages_come_and_go_where_there_were_some() -> None:
+    asked = {"Origin": "https://b.example", "Access-Control-Request-Method": "POST"}
+    async with gateway_before(says(answer()), cors=Cors(("https://a.example",))) as (_, gateway):
+        config = gateway.gateway.snapshot.config
+        url = gateway.url + "/v1/messages"
+        async with gateway.session.options(url, headers=asked) as response:
+            assert response.status == 403
+        gateway.gateway.reload(dataclasses.replace(config, cors=Cors(("https://b.example",))))
+        async with gateway.session.options(url, headers=asked) as response:
+            assert response.status == 204
+
+
+FILE = """\
+upstreams: {{first: {{base_url: "{url}", auth: {{scheme: x-api-key, key: "${{file:secret}}"}}}}}}
+models: [{{id: "anthropic/*", upstream: first}}]
+keys: [{{name: tester, sha256: "{sha256}"}}]
+"""
+
+
+@dataclasses.dataclass
+class Watched:
+    """A gateway that looks at its files every few milliseconds."""
+
+    folder: Path
+    gateway: Running
+    heads: list[bytes]
+
+    async def until(self, holds: Callable[[bytes], bool]) -> None:
+        """Ask until the head that the upstream gets is as it is to be."""
+        async with asyncio.timeout(10):
+            while not (self.heads and holds(self.heads[-1])):
+                assert await status(self.gateway) == 200
+
+
+@contextlib.asynccontextmanager
+async def watched(folder: Path) -> AsyncIterator[Watched]:
+    heads: list[bytes] = []
+
+    async def script(upstream: UpstreamSide) -> None:
+        heads.append(upstream.head)
+        await upstream.send(answer())
+
+    (folder / "secret").write_text("sk-first")
+    async with raw_upstream(script) as upstream:
+        file = folder / "config.yaml"
+        file.write_text(FILE.format(url=upstream.url, sha256=digest(KEY)))
+        source = Source(
+            str(file), lambda config: dataclasses.replace(config, listen=Listen(port=0))
+        )
+        async with running(source.read().config) as gateway:
+            reloader = Reloader(source, gateway.gateway.take_over, lambda: True, every_s=0.005)
+            task = asyncio.create_task(reloader.run())
+            try:
+                yield Watched(folder, gateway, heads)
+            finally:
+                task.cancel()
+                await asyncio.wait((task,))
+
+
+async def test_a_rotated_secret_is_used_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "anyrouter")
+    async with watched(tmp_path) as each:
+        await each.until(lambda head: b"sk-first\r\n" in head)
+        (tmp_path / "secret").write_text("sk-second")
+        await each.until(lambda head: b"sk-second\r\n" in head)
+    assert "is served: upstreams.first.auth changed" in caplog.text
+    assert "sk-" not in caplog.text
+
+
+async def test_a_file_that_is_wrong_is_told_once_and_the_one_before_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with watched(tmp_path) as each:
+        good = (tmp_path / "config.yaml").read_text()
+        (tmp_path / "config.yaml").write_text(good.replace("upstream: first", "upstream: frist"))
+        async with asyncio.timeout(10):
+            while "was not taken over" not in caplog.text:
+                assert await status(each.gateway) == 200
+        assert (
+            "config.yaml:2: models.0.upstream: no upstream has this name; did you mean"
+            in caplog.text
+        )
+        for _ in range(20):
+            assert await status(each.gateway) == 200
+            await asyncio.sleep(0.002)  # further looks at the files
+        assert caplog.text.count("was not taken over") == 1
+        (tmp_path / "secret").write_text("sk-second")
+        (tmp_path / "config.yaml").write_text(good)
+        await each.until(lambda head: b"sk-second\r\n" in head)
+
+
+async def test_asked_often_it_reads_the_last_state(tmp_path: Path) -> None:
+    """As many signals as one likes: what is read after the last of them is what counts."""
+    (tmp_path / "secret").write_text("sk-0")
+    file = tmp_path / "config.yaml"
+    file.write_text(FILE.format(url="http://127.0.0.1:1", sha256=digest(KEY)))
+    source = Source(str(file), lambda config: dataclasses.replace(config, listen=Listen(port=0)))
+    async with running(source.read().config) as gateway:
+        reloader = Reloader(source, gateway.gateway.take_over, lambda: False, every_s=60)
+        task = asyncio.create_task(reloader.run())
+        for i in range(1, 50):
+            (tmp_path / "secret").write_text(f"sk-{i}")
+            reloader.ask()
+            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            while gateway.gateway.snapshot.config.upstreams[0].auth.key != "sk-49":
+                await status(gateway)  # a thread reads: there is no event to wait for
+        task.cancel()
+        await asyncio.wait((task,))
