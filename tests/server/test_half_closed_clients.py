@@ -164,3 +164,30 @@ async def test_a_head_that_will_never_be_whole_does_not_hold_the_connection(
     async with asyncio.timeout(5):
         received = await sent_and_shut(gateway, request() + GET[:-2])
     assert [each.status for each in answers(received)] == [200]
+
+
+async def test_nothing_is_written_behind_our_own_end(caplog: pytest.LogCaptureFixture) -> None:
+    """A write to a side that is closed is an error of the loop, which no client may cause."""
+    is_told = asyncio.Event()
+
+    async def script(exchange: UpstreamSide) -> None:
+        await is_told.wait()
+        await exchange.send(answer())
+
+    async with gateway_before(script) as (upstream, gateway):
+        reader, writer = await asyncio.open_connection(gateway.host, gateway.port)
+        async with asyncio.timeout(10):
+            writer.write(request())
+            await upstream.arrived.wait()
+            for malformed in (b"no head\r\n\r\n", b"nor this\r\n\r\n"):
+                writer.write(malformed)
+                # Once another connection is served, this one has been read from, and its end been seen.
+                await sent_and_shut(gateway, GET)
+            is_told.set()
+            received = await reader.read()
+            writer.write_eof()
+            await sent_and_shut(gateway, GET)
+        writer.close()
+        await writer.wait_closed()
+    assert [each.status for each in answers(received)] == [200, 400]
+    assert not [each for each in caplog.records if each.name == "asyncio"]
