@@ -336,6 +336,14 @@ def test_a_wrong_value_is_refused_with_its_path_and_no_secret(
     assert "canary" not in said
 
 
+@pytest.mark.parametrize("seconds", [0, 0.01, -1, float("inf")], ids=str)
+@pytest.mark.parametrize(
+    "name", schema_files.load("config")["properties"]["timeouts"]["properties"]
+)
+def test_no_timeout_may_be_so_short_that_nothing_is_served(name: str, seconds: float) -> None:
+    assert refused(changed(f"timeouts.{name}", seconds)).startswith(f"timeouts.{name}: must be ")
+
+
 @pytest.mark.parametrize("given", [None, [], CANARY, [{"key": CANARY}], 1], ids=repr)
 def test_a_document_of_another_kind_is_refused_without_being_shown(given: Any) -> None:
     assert re.fullmatch(
