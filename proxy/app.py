@@ -14,7 +14,8 @@ from proxy.config_file.by_hand import check
 from proxy.gateway import GATEWAY, Authenticate, Gateway
 from proxy.protocol.checks import prepare
 from proxy.telemetry.access_log import AccessLog, LineSink
-from proxy.tenancy.tenancy import is_wanted
+from proxy.tenancy.alone import doubt_of_limits
+from proxy.tenancy.tenancy import has_bounds
 
 # For the `AppRunner` of an application that holds a gateway, which does without: with it, a client that leaves cancels
 # its request at once, and not within a second; those of the application itself, too.
@@ -40,8 +41,9 @@ def create_app(
         RuntimeError: aiohttp's compiled HTTP parser is missing.
     """
     check(config)
-    _note_what_is_not_served(config)
-    return assemble(config, access_log)
+    app = assemble(config, access_log)
+    app.on_startup.append(_note_what_is_not_served)
+    return app
 
 
 def assemble(
@@ -49,7 +51,8 @@ def assemble(
 ) -> web.Application:
     """Make an application of a configuration that was checked; otherwise as `create_app`."""
     app = _gateway_app(config, access_log)
-    routes.add(app.router, ("", config.listen.base_path), limited=is_wanted(config))
+    is_limited = app[GATEWAY].tenancy is not None
+    routes.add(app.router, ("", config.listen.base_path), limited=is_limited)
     return app
 
 
@@ -63,16 +66,18 @@ def setup(
     """Mount a gateway under `config.listen.base_path` of an application, beside its other routes.
 
     Run the application as you like, with `web.run_app(app)` too: nothing of it is changed. `listen.host`, `port`,
-    `workers`, `limits.max_connections`, `limits.max_connections_per_client`, `timeouts.request_head_s`,
-    `client_idle_s` and `drain_s` belong to a server, which here is yours.
+    `limits.max_connections`, `limits.max_connections_per_client`, `timeouts.request_head_s`, `client_idle_s` and
+    `drain_s` belong to a server, which here is yours. `listen.workers` says in how many processes of yours the
+    gateway runs: with more than one, limits and budgets need `redis`.
 
     Args:
         app: not started yet.
         config: as for `create_app`.
         access_log: as for `create_app`.
         authenticate: finds whose request it is by your own means, and returns that as a `Key`: its name, for the
-            log, and its models. When it returns None, the key counts that the request carries. Headers that it reads
-            are forwarded, but for cookies and credentials.
+            log, the ledger and what is counted, its models, and its owner, limits and budgets, which hold from this
+            request on. When it returns None, the key counts that the request carries. Headers that it reads are
+            forwarded, but for cookies and credentials.
 
     Returns:
         The gateway; set its `draining` to make it refuse new requests. The application's shutdown does.
@@ -82,25 +87,30 @@ def setup(
         RuntimeError: aiohttp's compiled HTTP parser is missing, or `app` has started.
     """
     check(config)
-    _note_what_is_not_served(config)
-    part = _gateway_app(config, access_log)
-    part[GATEWAY].authenticate = authenticate
+    part = _gateway_app(config, access_log, authenticate)
+    part.on_startup.append(_note_what_is_not_served)
     if not (config.keys or config.store or authenticate):
         _log.warning("no keys are configured: every request is refused with a 401")
-    routes.add(part.router, ("",), limited=is_wanted(config))
+    if has_bounds(config) and (doubt := doubt_of_limits(config)) is not None:
+        _log.warning(doubt)
+    routes.add(part.router, ("",), limited=part[GATEWAY].tenancy is not None)
     app.add_subapp(config.listen.base_path, part)
     return part[GATEWAY]
 
 
-def _note_what_is_not_served(config: Config) -> None:
-    if config.admin is not None:
+async def _note_what_is_not_served(app: web.Application) -> None:
+    gateway = app[GATEWAY]
+    if gateway.snapshot.config.admin is not None and not gateway.has_admin:
         _log.warning(
-            "`admin` is not served here: `anyrouter serve` has a process of its own for it"
+            "`admin` is not served here: proxy.create_admin_app makes an application of it, and `anyrouter serve` "
+            "has a process of its own for it"
         )
 
 
 def _gateway_app(
-    config: Config, access_log: LineSink | logging.Logger | AccessLog | None
+    config: Config,
+    access_log: LineSink | logging.Logger | AccessLog | None,
+    authenticate: Authenticate | None = None,
 ) -> web.Application:
     if not has_compiled_parser():
         # The pure Python parser has had request smuggling bugs, and is slow.
@@ -113,7 +123,7 @@ def _gateway_app(
         app.middlewares.append(cors.allow_origins(app))
     if not isinstance(access_log, AccessLog):
         access_log = AccessLog(access_log, config.log)
-    app[GATEWAY] = gateway = Gateway(config, (access_log,))
+    app[GATEWAY] = gateway = Gateway(config, (access_log,), authenticate)
     gateway.on_reload.append(lambda config: access_log.change(config.log))
     app.cleanup_ctx.append(_open_connections)
     app.on_shutdown.append(_drain)

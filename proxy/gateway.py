@@ -19,6 +19,7 @@ from proxy.exchange import Exchange
 from proxy.money import price_file
 from proxy.money.price_rows import PriceError
 from proxy.routing.router import Router
+from proxy.tenancy.alone import doubt_of_limits
 from proxy.tenancy.tenancy import Tenancy, is_wanted
 from proxy.turns import Turns
 from proxy.upstreams.connections import UpstreamConnections, UpstreamTemplate
@@ -124,6 +125,7 @@ class Gateway:
         draining: set when the process is about to end: no new request is taken.
         is_hosted: whether the server is not ours: it may undo Content-Encoding, as aiohttp does by default, and does
             not tell when a client leaves.
+        has_admin: whether an admin API was made for it here.
         authenticate: finds whose request it is by the host's own means, before keys are looked at; None: by keys alone.
         body_memory: the budget of the bodies in flight.
         turns: of the event loop, of which the checking of bodies takes a part.
@@ -131,7 +133,12 @@ class Gateway:
         on_reload: called with each configuration that has replaced another.
     """
 
-    def __init__(self, config: Config, observers: tuple[Observer, ...]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        observers: tuple[Observer, ...],
+        authenticate: Authenticate | None = None,
+    ) -> None:
         self.snapshot = Snapshot.of(config)
         self.connections = UpstreamConnections(config.timeouts)
         self.deadlines = Deadlines(
@@ -140,10 +147,14 @@ class Gateway:
         self.model_lists = ModelLists(_of_wildcards(config))
         self.draining = False
         self.is_hosted = True
-        self.authenticate: Authenticate | None = None
+        self.has_admin = False
+        self.authenticate = authenticate
+        self._doubt = doubt_of_limits(config)
         self.body_memory = BodyMemory(_body_memory_bytes(config))
         self.turns = Turns()
-        self.tenancy = Tenancy(config, self.deadlines.in_flight) if is_wanted(config) else None
+        # The host's users may have limits that no configuration tells of.
+        is_limited = is_wanted(config) or authenticate is not None
+        self.tenancy = Tenancy(config, self.deadlines.in_flight) if is_limited else None
         self.on_reload: list[Callable[[Config], None]] = []
         # Billed first, so that the access line can tell the cost.
         self._observers = observers if self.tenancy is None else (self.tenancy, *observers)
@@ -185,6 +196,14 @@ class Gateway:
         for tell in self.on_reload:
             tell(config)
         return Reloaded.of(before.config, config, wanted)
+
+    async def host_key(self, request: web.Request) -> Key | None:
+        """Return whose request it is by the host's own means; None: the key counts that the request carries."""
+        key = None if self.authenticate is None else await self.authenticate(request)
+        if self._doubt is not None and key is not None and (key.limits or key.budgets):
+            _log.warning(self._doubt)
+            self._doubt = None
+        return key
 
     def ended(self, exchange: Exchange) -> None:
         """Tell every observer that a request has ended; none suffers from another's defect."""

@@ -32,13 +32,29 @@ def added(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def page_of(pages: Sequence[Mapping[str, Any]], limit: int) -> dict[str, Any]:
+    """Return the pages that several workers tell as one, of so many subjects at most.
+
+    Args:
+        pages: as `proxy.tenancy.state.page_of_limits` returns them, of the same place and length; one at least.
+        limit: their length.
+    """
+    by_subject: dict[str, list[Mapping[str, Any]]] = {}
+    for each in (each for page in pages for each in page["data"]):
+        by_subject.setdefault(each["subject"], []).append(each)
+    names = sorted(by_subject)
+    has_more = len(names) > limit or any(page["has_more"] for page in pages)
+    data = [added(by_subject[name]) for name in names[:limit]]
+    return {"data": data, "has_more": has_more, "next": names[:limit][-1] if has_more else None}
+
+
 def _limit(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     limit = told[0]["limit"]
     if "in_flight" in told[0]:
-        return {"limit": limit, "in_flight": sum(each["in_flight"] for each in told)}
+        return {**told[0], "in_flight": sum(each["in_flight"] for each in told)}
     taken = sum(limit - each["remaining"] for each in told)
     return {
-        "limit": limit,
+        **told[0],
         "remaining": max(limit - taken, 0),
         "reset": max(each["reset"] for each in told),
     }

@@ -1,7 +1,7 @@
 """The admin API as an application: its table of endpoints, and the two middlewares in front of them."""
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -10,9 +10,11 @@ from proxy import errors
 from proxy.admin import keys, owners, state, usage
 from proxy.admin.context import ADMIN, CONTEXT, AdminContext
 from proxy.admin.credentials import AdminRing
-from proxy.admin.state import WORKERS, Workers
+from proxy.admin.state import WORKERS
+from proxy.admin.workers import OwnGateway, SocketWorkers, Workers
 from proxy.config import Config
 from proxy.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, ProxyError
+from proxy.gateway import Gateway
 from proxy.received import new_id
 
 _log = logging.getLogger(__name__)
@@ -35,18 +37,31 @@ TABLE = (
     web.get("/admin/v1/usage", usage.groups),
     web.get("/admin/v1/requests", usage.requests),
     web.get("/admin/v1/audit", usage.audit),
+    web.get("/admin/v1/limits", state.all_limits),
     web.get("/admin/v1/limits/{kind:key|owner}/{name}", state.limits),
     web.get("/admin/v1/limits/{kind:global}", state.limits),
     web.get("/admin/v1/ledger", state.ledger),
 )
 
 
-def create_app(config: Config, states: Sequence[str] = ()) -> web.Application:
+def create_app_for(gateway: Gateway) -> web.Application:
+    """Make the application for a gateway of the same process; as `proxy.create_admin_app`."""
+    app = create_app(gateway.snapshot.config, OwnGateway(gateway))
+    gateway.has_admin = True
+    gateway.on_reload.append(lambda config: _follow(app, config))
+    return app
+
+
+def _follow(app: web.Application, config: Config) -> None:
+    app[CONTEXT].take_over(config)
+
+
+def create_app(config: Config, workers: Workers | None = None) -> web.Application:
     """Make the application.
 
     Args:
         config: with `admin`; its store is opened when it is first asked something.
-        states: the paths of the workers' sockets.
+        workers: who counts the limits; None: nobody does.
 
     Raises:
         ValueError: the configuration has no `admin`.
@@ -64,7 +79,7 @@ def create_app(config: Config, states: Sequence[str] = ()) -> web.Application:
         middlewares=[_shape_errors, authenticate], client_max_size=_MAX_BODY_BYTES
     )
     app[CONTEXT] = AdminContext(config)
-    app[WORKERS] = Workers(states)
+    app[WORKERS] = SocketWorkers(()) if workers is None else workers
     app.add_routes(TABLE)
     app.cleanup_ctx.append(_close)
     return app

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from proxy.admin.app import create_app
 from proxy.admin.context import CONTEXT
+from proxy.admin.workers import SocketWorkers
 from proxy.config import Config
 from proxy.config_file.source import Source
 from proxy.server.heartbeat import ParentLink
@@ -36,7 +37,7 @@ async def serve(source: Source, config: Config, parent: ParentLink, states: Sequ
         raise ValueError("the configuration has no admin section")
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    app = create_app(config, states)
+    app = create_app(config, SocketWorkers(states))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
     reloader = Reloader(source, app[CONTEXT].take_over, None)
     await runner.setup()

@@ -37,7 +37,7 @@ def authenticate(endpoint: str) -> Middleware:
     async def find_key(request: web.Request, handler: Handler) -> web.StreamResponse:
         exchange, gateway = request[EXCHANGE], request[LIVE]
         if gateway.authenticate is not None:
-            exchange.key = await gateway.authenticate(request)
+            exchange.key = await gateway.host_key(request)
         if exchange.key is None:
             managed = None if gateway.tenancy is None else gateway.tenancy.managed
             try:

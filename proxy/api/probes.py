@@ -29,7 +29,7 @@ async def say_hello(request: web.Request) -> web.Response:
     """
     gateway = request[LIVE]
     request[EXCHANGE].is_probe = not presented(request.headers)
-    key = None if gateway.authenticate is None else await gateway.authenticate(request)
+    key = await gateway.host_key(request)
     if key is None:
         managed = None if gateway.tenancy is None else gateway.tenancy.managed
         try:

@@ -6,13 +6,15 @@ import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from proxy.errors import NotFound
 from proxy.gateway import GATEWAY, Gateway
-from proxy.tenancy.state import limits_of
+from proxy.ledger.ledger import Status
+from proxy.tenancy.state import limits_of, page_of_limits
 
 # With what is added to it, the path of a socket must not have more than 107 bytes.
 _MAX_STATE_DIR_BYTES = 80
@@ -40,6 +42,7 @@ class StateSocket:
         """Tell the state of a gateway's application for as long as it runs: one of its cleanup contexts."""
         state = web.Application()
         state[_GATEWAY] = app[GATEWAY]
+        state.router.add_get("/limits", _all_limits)
         state.router.add_get("/limits/{kind}/{name}", _limits)
         state.router.add_get("/ledger", _ledger)
         runner = web.AppRunner(state, access_log=None)
@@ -83,22 +86,45 @@ def _private_folder(state_dir: str | None) -> tempfile.TemporaryDirectory[str]:
         ) from None
 
 
+async def limits_here(gateway: Gateway, kind: str, name: str) -> dict[str, Any]:
+    """Return what a key, an owner or all together have left, as this process knows it.
+
+    Raises:
+        NotFound: there is none, or it has no key.
+    """
+    if gateway.tenancy is None:
+        raise NotFound("nothing is limited")
+    return await limits_of(gateway.tenancy, gateway.snapshot.config, kind, name)
+
+
+async def all_limits_here(gateway: Gateway, limit: int, after: str) -> dict[str, Any]:
+    """Return a page of what all have left that have a limit or a budget."""
+    if gateway.tenancy is None:
+        return {"data": [], "has_more": False, "next": None}
+    return await page_of_limits(gateway.tenancy, gateway.snapshot.config, limit, after)
+
+
+def ledger_here(gateway: Gateway) -> Status | None:
+    """Return what waits in this process for the store; None: there is none."""
+    ledger = None if gateway.tenancy is None else gateway.tenancy.ledger
+    return None if ledger is None else ledger.status()
+
+
 async def _limits(request: web.Request) -> web.Response:
-    tenancy = request.app[_GATEWAY].tenancy
-    kind, name = request.match_info["kind"], request.match_info["name"]
-    if tenancy is None:
-        return _json({"message": "nothing is limited"}, status=404)
     try:
-        told = await limits_of(tenancy, request.app[_GATEWAY].snapshot.config, kind, name)
+        told = await limits_here(request.app[_GATEWAY], **request.match_info)
     except NotFound as error:
         return _json({"message": error.message}, status=404)
     return _json(told)
 
 
+async def _all_limits(request: web.Request) -> web.Response:
+    limit, after = int(request.query["limit"]), request.query["after"]
+    return _json(await all_limits_here(request.app[_GATEWAY], limit, after))
+
+
 async def _ledger(request: web.Request) -> web.Response:
-    tenancy = request.app[_GATEWAY].tenancy
-    ledger = None if tenancy is None else tenancy.ledger
-    return _json(None if ledger is None else ledger.status())
+    return _json(ledger_here(request.app[_GATEWAY]))
 
 
 def _json(value: object, status: int = 200) -> web.Response:

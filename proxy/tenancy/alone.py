@@ -5,6 +5,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from proxy.config import Config
+
 _WITHIN_S = 5.0
 _EVERY_S = 0.1
 
@@ -39,7 +41,8 @@ class Alone:
                 if asyncio.get_running_loop().time() >= ends_s:
                     self.release()
                     raise RuntimeError(
-                        f"another gateway counts its limits in {self._folder}: end it, or give both `redis`"
+                        f"another gateway counts its limits in {self._folder}: end it, or give both `redis`; that of an"
+                        " application which runs in several processes says in how many: `listen.workers`"
                     ) from None
                 await asyncio.sleep(_EVERY_S)
             else:
@@ -65,3 +68,20 @@ async def refuse_another(state_dir: str) -> None:
     alone = Alone(state_dir)
     await alone.acquire()
     alone.release()
+
+
+def doubt_of_limits(config: Config) -> str | None:
+    """Return what may be wrong when a host has limits, since this process cannot know in how many it runs."""
+    if config.redis is not None:
+        return None
+    if (processes := config.listen.workers) > 1:
+        return (
+            f"there are limits or budgets, and each of {processes} processes counts for itself: together they let "
+            "through as many times as much; give `redis`, or one process"
+        )
+    if config.store is None:
+        return (
+            "there are limits or budgets, and neither `store` nor `redis`: what was spent is forgotten when the process"
+            " ends, and another process of the application would count for itself"
+        )
+    return None

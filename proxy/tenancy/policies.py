@@ -1,4 +1,4 @@
-"""What holds for each key: of the configuration and of the store, around counters that outlive every edit."""
+"""What holds for each key: of configuration, store or host, around counters that outlive every edit."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -25,6 +25,10 @@ def spent_by_subject(sums: "StoredSums") -> dict[str, Spent]:
     return {name: Spent(days.get(name, 0), micros) for name, micros in months.items()}
 
 
+def _bounds(key: Key) -> tuple[str | None, RateLimits | None, Budgets | None]:
+    return key.owner, key.limits, key.budgets
+
+
 class Policies:
     """The policies of keys, made when they are first asked for.
 
@@ -35,7 +39,7 @@ class Policies:
 
     def __init__(self, config: Config, local: Local) -> None:
         self._local = local
-        self._made: dict[str, Policy] = {}
+        self._made: dict[str, tuple[Key, Policy]] = {}
         self._owner_subjects: dict[str, Subject] = {}
         self.change(config, {})
 
@@ -47,15 +51,21 @@ class Policies:
         self.forget(managed_owners)
 
     def of(self, key: Key) -> Policy:
-        """Return what holds for a key."""
+        """Return what holds for a key. One of a host may say something else each time."""
         made = self._made.get(key.name)
-        if made is None:
-            made = self._made[key.name] = self._make(key)
-        return made
+        if made is None or (made[0] is not key and _bounds(made[0]) != _bounds(key)):
+            made = self._made[key.name] = (key, self._make(key))
+        return made[1]
+
+    def seen(self) -> list[Key]:
+        """Return the keys that were asked for, those of the host among them."""
+        return [key for key, _ in self._made.values()]
 
     def budgeted(self, keys: Iterable[Key]) -> set[str]:
-        """Return the names of the subjects of some keys that have a budget."""
-        subjects = (each for key in keys for each in self.of(key).subjects)
+        """Return the names of the subjects that have a budget, of some keys and of those that were asked for."""
+        for key in keys:
+            self.of(key)
+        subjects = (each for _, policy in self._made.values() for each in policy.subjects)
         return {each.name for each in subjects if each.has_budget}
 
     def knows(self, owner: str | None) -> bool:

@@ -41,7 +41,7 @@ _MS_PER_S = 1000
 
 
 def is_wanted(config: Config) -> bool:
-    """Return whether a configuration asks for anything of this: without it, requests pay nothing for it."""
+    """Return whether a configuration asks for anything of this: without it, its keys pay nothing for it."""
     return config.store is not None or has_bounds(config) or config.prices != Prices()
 
 
@@ -62,7 +62,7 @@ class Tenancy:
     """The observer that bills, settles and records.
 
     Args:
-        config: that `is_wanted`.
+        config: that `is_wanted`, or of a host whose users may have limits.
         exchanges: those in flight.
 
     Attributes:

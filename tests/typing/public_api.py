@@ -64,6 +64,8 @@ def applications(config: proxy.Config, app: web.Application) -> web.AppRunner:
     assert_type(gateway, proxy.Gateway)
     assert_type(gateway.draining, bool)
     gateway.draining = True
+    assert_type(proxy.create_admin_app(gateway), web.Application)
+    proxy.create_admin_app(config)  # type: ignore[arg-type] # the gateway of `setup` is needed
     proxy.setup(app, config, access_log=logging.getLogger("mine"), authenticate=sign_in)
     proxy.setup(app, config, authenticate=name_of)  # type: ignore[arg-type] # a key is needed
     return web.AppRunner(app, shutdown_timeout=30, **proxy.RUNNER_OPTIONS)

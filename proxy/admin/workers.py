@@ -1,0 +1,100 @@
+"""The admin API's view into what counts: the workers of this machine, or the gateway of its own process."""
+
+import asyncio
+import urllib.parse
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import aiohttp
+import msgspec
+
+from proxy.errors import NotFound
+from proxy.gateway import Gateway
+from proxy.server.state import all_limits_here, ledger_here, limits_here
+
+_WITHIN_S = 2.0
+_HTTP_OK, _HTTP_NOT_FOUND = 200, 404
+
+# Status and body, as one worker tells it.
+Answer = tuple[int, Any]
+
+
+class Workers(Protocol):
+    """Whoever counts limits and holds rows for the store; each answer is None where one does not answer."""
+
+    async def limits(self, kind: str, name: str) -> list[Answer | None]:
+        """Return what each says that a key, an owner or all together have left."""
+
+    async def all_limits(self, limit: int, after: str) -> list[Answer | None]:
+        """Return each one's page of what all have left that have a limit or a budget."""
+
+    async def ledgers(self) -> list[Answer | None]:
+        """Return what waits for the store in each."""
+
+
+class OwnGateway:
+    """The gateway of the same process; as `Workers`.
+
+    Args:
+        gateway: of the application that this is a part of.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def limits(self, kind: str, name: str) -> list[Answer | None]:
+        """Return what a key, an owner or all together have left."""
+        try:
+            return [(_HTTP_OK, await limits_here(self._gateway, kind, name))]
+        except NotFound as error:
+            return [(_HTTP_NOT_FOUND, {"message": error.message})]
+
+    async def all_limits(self, limit: int, after: str) -> list[Answer | None]:
+        """Return a page of what all have left that have a limit or a budget."""
+        return [(_HTTP_OK, await all_limits_here(self._gateway, limit, after))]
+
+    async def ledgers(self) -> list[Answer | None]:
+        """Return what waits for the store."""
+        status = ledger_here(self._gateway)
+        return [(_HTTP_OK, None if status is None else msgspec.structs.asdict(status))]
+
+
+class SocketWorkers:
+    """The workers of this machine, each behind its socket; as `Workers`.
+
+    Args:
+        paths: of the sockets.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = paths
+
+    async def limits(self, kind: str, name: str) -> list[Answer | None]:
+        """Return what each says that a key, an owner or all together have left."""
+        return await self._ask_all(f"/limits/{kind}/{urllib.parse.quote(name, safe='')}")
+
+    async def all_limits(self, limit: int, after: str) -> list[Answer | None]:
+        """Return each one's page of what all have left that have a limit or a budget."""
+        return await self._ask_all(
+            f"/limits?{urllib.parse.urlencode({'limit': limit, 'after': after})}"
+        )
+
+    async def ledgers(self) -> list[Answer | None]:
+        """Return what waits for the store in each."""
+        return await self._ask_all("/ledger")
+
+    async def _ask_all(self, path: str) -> list[Answer | None]:
+        return await asyncio.gather(*(self._ask(each, path) for each in self._paths))
+
+    @staticmethod
+    async def _ask(socket_path: str, path: str) -> Answer | None:
+        connector = aiohttp.UnixConnector(socket_path)
+        timeout = aiohttp.ClientTimeout(total=_WITHIN_S)
+        try:
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+                session.get(f"http://worker{path}") as response,
+            ):
+                return response.status, msgspec.json.decode(await response.read())
+        except (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError):
+            return None
