@@ -8,7 +8,7 @@ kept by their names, so that a slow server has no second round of them before th
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from proxy.limits.batch import Batch
@@ -47,6 +47,10 @@ class Operation(NamedTuple):
         add = self.late if is_old and self.late is not None else self.add
         add(batch)
         return number
+
+    def result(self, replies: Sequence[Any], number: int) -> Any:
+        """Return what its reply means; None when nobody waits for it."""
+        return None if self.read is None else self.read(replies[number])
 
     def give_up(self) -> None:
         """Tell who waits, if anybody still does, that there is no reply."""

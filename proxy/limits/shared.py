@@ -11,14 +11,14 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from operator import methodcaller
 from typing import Any
 
 from proxy.errors import LimitsUnavailable
 from proxy.limits.batch import Batch, readings_of, unknown_of, verdict_of
 from proxy.limits.breaker import Breaker
-from proxy.limits.gathering import Add, Gathering, Operation
+from proxy.limits.gathering import Add, Gathering
 from proxy.limits.local import Local, Spent
 from proxy.limits.periods import Periods
 from proxy.limits.policy import Policy
@@ -26,6 +26,7 @@ from proxy.limits.server import Server, Unanswered
 from proxy.limits.verdict import Ask, Grant, Reading, Refusal
 
 _log = logging.getLogger(__name__)
+_DEFECT = "a defect of the shared limits; what it concerns is counted here alone"
 _RENEW_S = 10
 _RIDE_S = 0.005
 _PROBE_S = 1
@@ -199,7 +200,7 @@ class Shared:
         except Unanswered as error:
             self._breaker.trip(error)
         except Exception as error:  # noqa: BLE001 - logged with its traceback; whoever sends must go on
-            _log.exception("a defect of the shared limits")
+            _log.exception(_DEFECT)
             self._breaker.trip(error)
         else:
             if self._breaker.is_open:
@@ -217,18 +218,15 @@ class Shared:
             now_s = time.monotonic()
             numbers = [each.put_into(batch, now_s) for each in sent]
             replies = await self._server.call(batch)
-            results = [
-                each.read(replies[n]) if each.read else None
-                for each, n in zip(sent, numbers, strict=True)
-            ]
-        except Unanswered as error:
-            self._breaker.failed(error)
-            _give_up(sent)
-            self._gathered.give_up()
-            return
-        except Exception:  # noqa: BLE001 - logged with its traceback; nobody may wait for ever
-            _log.exception("a defect of the shared limits; what it concerns is counted here alone")
-            _give_up(sent)
+            results = [each.result(replies, n) for each, n in zip(sent, numbers, strict=True)]
+        except Exception as error:  # noqa: BLE001 - a defect is logged as one; nobody may wait for ever
+            for each in sent:
+                each.give_up()
+            if isinstance(error, Unanswered):
+                self._breaker.failed(error)
+                self._gathered.give_up()
+            else:
+                _log.exception(_DEFECT)
             return
         self._breaker.succeeded()
         for operation, result in zip(sent, results, strict=True):
@@ -246,11 +244,6 @@ class Shared:
             for grant in self._in_flight:
                 self._gathered.renew(grant.ask.id, methodcaller("renew", grant.ask))
             self._wanted.set()
-
-
-def _give_up(sent: Iterable[Operation]) -> None:
-    for each in sent:
-        each.give_up()
 
 
 def _now_us() -> int:
