@@ -25,6 +25,7 @@ COMMANDS = (
         "check",
         "keys",
         "owners",
+        "limits",
         "usage",
         "store",
         "doctor",
@@ -32,7 +33,7 @@ COMMANDS = (
         "sandbox",
     ),
     *(f"keys {action}" for action in ACTIONS),
-    *("owners set", "owners list", "owners delete", "store migrate"),
+    *("owners set", "owners list", "owners delete", "limits show", "store migrate"),
 )
 
 
@@ -88,7 +89,7 @@ def test_each_command_has_two_examples_that_it_understands_and_its_exit_statuses
     assert [line[0] for line in section(text, "Exit status") if line[:1].isdigit()] == list("012")
 
 
-@pytest.mark.parametrize("command", ["serve", "doctor", "claude", "check"])
+@pytest.mark.parametrize("command", ["serve", "doctor", "claude", "check", "limits show"])
 def test_the_variables_that_a_command_reads_are_named(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
