@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from proxy.admin.added import added
+from proxy.admin.added import added, page_of
 
 
 def told(state: str = "local", in_flight: int = 1, spent: int = 10, left: int = 50) -> Any:
@@ -57,3 +57,16 @@ def test_one_worker_is_told_as_it_tells() -> None:
 def test_a_worker_that_does_not_know_a_limit_yet_changes_nothing_of_it() -> None:
     behind = {**told(), "limits": {}, "budgets": {}}
     assert added([told(), behind]) == told()
+
+
+def page(*subjects: str, more: bool = False) -> Any:
+    return {"data": [{**told(), "subject": name} for name in subjects], "has_more": more}
+
+
+def test_pages_of_several_workers_are_one_in_which_nobody_is_left_out() -> None:
+    one = page_of([page("key a", "key c", more=True), page("key b", "key c")], 2)
+    assert [each["subject"] for each in one["data"]] == ["key a", "key b"]
+    assert (one["has_more"], one["next"]) == (True, "key b")
+    last = page_of([page("key c"), page("key c", "key d")], 2)
+    assert [each["limits"]["max_in_flight"]["in_flight"] for each in last["data"]] == [2, 1]
+    assert (last["has_more"], last["next"]) == (False, None)
