@@ -193,3 +193,12 @@ async def test_a_users_limits_in_several_processes_are_doubted_once(
     asked = make_mocked_request("POST", "/llm/v1/messages", {"cookie": "user=anna"})
     assert [await gateway.host_key(asked) for _ in range(2)] == [LIMITED] * 2
     assert _warnings(caplog).count("each of 4 processes counts for itself") == 1
+
+
+async def test_a_changed_configuration_counts_for_it_too() -> None:
+    async with hosted() as host:
+        config = host.gateway.snapshot.config
+        more = (*config.keys, proxy.Key("tablet", digest("ar-tablet")))
+        host.gateway.reload(dataclasses.replace(config, keys=more))
+        _, page = await host.ask("GET", "/keys")
+        assert [each["name"] for each in page["data"]] == ["tablet", "tester"]
