@@ -39,6 +39,8 @@ ENV PATH=/opt/anyrouter/bin:$PATH
 # imported now, for a start and health checks that cost little.
 RUN anyrouter --help >/dev/null
 ENV PYTHONDONTWRITEBYTECODE=1
+# For `store.state_dir`: a volume that is mounted here is made with this owner.
+RUN install -d -o 10001 -g 10001 -m 0700 /var/lib/anyrouter
 USER 10001:10001
 EXPOSE 8080
 HEALTHCHECK --interval=15s --timeout=5s --start-period=10s --retries=3 \

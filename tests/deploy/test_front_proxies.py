@@ -190,3 +190,18 @@ async def test_one_that_breaks_inside_a_stream_does_not_look_complete(
     assert is_broken is not (name == "caddy" and caddy_version() < SOUND_CADDY)
     said = "Caddy before {}.{} ends".format(*SOUND_CADDY)
     assert said in (DEPLOY / "Caddyfile").read_text("utf-8")
+
+
+@pytest.mark.parametrize("section", ["defaults", "backend anyrouter"])
+def test_haproxy_is_set_before_the_stacks_two_gateways_as_before_any(section: str) -> None:
+    said = []
+    for name in ("haproxy.cfg", "haproxy-scale.cfg"):
+        text = (
+            (DEPLOY / name).read_text("utf-8").partition(f"\n{section}\n")[2].partition("\n\n")[0]
+        )
+        lines = [line.partition("#")[0].strip() for line in text.splitlines()]
+        said.append(
+            [line for line in lines if line and not line.startswith(("server ", "default-server "))]
+        )
+    assert said[0] == said[1]
+    assert len(said[0]) >= 6

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Brings the stack of docker-compose.yml up, uses it as its users do, and takes it down again.
+# Brings the stack of docker-compose.yml up, uses it as its users do, and takes it down again; beside it, scale.sh does
+# that with the profile `scale`.
 #   tests/stack/run.sh
 # Needs a docker engine, Compose 2.24 or newer, and curl. The stack gets a project name and a port of its own; the
 # image is anyrouter:local.
@@ -20,6 +21,7 @@ export COMPOSE_PROJECT_NAME="anyrouter-test-$$" ANYROUTER_PORT=0
 
 work=$(mktemp -d)
 url=
+scale=
 
 stack() { docker compose --env-file /dev/null -f docker-compose.yml "$@" </dev/null; }
 real_stack() { docker compose --env-file /dev/null -f docker-compose.yml -f compose.anthropic.yml "$@" </dev/null; }
@@ -30,6 +32,7 @@ container() { stack ps --all --quiet "$1"; }
 finish() {
   local status=$?
   trap - EXIT
+  [ -z "$scale" ] || kill "$scale" 2>/dev/null || true
   if [ "$failed" -gt 0 ] || [ "$status" -ne 0 ]; then
     stack logs --no-color --tail 40 || true
   fi
@@ -292,6 +295,10 @@ trap finish EXIT
 began=$SECONDS
 check "the image builds" build
 echo "     in $((SECONDS - began)) s, $(docker image inspect --format '{{.Size}}' "$IMAGE") bytes with its base"
+if [ "$failed" -eq 0 ]; then
+  tests/stack/scale.sh >"$work/scale" 2>&1 &
+  scale=$!
+fi
 began=$SECONDS
 check "up --wait: both services become healthy" come_up
 echo "     in $((SECONDS - began)) s"
@@ -325,3 +332,8 @@ began=$SECONDS
 check "stop: refuses new requests, finishes the stream" drains
 echo "     in $((SECONDS - began)) s"
 check "both ended with 0" ended_well
+status=0
+wait "$scale" || status=$?
+scale=
+sed 's/^/     /' "$work/scale"
+check "the profile scale, as above" test "$status" -eq 0
