@@ -10,16 +10,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from bench.http_client import API_KEY
 from bench.processes import Child, free_port
+from bench.servers import Servers
+from bench.tenancy import tenancy
 
 DIRECT, NGINX, RELAY, GATEWAY = "direct", "nginx", "relay", "gateway"
 # The gateway of another checkout; the gateway by aiohttp's public parts alone.
 BEFORE, PLAIN = "before", "plain"
-ALL = (DIRECT, NGINX, RELAY, BEFORE, GATEWAY, PLAIN)
+# The gateway with ledger, limits and budgets: SQLite and counts of its own, PostgreSQL and counts in Redis.
+EMBEDDED, SCALED = "tenancy embedded", "tenancy scaled"
+ALL = (DIRECT, NGINX, RELAY, BEFORE, GATEWAY, PLAIN, EMBEDDED, SCALED)
 # With whom the others are compared.
-YARDSTICKS = (NGINX, RELAY, BEFORE)
+YARDSTICKS = (NGINX, RELAY, BEFORE, GATEWAY)
 
 _HERE = Path(__file__).parent
 _MESSAGE = {
@@ -125,10 +130,8 @@ def _nginx(directory: Path, workers: int, servers: str) -> list[str]:
     return [_find("nginx") or "nginx", "-p", str(directory), "-c", str(conf)]
 
 
-def _gateway(
-    command: list[str], directory: Path, port: int, upstream_port: int, workers: int
-) -> list[str]:
-    config = {
+def _config(upstream_port: int) -> dict[str, Any]:
+    return {
         "upstreams": {
             "bench": {
                 "base_url": f"http://127.0.0.1:{upstream_port}",
@@ -145,6 +148,11 @@ def _gateway(
         ],
         "log": {"level": "info", "format": "json"},
     }
+
+
+def _gateway(
+    command: list[str], directory: Path, port: int, workers: int, config: dict[str, Any]
+) -> list[str]:
     path = directory / "config.yaml"
     path.write_text(json.dumps(config, indent=2))  # JSON is YAML, too
     command = [*command, "serve", "--config", str(path), "--workers", str(workers)]
@@ -153,7 +161,13 @@ def _gateway(
 
 @contextmanager
 def running(
-    name: str, upstream_port: int, scratch: Path, *, before: Path | None, workers: int = 1
+    name: str,
+    upstream_port: int,
+    scratch: Path,
+    *,
+    before: Path | None,
+    servers: Servers,
+    workers: int = 1,
 ) -> Iterator[Running]:
     """Run a contender in front of an upstream.
 
@@ -162,6 +176,7 @@ def running(
         upstream_port: where it sends requests.
         scratch: existing directory for configuration and output.
         before: the checkout that `before` runs, with this interpreter and what is installed.
+        servers: what `SCALED` shares its counts with.
         workers: processes; nginx and the gateways only.
 
     Raises:
@@ -175,8 +190,8 @@ def running(
     directory.mkdir()
     environment = {}
     if name == NGINX:
-        servers = _PASS_THROUGH.format(port=port, upstream_port=upstream_port)
-        command = _nginx(directory, workers, servers)
+        site = _PASS_THROUGH.format(port=port, upstream_port=upstream_port)
+        command = _nginx(directory, workers, site)
     elif name == RELAY:
         script = str(_HERE / "bare_relay.py")
         command = [sys.executable, script, "--port", str(port)]
@@ -189,7 +204,10 @@ def running(
             environment = {"PYTHONPATH": str(before)}
         elif name == PLAIN:
             environment = {"ANYROUTER_PLAIN": "1"}
-        command = _gateway(command, directory, port, upstream_port, workers)
+        config = _config(upstream_port)
+        if name in (EMBEDDED, SCALED):
+            config = tenancy(config, directory, servers if name == SCALED else None)
+        command = _gateway(command, directory, port, workers, config)
     with _serving(command, directory, port, environment) as (child, start_s):
         yield Running(name, port, child, start_s)
 

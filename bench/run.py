@@ -24,7 +24,9 @@ from bench.contenders import (
     ALL,
     BEFORE,
     DIRECT,
+    EMBEDDED,
     GATEWAY,
+    SCALED,
     gateway_command,
     missing_tools,
     plain_upstream,
@@ -34,6 +36,7 @@ from bench.picture import picture
 from bench.processes import StartError
 from bench.report import table
 from bench.results import Results
+from bench.servers import Servers
 from bench.targets import TARGETS
 from bench.workloads import QUICK, WORKLOADS, Bench, BrokenError, verify
 from bench.wrk import wrk
@@ -64,7 +67,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         if getattr(options, name) is None:
             setattr(options, name, value)
     known = [name for name in ALL if name != BEFORE or options.before]
-    quick_contenders = [name for name in known if name != DIRECT]
+    quick_contenders = [name for name in known if name not in (DIRECT, EMBEDDED, SCALED)]
     default = quick_contenders if options.quick else known
     options.only = _chosen(parser, options.only, default, known)
     plan = QUICK if options.quick else tuple(WORKLOADS)
@@ -133,7 +136,7 @@ class _Run:
         self._bench.latest[workload, name] = sample
         self._results.add(workload, name, turn, sample)
         figures = "  ".join(f"{metric}={value:.3g}" for metric, value in sample.items())
-        _say(f"round {turn + 1}  {workload:8}{name:8} {figures}")
+        _say(f"round {turn + 1}  {workload:8}{name:16} {figures}")
 
 
 def _machine() -> dict[str, Any]:
@@ -198,6 +201,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stack.enter_context(plain_upstream(scratch)),
             stack.enter_context(stream_upstream(scratch)),
             options.before,
+            Servers(stack),
         )
         run = _Run(options, bench, results)
         for turn in range(options.rounds):

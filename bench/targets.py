@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bench.contenders import BEFORE, GATEWAY, NGINX, RELAY
+from bench.contenders import BEFORE, EMBEDDED, GATEWAY, NGINX, RELAY, SCALED
 from bench.results import Results
 
 
@@ -15,6 +15,7 @@ class Target:
         at_least: whether more is better.
         ratio_to: compare the ratio to this contender instead of the figure itself.
         minus: compare the difference to this contender instead of the figure itself.
+        of: whose figure it is.
     """
 
     workload: str
@@ -23,12 +24,13 @@ class Target:
     at_least: bool = False
     ratio_to: str | None = None
     minus: str | None = None
+    of: str = GATEWAY
 
     def measured(self, results: Results) -> float | None:
         """Return what is compared with the bound; None when the run does not hold it."""
         if self.ratio_to:
-            return results.ratio(self.workload, GATEWAY, self.ratio_to, self.metric)
-        value = results.median(self.workload, GATEWAY, self.metric)
+            return results.ratio(self.workload, self.of, self.ratio_to, self.metric)
+        value = results.median(self.workload, self.of, self.metric)
         if value is not None and self.minus:
             other = results.median(self.workload, self.minus, self.metric)
             return None if other is None else value - other
@@ -39,7 +41,8 @@ class Target:
         return measured >= self.bound if self.at_least else measured <= self.bound
 
     def __str__(self) -> str:
-        what = f"{self.workload} {self.metric}"
+        whose = "" if self.of == GATEWAY else f"{self.of}: "
+        what = f"{whose}{self.workload} {self.metric}"
         if self.ratio_to:
             what += f" / {self.ratio_to}"
         if self.minus:
@@ -73,4 +76,13 @@ TARGETS = (
     Target("W2", "rps", 0.98, at_least=True, ratio_to=BEFORE),
     Target("W3", "rps", 0.98, at_least=True, ratio_to=BEFORE),
     Target("W5 200", "cpu_us", 1.02, ratio_to=BEFORE),
+    # What limits, budgets and ledger may cost.
+    Target("W1", "rps", 0.92, at_least=True, ratio_to=GATEWAY, of=EMBEDDED),
+    Target("W2", "rps", 0.92, at_least=True, ratio_to=GATEWAY, of=EMBEDDED),
+    Target("W1", "rps", 0.75, at_least=True, ratio_to=GATEWAY, of=SCALED),
+    Target("W2", "rps", 0.75, at_least=True, ratio_to=GATEWAY, of=SCALED),
+    Target("W5 200", "cpu_us", 1.02, ratio_to=GATEWAY, of=EMBEDDED),
+    Target("W5 200", "cpu_us", 1.02, ratio_to=GATEWAY, of=SCALED),
+    Target("W8", "start_s", 0.15, minus=GATEWAY, of=EMBEDDED),
+    Target("W8", "start_s", 0.15, minus=GATEWAY, of=SCALED),
 )

@@ -10,9 +10,10 @@ import uvloop
 
 from bench import blocking, latency, memory
 from bench.bodies import agent_body, conversation_body, small_body
-from bench.contenders import DIRECT, GATEWAY, RELAY, Running, running
+from bench.contenders import DIRECT, EMBEDDED, GATEWAY, RELAY, Running, running
 from bench.http_client import MESSAGES, fetch, request_bytes
 from bench.paced_client import StreamLoad, run_streams
+from bench.servers import Servers
 from bench.wrk import wrk
 
 EVENTS = 64
@@ -35,6 +36,7 @@ class Bench:
         plain_port: the upstream with the fixed answer.
         stream_port: the upstream with streams.
         before: the checkout of the contender `before`.
+        servers: PostgreSQL and Redis.
         plain: contenders in front of the one, by name.
         streams: contenders in front of the other, by name.
         latest: the last sample of each (workload, contender).
@@ -46,13 +48,16 @@ class Bench:
     plain_port: int
     stream_port: int
     before: Path | None
+    servers: Servers
     plain: dict[str, Running] = field(default_factory=dict)
     streams: dict[str, Running] = field(default_factory=dict)
     latest: dict[tuple[str, str], Sample] = field(default_factory=dict)
 
     def running(self, name: str, port: int, workers: int = 1) -> AbstractContextManager[Running]:
         """Run a contender of its own in front of one of the upstreams."""
-        return running(name, port, self.scratch, before=self.before, workers=workers)
+        return running(
+            name, port, self.scratch, before=self.before, servers=self.servers, workers=workers
+        )
 
 
 class BrokenError(Exception):
@@ -200,6 +205,9 @@ class Workload:
     once: bool = False
 
 
+# Contenders with a single process; counts of its own are one process's.
+_ONE_PROCESS = (DIRECT, RELAY, EMBEDDED)
+
 WORKLOADS = {
     "W1": Workload("110-byte body, 300-byte answer, 32 connections", _small),
     "W1 open": Workload("the same at half its maximum, fixed rate", _open_loop, "p99_ms"),
@@ -211,6 +219,6 @@ WORKLOADS = {
     "W6": Workload("one connection, 110-byte body; added to direct", _one_connection, "p50_ms"),
     "W7": Workload("memory: 1,000 open silent streams", _memory, "idle_mb", (DIRECT,), once=True),
     "W8": Workload("process start to first answered request", _start, "start_s", (DIRECT,)),
-    "W9": Workload("W1 and W2 with two workers", _two_workers, "small_rps", (DIRECT, RELAY)),
+    "W9": Workload("W1 and W2 with two workers", _two_workers, "small_rps", _ONE_PROCESS),
 }
 QUICK = ("W1", "W2", "W5 200")
