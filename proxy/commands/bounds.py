@@ -56,6 +56,16 @@ def given_bounds(args: argparse.Namespace) -> dict[str, Any]:
     return {name: bounds for name, bounds in (("limits", limits), ("budgets", budgets)) if bounds}
 
 
+def given_flags(args: argparse.Namespace) -> list[str]:
+    """Return the options of a key that were given, as they are typed."""
+    names = ("owner", "models", *_LIMITS, *_BUDGETS, "expires", "tags")
+    return [
+        f"--{'tag' if name == 'tags' else name.replace('_', '-')}"
+        for name in names
+        if name in vars(args)
+    ]
+
+
 def given_key(args: argparse.Namespace) -> dict[str, Any]:
     """Return what was given for a key."""
     given, patch = vars(args), given_bounds(args)

@@ -3,8 +3,9 @@
 import argparse
 from collections import Counter
 
-from proxy.commands import options
+from proxy.commands import bounds, options
 from proxy.commands.parser import add_command
+from proxy.commands.parts import counted, parts
 from proxy.commands.standard_files import say, say_on_errors
 from proxy.config import Config, Key, Model
 from proxy.config_file.load import load
@@ -29,7 +30,7 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
 def run(args: argparse.Namespace) -> int:
     """Read the configuration; a `ConfigError` says what is wrong with it."""
     # It takes as long as everything else that is imported, and is not for what serves.
-    from proxy.commands.tables import table  # noqa: PLC0415 - imported by who needs it alone
+    from proxy.commands.tables import pairs, table  # noqa: PLC0415 - imported by who needs it alone
 
     file = options.config_file(args)
     config, warnings = load(file)
@@ -46,7 +47,14 @@ def run(args: argparse.Namespace) -> int:
     )
     say(table(("model", "sent as", "upstream", "aliases"), map(_model_row, config.models)))
     if config.keys:
-        say(table(("key", "models", "expires"), map(_key_row, config.keys)))
+        say(_keys_table(config))
+    if config.owners:
+        rows = [
+            (each.name, bounds.shown_limits(each.limits), bounds.shown_budgets(each.budgets))
+            for each in config.owners
+        ]
+        say(table(("owner", "limits", "budgets"), rows))
+    say(pairs(parts(config)) + "\n")
     for warning in warnings:
         say_on_errors(f"anyrouter: warning: {warning}")
     return 0
@@ -55,13 +63,19 @@ def run(args: argparse.Namespace) -> int:
 def summary(config: Config) -> str:
     """Count what a configuration holds."""
     return (
-        f"{_counted(len(config.upstreams), 'upstream')}, {_counted(len(config.models), 'model')}, "
-        f"{_counted(len(config.keys), 'key')}"
+        f"{counted(len(config.upstreams), 'upstream')}, {counted(len(config.models), 'model')}, "
+        f"{counted(len(config.keys), 'key')}"
     )
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def _keys_table(config: Config) -> str:
+    """Return the keys, with the columns in which any of them has something."""
+    from proxy.commands.tables import table  # noqa: PLC0415 - as in `run`
+
+    columns = ("key", "models", "owner", "limits", "budgets", "expires")
+    rows = list(map(_key_row, config.keys))
+    told = [at for at, name in enumerate(columns) if any(row[at] for row in rows)]
+    return table([columns[at] for at in told], [[row[at] for at in told] for row in rows])
 
 
 def _model_row(model: Model) -> tuple[str, str, str, str]:
@@ -69,7 +83,9 @@ def _model_row(model: Model) -> tuple[str, str, str, str]:
     return model.id, sent, model.upstream, ", ".join(model.aliases)
 
 
-def _key_row(key: Key) -> tuple[str, str, str]:
+def _key_row(key: Key) -> tuple[str, ...]:
     models = "all" if "*" in key.models else ", ".join(key.models)
     expires = "never" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M}"
-    return f"{key.name} (disabled)" if key.disabled else key.name, models, expires
+    name = f"{key.name} (disabled)" if key.disabled else key.name
+    limits, budgets = bounds.shown_limits(key.limits), bounds.shown_budgets(key.budgets)
+    return name, models, key.owner or "", limits, budgets, expires

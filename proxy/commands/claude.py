@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     if (ca := absolute(args.ca)) is not None:
         variables["NODE_EXTRA_CA_CERTS"] = ca
     if args.print_settings:
-        _print_settings(args.url, variables)
+        _print_settings(options.given_url(args), variables)
         return 0
     return _start(args, variables)
 
@@ -89,12 +89,12 @@ def _start(args: argparse.Namespace, variables: dict[str, str]) -> NoReturn:
         raise RuntimeError(
             "claude is not installed: npm install -g @anthropic-ai/claude-code@latest"
         )
-    key = options.given_key(args)
-    name = asyncio.run(_name_of(args.url, key, args.ca))
-    say_on_errors(f"Claude Code through {args.url} as {name}")
+    url, key = options.given_url(args), options.given_key(args)
+    name = asyncio.run(_name_of(url, key, args.ca))
+    say_on_errors(f"Claude Code through {url} as {name}")
     environment = {name: value for name, value in os.environ.items() if name not in _CLASHING}
     environment = {**variables, **environment}
-    environment["ANTHROPIC_BASE_URL"] = args.url
+    environment["ANTHROPIC_BASE_URL"] = url
     environment["ANTHROPIC_AUTH_TOKEN"] = key
     passed = args.args[1:] if args.args[:1] == ["--"] else args.args
     os.execve(program, [program, *passed], environment)  # noqa: S606 - the user's own claude, no shell

@@ -36,4 +36,6 @@ def run(args: argparse.Namespace) -> int:
     # It takes as long as everything else that is imported, and is not for what serves.
     from proxy.commands.checkup import examine  # noqa: PLC0415 - imported by who needs it alone
 
-    return asyncio.run(examine(args.url, options.given_key(args), args.model, args.ca))
+    return asyncio.run(
+        examine(options.given_url(args), options.given_key(args), args.model, args.ca)
+    )

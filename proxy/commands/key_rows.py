@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.commands import bounds
+from proxy.commands import amounts, bounds
 
 COLUMNS = ("key", "owner", "models", "limits", "budgets", "expires", "state")
 _TIMES = ("expires_at", "created_at", "updated_at", "previous_valid_until")
@@ -32,8 +32,16 @@ def details(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
         "models": ", ".join(entry["models"]),
         "limits": bounds.shown_limits(entry["limits"]),
         "budgets": bounds.shown_budgets(entry["budgets"]),
+        "spent": _spent(entry.get("spent")),
         "tags": ", ".join(f"{name}={value}" for name, value in entry["tags"].items()),
         "disabled": "yes" if entry["disabled"] else "",
         **{name.replace("_", " "): entry[name] or "" for name in _TIMES},
     }
     return [(name, value) for name, value in told.items() if value]
+
+
+def _spent(spent: Mapping[str, int] | None) -> str:
+    if spent is None:
+        return ""
+    day, month = (amounts.shown_dollars(spent[name]) for name in ("day_micros", "month_micros"))
+    return f"${day} today, ${month} this month, in UTC"

@@ -11,11 +11,11 @@ import msgspec
 from proxy.access import keys as secrets
 from proxy.access.records import KeyRecord
 from proxy.admin import shapes, shown
-from proxy.commands import bounds, key_rows
-from proxy.commands.opened_store import actor, now_ms, opened, tenants_of
+from proxy.commands import bounds, key_rows, options
+from proxy.commands.opened_store import HOW_TO_HAVE_ONE, actor, now_ms, opened, with_store
 from proxy.commands.standard_files import hand_out, say, say_on_errors
 from proxy.config_file.faults import ConfigError
-from proxy.config_file.tenants import Tenants
+from proxy.config_file.tenants import Tenants, read_tenants
 from proxy.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -47,32 +47,45 @@ def create(tenants: Tenants, args: argparse.Namespace, patch: dict[str, Any], ke
 
 def list_all(args: argparse.Namespace) -> int:
     """List the keys of store and configuration."""
-    tenants = tenants_of(args)
+    tenants = read_tenants(options.config_file(args))
     entries = [
         shown.shown_static_key(key) for key in tenants.keys if args.owner in (None, key.owner)
     ]
-    with opened(tenants) as engine:
-        entries += map(shown.shown_key, _all(_keys(tenants, engine), args.owner))
+    if tenants.store is not None:
+        with opened(tenants) as engine:
+            entries += map(shown.shown_key, _all(_keys(tenants, engine), args.owner))
     entries.sort(key=lambda entry: entry["name"])
     if args.json:
         say(_json({"data": entries}))
         return 0
     from proxy.commands.tables import table  # noqa: PLC0415 - only what draws imports what it takes
 
-    say(table(key_rows.COLUMNS, map(key_rows.row, entries)))
+    if entries:
+        say(table(key_rows.COLUMNS, map(key_rows.row, entries)))
+    else:
+        say_on_errors("there are no such keys; `anyrouter keys new NAME` makes one")
+    if tenants.store is None:
+        say_on_errors(
+            f"{tenants.file} has no store, in which keys come and go without a restart: {HOW_TO_HAVE_ONE}"
+        )
     return 0
 
 
 def show(args: argparse.Namespace) -> int:
     """Show one key."""
-    tenants = tenants_of(args)
+    tenants = read_tenants(options.config_file(args))
     static = next((key for key in tenants.keys if key.name == args.name), None)
-    if static is not None:
+    if static is not None and tenants.store is None:
         _show(args, shown.shown_static_key(static))
         return 0
-    with opened(tenants) as engine:
-        record = _keys(tenants, engine).get(args.name)
-    _show(args, shown.shown_key(record))
+    with opened(with_store(tenants)) as engine:
+        entry = (
+            shown.shown_key(_keys(tenants, engine).get(args.name))
+            if static is None
+            else shown.shown_static_key(static)
+        )
+        entry["spent"] = _spent(engine, args.name)
+    _show(args, entry)
     return 0
 
 
@@ -141,9 +154,9 @@ def delete(args: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _changing(args: argparse.Namespace) -> Iterator[tuple[Tenants, "sa.Engine"]]:
-    tenants = tenants_of(args)
+    tenants = read_tenants(options.config_file(args))
     _refuse_configured(tenants, args.name)
-    with opened(tenants) as engine:
+    with opened(with_store(tenants)) as engine:
         yield tenants, engine
 
 
@@ -151,6 +164,17 @@ def _keys(tenants: Tenants, engine: "sa.Engine") -> "Keys":
     from proxy.store.keys import Keys  # noqa: PLC0415 - as in `opened`
 
     return Keys(engine, actor(), frozenset(owner.name for owner in tenants.owners))
+
+
+def _spent(engine: "sa.Engine", name: str) -> dict[str, int]:
+    """Return what a key has spent of the day and the month, as the ledger knows it."""
+    from proxy.store.spent import spent  # noqa: PLC0415 - as in `opened`
+
+    known = spent(engine, now_ms())
+    return {
+        f"{period}_micros": sum(micros for (key, _), micros in sums.items() if key == name)
+        for period, sums in (("day", known.of_day), ("month", known.of_month))
+    }
 
 
 def _all(keys: "Keys", owner: str | None) -> Iterator[KeyRecord]:

@@ -1,6 +1,7 @@
 """`anyrouter keys new`: make a client's key, or keep one that clients have already."""
 
 import argparse
+import contextlib
 import getpass
 import json
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from proxy.access import keys
 from proxy.commands import bounds, managed_keys, options
+from proxy.commands.opened_store import HOW_TO_HAVE_ONE
 from proxy.commands.parser import add_command
 from proxy.commands.standard_files import hand_out, say_on_errors
 from proxy.config_file.faults import ConfigError
@@ -57,14 +59,20 @@ def run(args: argparse.Namespace) -> int:
     except ConfigError as error:
         raise ConfigError(f"NAME: {error}") from None
     patch = bounds.given_key(args)
+    if args.write and patch:
+        raise ConfigError(
+            f"{', '.join(bounds.given_flags(args))}: not with --write, and no key is made: without --write the key "
+            f"goes into the `store`, with all of that; or write it into the entry in {args.write} yourself"
+        )
     tenants = _tenants(args)
     if tenants is not None and tenants.store is not None:
         key = _given() if args.keep else keys.new_key()
         return managed_keys.create(tenants, args, patch, key)
     if patch:
+        file = "the configuration" if tenants is None else tenants.file
         raise ConfigError(
-            f"{', '.join(patch)}: only for keys in a store: write it into the key's entry of the configuration, "
-            "or configure a `store`"
+            f"{', '.join(bounds.given_flags(args))}: only for keys in a store, and no key is made. There is none in "
+            f"{file}: {HOW_TO_HAVE_ONE}; or leave it out, and write it into the key's entry yourself"
         )
     return _for_configuration(args)
 
@@ -106,8 +114,8 @@ def _for_configuration(args: argparse.Namespace) -> int:
         done = (
             f"{args.write} has its entry: start the gateway again to make it count."
             if path
-            else "In the configuration goes, in place of `keys: []`, and the gateway is then started again:\n"
-            f"keys:\n  - {key_entry(args.name, sha256)}"
+            else "Its entry goes below `keys:` of the configuration, as --write FILE puts it there, and counts when "
+            f"the gateway is started again:\n  - {key_entry(args.name, sha256)}"
         )
         say_on_errors(shown + done)
     return 0
@@ -127,22 +135,33 @@ def _given() -> str:
     return key
 
 
+def _copy_attributes(path: Path, copy: str) -> None:
+    """Copy what some systems keep beside a file, access control lists among it; without rights for it, as far as so."""
+    if not hasattr(os, "listxattr"):
+        return
+    with contextlib.suppress(OSError):
+        for name in os.listxattr(path):
+            with contextlib.suppress(OSError):
+                os.setxattr(copy, name, os.getxattr(path, name))
+
+
 def _replace(path: Path, text: str) -> None:
     """Write a file that is there, whole or not at all."""
     try:
         number, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
         try:
-            with os.fdopen(number, "w", encoding="utf-8") as file:
+            with os.fdopen(number, "w", encoding="utf-8", newline="") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(number)
-            shutil.copymode(path, name)
             owner = path.stat()
             try:
                 os.chown(name, owner.st_uid, owner.st_gid)
             except PermissionError:
                 # Another's file: with its group at least, or whom it was for may not be able to read it.
                 os.chown(name, -1, owner.st_gid)
+            shutil.copymode(path, name)
+            _copy_attributes(path, name)
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink()

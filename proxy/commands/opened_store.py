@@ -16,14 +16,22 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 
+# README and config.yaml have the same.
+HOW_TO_HAVE_ONE = (
+    'put `store: {url: "sqlite:///var/anyrouter.db"}` there, in place of `store: null` if it has that line, and start '
+    "the gateway again"
+)
+
+
 def tenants_of(args: argparse.Namespace) -> Tenants:
     """Read what `--config` says of a store; that there is none is a `ConfigError` that says how to have one."""
-    tenants = read_tenants(options.config_file(args))
+    return with_store(read_tenants(options.config_file(args)))
+
+
+def with_store(tenants: Tenants) -> Tenants:
+    """Return a configuration that has a store; as `tenants_of`."""
     if tenants.store is None:
-        raise ConfigError(
-            f'{tenants.file}: there is no store, which this needs: add `store: {{url: "sqlite:///anyrouter.db"}}`, '
-            "and start the gateway again"
-        )
+        raise ConfigError(f"{tenants.file}: there is no store, which this needs: {HOW_TO_HAVE_ONE}")
     return tenants
 
 

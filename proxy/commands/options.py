@@ -3,7 +3,8 @@
 import argparse
 import os
 
-from proxy.config_file.faults import ConfigError
+from proxy.config_file.faults import ELLIPSES, ConfigError
+from proxy.config_file.listens import base_url_of
 
 Subparsers = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for what it returns
 
@@ -71,13 +72,20 @@ def add_gateway(parser: argparse.ArgumentParser) -> None:
     """Add `--url` and `--key` of a running gateway."""
     parser.add_argument(
         "--url",
-        default=os.environ.get("ANYROUTER_URL", "http://127.0.0.1:8080/api"),
-        help="base URL of the gateway; default: $ANYROUTER_URL, or %(default)s",
+        default=os.environ.get("ANYROUTER_URL"),
+        help="base URL of the gateway; default: $ANYROUTER_URL, or that of the configuration here, or "
+        "http://127.0.0.1:8080/api",
     )
     parser.add_argument("--key", help="a key of the gateway; default: $ANYROUTER_KEY")
     parser.add_argument(
         "--ca", metavar="FILE", help="certificate of an authority to trust, beside the system's"
     )
+
+
+def given_url(args: argparse.Namespace) -> str:
+    """Return the base URL that `--url`, the environment or the configuration that is here gives."""
+    given: str | None = args.url
+    return given or next(filter(None, map(base_url_of, CONFIG_FILES)), "http://127.0.0.1:8080/api")
 
 
 def given_key(args: argparse.Namespace) -> str:
@@ -91,6 +99,10 @@ def given_key(args: argparse.Namespace) -> str:
         raise ConfigError(
             "--key: a key of the gateway is needed: `export ANYROUTER_KEY=ar-...`; `anyrouter init` has printed one, "
             "and `anyrouter keys new NAME` prints another"
+        )
+    if key.endswith(ELLIPSES):
+        raise ConfigError(
+            "--key: this is a placeholder, and not a key: `anyrouter keys new NAME` prints one"
         )
     if not (key.isascii() and key.isprintable()):
         raise ConfigError("--key: must be printable ASCII")

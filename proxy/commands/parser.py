@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from proxy.commands import options
+from proxy.config_file.faults import suggest
 
 DONE, FAILED, WRONG_USE = 0, 1, 2
 
@@ -26,10 +27,20 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **more)
         self._notes = dict(notes or {})
 
+    def parse_known_args(self, *args: Any, **more: Any) -> Any:
+        """Refuse what is no argument of a command, where its options are known: the parser of all knows none."""
+        namespace, unknown = super().parse_known_args(*args, **more)
+        if unknown and self._subparsers is None:
+            known = [flag for action in self._actions for flag in action.option_strings]
+            near = suggest(unknown[0].partition("=")[0], known)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
+        return namespace, unknown
+
     def error(self, message: str) -> NoReturn:
         """End with the exit status of wrong use."""
         said = " ".join(message.split())
-        self.exit(WRONG_USE, f"{self.prog}: {said}; `{self.prog} --help` has examples\n")
+        end = "" if said.endswith("?") else ";"
+        self.exit(WRONG_USE, f"{self.prog}: {said}{end} `{self.prog} --help` has examples\n")
 
     def format_help(self) -> str:
         """Write the help, in colours where a terminal reads it."""

@@ -21,6 +21,7 @@ _REFERENCE = re.compile(r"\$\{(file:|credential:)?((?:\$\{[^{}]*\}|[^}])*)\}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Where systemd puts what LoadCredential= and SetCredential= of the unit name.
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
+_SLIP = 0.85
 _SCALARS = {"integer", "number", "boolean"}
 
 
@@ -160,7 +161,8 @@ class References:
                 "${...} takes the name of an environment variable, file:NAME, or credential:NAME",
             )
         else:
-            known = suggest(name, self._environ) or f"; export {shown(name)}=..."
+            # An environment is full of names that have nothing to do with it.
+            known = suggest(name, self._environ, _SLIP) or f"; export {shown(name)}=..."
             self._fail(path, f"environment variable {shown(name)} is not set{known}")
         return ""
 

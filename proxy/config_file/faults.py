@@ -13,6 +13,8 @@ Path = tuple[str | int, ...]
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _LIKE_A_SECRET = re.compile(r"(?i)^(sk|ar)-|[a-z0-9]{20}")
 _MAX_LISTED = 12
+# What a page writes for the rest of a key: three dots, or one character.
+ELLIPSES = ("...", chr(0x2026))
 
 
 class Fault(NamedTuple):
@@ -71,9 +73,22 @@ def looks_secret(text: str) -> bool:
     return _LIKE_A_SECRET.search(text) is not None
 
 
-def suggest(given: object, known: Iterable[str]) -> str:
-    """Return what was probably meant, as an end of a sentence; nothing when no name is near."""
-    near = difflib.get_close_matches(str(given)[:64], list(known), n=1)
+def placeholder_fault(path: Path, value: object) -> str | None:
+    """Describe a key that was copied from a page as it stands there, such as `sk-ant-...`; None: it was not."""
+    if path[-1:] == ("key",) and isinstance(value, str) and value.endswith(ELLIPSES):
+        return "is a placeholder, and not a key: put the key itself there, or into the variable that stands there"
+    return None
+
+
+def suggest(given: object, known: Iterable[str], likeness: float = 0.6) -> str:
+    """Return what was probably meant, as an end of a sentence; nothing when no name is near.
+
+    Args:
+        given: what was written.
+        known: what there is.
+        likeness: from 0 to 1, of what is near; where names are anybody's, a slip of the finger at the most.
+    """
+    near = difflib.get_close_matches(str(given)[:64], list(known), n=1, cutoff=likeness)
     return f"; did you mean {shown(near[0])}?" if near else ""
 
 

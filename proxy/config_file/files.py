@@ -39,9 +39,9 @@ class FilesRead:
         self._content = hmac.new(_PEPPER, digestmod=hashlib.sha256)
 
     def read_text(self, path: str | os.PathLike[str], place: str) -> str:
-        """Read a file, or raise a `ConfigError` that begins with `place`."""
+        """Read a file, its line ends as they are, or raise a `ConfigError` that begins with `place`."""
         try:
-            return self.read_bytes(path).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+            return self.read_bytes(path).decode("utf-8")
         except OSError as error:
             raise ConfigError(f"{place}: {error.strerror}") from None
         except UnicodeDecodeError:

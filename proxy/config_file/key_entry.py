@@ -27,7 +27,8 @@ def with_key(text: str, name: str, sha256: str) -> str:
     if any(isinstance(each, dict) and each.get("name") == name for each in before):
         raise ConfigError(f"keys: there is one named {shown(name)} already")
     entry = key_entry(name, sha256)
-    new = _inserted(text, entry)
+    # A file of another system keeps its line ends.
+    new = _inserted(text, entry, "\r\n" if "\r\n" in text else "\n")
     wanted = {**document, "keys": [json.loads(entry), *before]}
     # YAML has more ways to write a list than are known here.
     if _parsed(new) != wanted:
@@ -35,16 +36,16 @@ def with_key(text: str, name: str, sha256: str) -> str:
     return new
 
 
-def _inserted(text: str, entry: str) -> str:
+def _inserted(text: str, entry: str, end: str) -> str:
     node = _node_of_keys(text)
     if node is None:
-        return f"{text.rstrip()}\n\nkeys:\n  - {entry}\n"
-    start, end = node.start_mark.index, node.end_mark.index
+        return f"{text.rstrip()}{end}{end}keys:{end}  - {entry}{end}"
+    start, ends = node.start_mark.index, node.end_mark.index
     if isinstance(node, yaml.SequenceNode) and not node.flow_style:
-        return f"{text[:start]}- {entry}\n{' ' * node.start_mark.column}{text[start:]}"
+        return f"{text[:start]}- {entry}{end}{' ' * node.start_mark.column}{text[start:]}"
     if isinstance(node, yaml.SequenceNode) and node.value:
         return f"{text[: start + 1]}{entry}, {text[start + 1 :]}"
-    return f"{text[:start].rstrip()}\n  - {entry}{text[end:]}"
+    return f"{text[:start].rstrip()}{end}  - {entry}{text[ends:]}"
 
 
 def _node_of_keys(text: str) -> yaml.Node | None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from proxy.access.client_address import TrustedProxies
 from proxy.access.keys import digest
 from proxy.config import Model
-from proxy.config_file.faults import Fault, Path, dotted, listed, suggest
+from proxy.config_file.faults import Fault, Path, dotted, listed, placeholder_fault, suggest
 from proxy.routing.model_ids import canonical_pattern
 from proxy.routing.router import Router
 
@@ -76,6 +76,9 @@ class _Checks:
             url = self._at(*path, "base_url")
             if url is not None and (wrong := _wrong_with_url(url)) is not None:
                 yield Fault((*path, "base_url"), wrong)
+            at_key = (*path, "auth", "key")
+            if (wrong := placeholder_fault(at_key, self._at(*at_key))) is not None:
+                yield Fault(at_key, wrong)
             if self._at(*path, "auth", "scheme") == "none" and self._at(*path, "auth", "key"):
                 yield Fault((*path, "auth", "key"), "not used with scheme none; leave it out")
 

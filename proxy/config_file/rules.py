@@ -11,7 +11,7 @@ import jsonschema
 from jsonschema import ValidationError
 
 from proxy import schema_files
-from proxy.config_file.faults import Fault, kind_of, suggest
+from proxy.config_file.faults import Fault, kind_of, placeholder_fault, suggest
 
 _DOLLAR = re.compile(r"\$$")
 _KINDS = {
@@ -101,7 +101,7 @@ def _describe(error: ValidationError) -> Iterator[Fault]:
     elif "propertyNames" in error.absolute_schema_path:
         yield Fault((*path, value), f"the name must be {rules['x-expected']}")
     else:
-        yield Fault(path, _expected(error))
+        yield Fault(path, placeholder_fault(path, value) or _expected(error))
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:

@@ -88,7 +88,9 @@ def test_what_is_given_is_what_is_shown(typing: Typing) -> None:
         *("--month-usd", "25", "--expires", "2099-01-31", "--tag", "env=prod", "--tag", "a=b=c"),
     )
     assert made.pop("sha256") == digest(made.pop("key"))
-    assert made == typing.json("keys", "show", "ci")
+    shown = typing.json("keys", "show", "ci")
+    assert shown.pop("spent") == {"day_micros": 0, "month_micros": 0}
+    assert made == shown
     assert made["owner"] == "team-a"
     assert made["models"] == ["claude-a*", "claude-b"]
     assert made["limits"] == {
@@ -184,11 +186,21 @@ def test_without_a_store_the_commands_say_how_to_have_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     typing = Typing(write_config(tmp_path), capsys)
-    assert "there is no store, which this needs: add `store: " in typing.refused("keys", "list")
-    assert "only for keys in a store" in typing.refused("keys", "new", "ci", "--rpm", "5")
+    how = 'put `store: {url: "sqlite:///var/anyrouter.db"}` there, in place of `store: null`'
+    assert how in typing.refused("keys", "rotate", "ci")
+    assert how in typing.refused("usage")
+    refused = typing.refused("keys", "new", "ci", "--rpm", "5", "--owner", "a")
+    assert "--owner, --rpm: only for keys in a store, and no key is made" in refused
+    status, out, err = typing("keys", "list")
+    assert (status, [line.split()[0] for line in out.splitlines() if line]) == (
+        0,
+        ["key", "tester"],
+    )
+    assert how in err
+    assert "tester is a key of " in typing.refused("keys", "disable", "tester")
     status, out, err = typing("keys", "new", "ci")
     assert (status, out[:3]) == (0, "ar-")
-    assert "In the configuration goes" in err
+    assert "Its entry goes below `keys:` of the configuration" in err
 
 
 DOWN = {

@@ -6,6 +6,7 @@ import pytest
 
 import proxy
 from proxy.__main__ import main
+from proxy.money import price_file
 from tests.support.commands import ROOT, environment, ran, write_config
 from tests.support.gateways import KEY
 
@@ -29,6 +30,13 @@ def test_check_says_what_a_good_configuration_holds(
         "",
         "key     models  expires",
         "tester  all     never",
+        "",
+        "  listen 127.0.0.1; port 0, below /api; 1 worker",
+        "  store  none: no usage is kept, and keys are those of the file",
+        "  redis  none",
+        "  limits none but those of single keys and owners",
+        f"  prices the shipped list, of {price_file.load().version}",
+        "  admin  none",
         "",
     ]
     assert err == ""
@@ -65,6 +73,7 @@ async def test_the_shipped_configuration_is_good() -> None:
         ["serve", "--port", "65536"],
         ["serve", "--port", "x"],
         ["serve", "--nonsense"],
+        ["serve", "--prot", "9000"],
         ["serve", "--non\nsense"],
         ["serve", "--host", "a" * 70],
         ["sandbox", "--host", "a" * 70],

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import aiohttp
 
+from proxy.commands.opened_store import HOW_TO_HAVE_ONE
+from proxy.config import Store
 from proxy.config_file.load import parse_config
 from proxy.sandbox import Knobs, serve_sandbox
 from tests.docs.snippets import ROOT, snippets
@@ -50,9 +52,19 @@ async def test_the_curl_works_when_pasted() -> None:
 
 
 def test_the_small_configuration_is_complete() -> None:
-    (text,) = snippets("README.md", "yaml")
+    text, _ = snippets("README.md", "yaml")
     config = parse_config(text, ENVIRON)
     assert config.upstreams[0].auth.key == "sk-made-up"
+
+
+def test_the_line_of_the_store_goes_where_init_has_it_and_is_the_one_that_is_advised() -> None:
+    _, line = snippets("README.md", "yaml")
+    shipped = (ROOT / "config.yaml").read_text("utf-8")
+    (before,) = re.findall(r"^store: null.*\n", shipped, re.MULTILINE)
+    config = parse_config(shipped.replace(before, line), ENVIRON, Path("/etc/anyrouter"))
+    assert config.store == Store("sqlite:////etc/anyrouter/var/anyrouter.db", "/etc/anyrouter/var")
+    assert f"# {line.strip()}" in shipped
+    assert line.strip() in HOW_TO_HAVE_ONE
 
 
 async def test_a_budget_stops_its_key_is_seen_in_the_table_and_raised(tmp_path: Path) -> None:
@@ -60,7 +72,8 @@ async def test_a_budget_stops_its_key_is_seen_in_the_table_and_raised(tmp_path: 
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     try:
         url = f"http://127.0.0.1:{sandbox.addresses[0][1]}"
-        config = write_config(tmp_path, url, 'store: {url: "sqlite:///var/anyrouter.db"}\n')
+        _, store = snippets("README.md", "yaml")
+        config = write_config(tmp_path, url, store)
         async with started("serve", "--config", config) as gateway:
             port = (await gateway.says(b"listening on http://127.0.0.1:")).strip()
             script = "\n".join(snippets("README.md", "shell"))
@@ -81,7 +94,7 @@ async def test_a_budget_stops_its_key_is_seen_in_the_table_and_raised(tmp_path: 
     assert process.returncode == 0, errors.decode()
     assert said.count("You said: say hi") == 2, said
     assert said.count('"billing_error"') == 1, said
-    assert re.search(r"^trial +2 ", said, re.MULTILINE), said
+    assert re.search(r"^trial-\d+ +2 ", said, re.MULTILINE), said
 
 
 async def test_the_plugin_snippet_serves_when_it_is_run(tmp_path: Path) -> None:

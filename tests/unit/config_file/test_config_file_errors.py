@@ -520,8 +520,8 @@ keys:
         ("timeouts: {idle: 9}", "timeouts.idle: unknown field; did you mean idle_s?"),
         ("log: {level: $HOSTS}", "log.level: must be one of debug, info, warning, error"),
         (
-            "listen: {host: '${HOTS}'}",
-            "listen.host: environment variable HOTS is not set; did you mean HOST?",
+            "listen: {host: '${HOSTS}'}",
+            "listen.host: environment variable HOSTS is not set; did you mean HOST?",
         ),
     ],
 )
