@@ -23,6 +23,7 @@ from proxy.errors import ProxyError
 from proxy.limits.verdict import Grant
 from proxy.money.bill import Bill
 from proxy.money.prices import PriceTable
+from proxy.pooled import Pooled
 from proxy.progress import Progress
 from proxy.protocol.call import Call
 from proxy.protocol.hints import Hints
@@ -63,11 +64,10 @@ class Exchange:
         key: whose request it is; None until authenticated.
         refused_key: the name of the key that was presented and does not count: it has expired, or is disabled.
         endpoint: what it asks for, in the ledger's words; empty before its key is known.
-        session_id, agent_id: what Claude Code says of itself, cut.
-        model: the id the client asked for, cut.
+        session_id, agent_id: what Claude Code says of itself, cut. `model`: the id the client asked for, cut.
         call: the checked body; None before it was read, and again once the response head is there.
         body_permit: what the body has taken of the memory for all; None: little, or it was let go.
-        route: where it goes; None until routed.
+        route: where it goes; None until routed. `pooled`: what it did there; None: no pool has several that serve it.
         stream: whether the response is a stream; until there is one, whether the client asked for it.
         status: of the response; None until there is one, or when the client left before.
         first_byte_s: `time.monotonic()` of the response's first byte.
@@ -80,8 +80,7 @@ class Exchange:
         sent_s: `time.monotonic()` when it was given to the upstream's connection, last.
         gateway_s: how long the gateway took until it was sent for the first time, without `waited_s`; None: it was not.
         opaque: whether the upstream's response is compressed, so that nothing of it is read.
-        usage: as the upstream reported it, in the API's field names; of a stream, so far.
-        told: what else its response says of itself; of a stream, so far.
+        usage, told: as the upstream reported it, and what else its response says of itself; of a stream, so far.
         hints: what else the client says of it, when there is a ledger.
         grant: what it took of limits and budgets; None: of none.
         quota_headers: what its key has left, for a response that is no error; None: the upstream's headers say it.
@@ -115,6 +114,7 @@ class Exchange:
     call: Call | None = None
     body_permit: Permit | None = None
     route: Route | None = None
+    pooled: Pooled | None = None
     stream: bool = False
     status: int | None = None
     first_byte_s: float | None = None

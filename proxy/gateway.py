@@ -22,9 +22,12 @@ from proxy.routing.router import Router
 from proxy.tenancy.alone import doubt_of_limits
 from proxy.tenancy.tenancy import Tenancy, is_wanted
 from proxy.turns import Turns
+from proxy.upstreams import marks
 from proxy.upstreams.connections import UpstreamConnections, UpstreamTemplate
 from proxy.upstreams.model_lists import ModelLists
+from proxy.upstreams.pools import PoolOrder
 from proxy.upstreams.proxies import ProxyUnusableError
+from proxy.upstreams.standing import Standing
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +52,7 @@ class Snapshot:
     key_ring: KeyRing
     trusted_proxies: TrustedProxies | None
     upstreams: Mapping[str, UpstreamTemplate]
+    pools: Mapping[str, PoolOrder]
 
     @classmethod
     def of(cls, config: Config, before: "Snapshot | None" = None) -> "Snapshot":
@@ -63,10 +67,12 @@ class Snapshot:
             ProxyUnusableError: the environment names a proxy for an upstream that is no HTTP proxy.
         """
         known = {} if before is None else before.upstreams
-        same_models = before is not None and before.config.models == config.models
+        base_urls = {each.name: each.base_url for each in config.upstreams}
         return cls(
             config=config,
-            router=before.router if before is not None and same_models else Router(config.models),
+            router=before.router
+            if before is not None and _routes_alike(before.config, config)
+            else Router(config.models, config.upstreams, config.pools),
             key_ring=KeyRing(config.keys),
             trusted_proxies=TrustedProxies(config.trusted_proxies)
             if config.trusted_proxies
@@ -77,7 +83,15 @@ class Snapshot:
                 else UpstreamTemplate(each)
                 for each in config.upstreams
             },
+            pools={pool.name: PoolOrder(pool, base_urls) for pool in config.pools},
         )
+
+
+def _routes_alike(before: Config, config: Config) -> bool:
+    """Return whether two configurations lead every model to the same upstreams, under the same ids."""
+    ids = [[(each.name, each.model_ids) for each in one.upstreams] for one in (before, config)]
+    same_ids = ids[0] == ids[1]
+    return same_ids and (before.models, before.pools) == (config.models, config.pools)
 
 
 class Reloaded(NamedTuple):
@@ -121,6 +135,7 @@ class Gateway:
         snapshot: what the configuration says now.
         connections: to the upstreams.
         deadlines: the clock over the requests in flight.
+        standing: what was learned of the upstreams.
         model_lists: what the upstreams of wildcards list.
         draining: set when the process is about to end: no new request is taken.
         is_hosted: whether the server is not ours: it may undo Content-Encoding, as aiohttp does by default, and does
@@ -144,7 +159,8 @@ class Gateway:
         self.deadlines = Deadlines(
             config.timeouts, config.limits.min_body_bytes_per_s, config.quota.queue_s
         )
-        self.model_lists = ModelLists(_of_wildcards(config))
+        self.standing = Standing()
+        self.model_lists = ModelLists(_of_wildcards(config), config.pools)
         self.draining = False
         self.is_hosted = True
         self.has_admin = False
@@ -191,7 +207,8 @@ class Gateway:
         self.deadlines.change(
             config.timeouts, config.limits.min_body_bytes_per_s, config.quota.queue_s
         )
-        self.model_lists.change(_of_wildcards(config))
+        self.standing.follow(before.config, config)
+        self.model_lists.change(_of_wildcards(config), config.pools)
         self.body_memory.resize(_body_memory_bytes(config))
         for tell in self.on_reload:
             tell(config)
@@ -207,6 +224,8 @@ class Gateway:
 
     def ended(self, exchange: Exchange) -> None:
         """Tell every observer that a request has ended; none suffers from another's defect."""
+        if exchange.pooled is not None:
+            marks.ended(self.standing, exchange)
         for observer in self._observers:
             try:
                 observer.ended(exchange)
@@ -221,6 +240,9 @@ def _body_memory_bytes(config: Config) -> int:
 
 def _of_wildcards(config: Config) -> list[Upstream]:
     named = {model.upstream for model in config.models if model.id.endswith("*")}
+    for pool in config.pools:
+        if pool.name in named:
+            named.update(member.upstream for member in pool.members)
     return [upstream for upstream in config.upstreams if upstream.name in named]
 
 

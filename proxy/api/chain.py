@@ -13,7 +13,7 @@ from proxy.errors import Draining, InvalidRequest, Unauthenticated
 from proxy.protocol import headers, hints, json_members
 from proxy.protocol.call import Call, parse_small, parse_steps
 from proxy.protocol.version import check_version
-from proxy.routing.named_models import upstream_models
+from proxy.routing.named_models import with_named
 
 _MAX_LOGGED_ID_CHARS = 100
 
@@ -95,7 +95,7 @@ def route_model(schema_name: str) -> Middleware:
         router = request[SNAPSHOT].router
         found = router.find_for(caller(request).models, call.model)
         if call.named:
-            call = call.naming(upstream_models(call, found, router, caller(request).models))
+            found = with_named(call, found, router, caller(request).models)
         exchange.call, exchange.route = call, found
         # The exchange lets go of it once it is answered, while this frame waits for the handler.
         del call

@@ -1,18 +1,25 @@
 """`/v1/messages` and its count: a checked and routed call to its upstream, the upstream's response to the client."""
 
+import dataclasses
 import functools
+from collections.abc import Awaitable, Mapping
 
 from aiohttp import web
 
+from proxy.aiohttp_fast import UpstreamResponse
 from proxy.api.context import EXCHANGE, LIVE, SNAPSHOT
+from proxy.errors import NotFound
 from proxy.progress import Progress
 from proxy.protocol.message import Echo
 from proxy.relay import buffered, early, streaming
-from proxy.relay.head import given_request_id
-from proxy.upstreams.failures import refuse_unfit
+from proxy.routing.router import Route
+from proxy.upstreams.attempts import first_fit
+from proxy.upstreams.connections import UpstreamTemplate
+from proxy.upstreams.failures import given_request_id, refuse_unfit
 
 MESSAGES_PATH = "/v1/messages"
 COUNT_TOKENS_PATH = "/v1/messages/count_tokens"
+_NOTHING_READ: tuple[bytes, ...] = ()
 
 
 async def relay_messages(request: web.Request) -> web.StreamResponse:
@@ -25,8 +32,29 @@ async def relay_messages(request: web.Request) -> web.StreamResponse:
 
 
 async def relay_count_tokens(request: web.Request) -> web.StreamResponse:
-    """Serve `POST /v1/messages/count_tokens`."""
+    """Serve `POST /v1/messages/count_tokens`: by an upstream that counts, so that clients do not count by inference."""
+    exchange = request[EXCHANGE]
+    if exchange.route is not None:
+        exchange.route = _counting(exchange.route, request[SNAPSHOT].upstreams)
     return await _relay(request, COUNT_TOKENS_PATH, None, may_echo=False)
+
+
+def _counting(route: Route, upstreams: Mapping[str, UpstreamTemplate]) -> Route:
+    """Return the route by those of its upstreams that count tokens.
+
+    Raises:
+        NotFound: there is none. Claude Code then estimates by itself.
+    """
+    ways = route.choices.values() or (route,)
+    counting = {
+        each.upstream: each for each in ways if upstreams[each.upstream].upstream.counts_tokens
+    }
+    if not counting:
+        raise NotFound("token counting is not supported for this model")
+    if len(counting) == len(ways):
+        return route
+    first = next(iter(counting.values()))
+    return dataclasses.replace(first, choices=counting if len(counting) > 1 else {})
 
 
 async def _relay(
@@ -44,31 +72,43 @@ async def _relay(
     call, route = exchange.call, exchange.route
     if call is None or route is None:
         raise RuntimeError("the route's chain does not read the body")
-    echo = Echo(sent=route.upstream_model, asked=call.model) if may_echo else None
     query = request.rel_url.raw_query_string
-    response = await request[LIVE].connections.post(
-        exchange,
-        request[SNAPSHOT].upstreams[route.upstream],
-        f"{path}?{query}" if query else path,
-        request,
-        call.body_for(route.upstream_model),
-    )
+    path_qs = f"{path}?{query}" if query else path
+    asked, read = call.model, _NOTHING_READ
+    if route.choices:
+        ask = functools.partial(_ask, request, path_qs)
+        order, standing = request[SNAPSHOT].pools[route.pool or ""], request[LIVE].standing
+        route, response, read = await first_fit(exchange, call, ask, order, standing)
+    else:
+        response = await _ask(request, path_qs, route)
     # Sent and answered: a stream may live for minutes, and must not keep megabytes of a request.
     del call
     exchange.let_body_go()
     exchange.progress = Progress.BEGUN if response.is_success else Progress.REFUSED
+    echo = Echo(sent=route.upstream_model, asked=asked) if may_echo else None
     try:
         upstream_id = given_request_id(response)
         exchange.upstream_request_id = upstream_id
         refuse_unfit(response, exchange)
         begun = None if head is None else await head.settled()
         if begun is not None:
-            return await early.go_on(request, exchange, response, echo, begun)
+            return await early.go_on(request, exchange, response, echo, begun, read=read)
         if upstream_id is not None:
             # By which its operators find the request. The client is told it, so the log needs it only once.
             exchange.request_id, exchange.upstream_request_id = upstream_id, None
-        relay = streaming.relay if streaming.is_stream(response) else buffered.relay
-        return await relay(request, exchange, response, echo)
+        if streaming.is_stream(response):
+            return await streaming.relay(request, exchange, response, echo)
+        return await buffered.relay(request, exchange, response, echo, read)
     finally:
         # A no-op after the last byte; before it, the upstream learns at once that nobody listens.
         response.close()
+
+
+def _ask(request: web.Request, path_qs: str, route: Route) -> Awaitable[UpstreamResponse]:
+    """Send the call by a route, in the words of its upstream."""
+    exchange = request[EXCHANGE]
+    call, upstream = exchange.call, request[SNAPSHOT].upstreams[route.upstream]
+    if call is None:
+        raise RuntimeError("the call has been let go")
+    body = call.body_for(route.upstream_model, route.named)
+    return request[LIVE].connections.post(exchange, upstream, path_qs, request, body)

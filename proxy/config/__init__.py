@@ -14,7 +14,9 @@ from proxy.config.serving import (
     Limits,
     Listen,
     Log,
+    Member,
     Model,
+    Pool,
     Reload,
     Timeouts,
     Upstream,
@@ -42,8 +44,10 @@ __all__ = [
     "Limits",
     "Listen",
     "Log",
+    "Member",
     "Model",
     "Owner",
+    "Pool",
     "Prices",
     "Quota",
     "RateLimits",
@@ -86,6 +90,7 @@ class Config:
     owners: tuple[Owner, ...] = ()
     prices: Prices = Prices()
     admin: Admin | None = None
+    pools: tuple[Pool, ...] = ()
 
 
 def with_listen(config: Config, **changes: Any) -> Config:

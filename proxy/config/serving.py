@@ -33,12 +33,50 @@ class Auth:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Upstream:
-    """A server that speaks the Messages API. `headers` replace the client's of that name; None takes it off."""
+    """A server that speaks the Messages API: one account, with limits and caches of its own.
+
+    Attributes:
+        headers: replace the client's of that name; None takes it off.
+        model_ids: what it calls models, by their native ids, `*` for what its like matched; given: it serves no others.
+        counts_tokens: whether it counts tokens.
+    """
 
     name: str
     base_url: str
     auth: Auth = Auth()
     headers: tuple[tuple[str, str | None], ...] = dataclasses.field(default=(), repr=False)
+    model_ids: tuple[tuple[str, str], ...] = ()
+    counts_tokens: bool = True
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Member:
+    """An upstream in a pool.
+
+    Attributes:
+        weight: its share of the conversations, relative to the others of its priority; 0: it is nobody's home.
+        priority: those of 1 are asked first; of 2 only when none of 1 can be, and so on.
+    """
+
+    upstream: str
+    weight: int = 1
+    priority: int = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pool:
+    """Upstreams that serve the same models.
+
+    Attributes:
+        prefer: `cache`: a long cached prompt waits for its own upstream rather than be written anew elsewhere; `speed`:
+            it does not.
+        attempts: how many upstreams are asked for one request, at the most.
+    """
+
+    name: str
+    members: tuple[Member, ...]
+    prefer: Literal["cache", "speed"] = "cache"
+    attempts: int = 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,8 +85,8 @@ class Model:
 
     Attributes:
         id: `anthropic/NAME`.
-        upstream: name of the upstream that serves it.
-        upstream_model: the id sent there; None: the id without vendor, dots as dashes.
+        upstream: name of the upstream, or of the pool, that serves it.
+        upstream_model: the id sent there, before its `model_ids`; None: the id without vendor, dots as dashes.
         display_name: shown in the model list; None: the id.
         created_at: RFC 3339, shown in the model list; None: unknown.
         aliases: other ids clients may send for it.

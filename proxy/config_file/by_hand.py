@@ -2,11 +2,12 @@
 
 import dataclasses
 import datetime
+from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from proxy.config import Budgets, Config, Quota, RateLimits, Upstream
+from proxy.config import Budgets, Config, Pool, Quota, RateLimits, Upstream
 from proxy.config_file import price_faults, quotas, references, rules
 from proxy.config_file.faults import ConfigError, Fault
 
@@ -20,7 +21,11 @@ def check(config: Config) -> None:
         ConfigError: with everything that is wrong, as for a file.
     """
     document = document_of(config)
-    faults = [*_doubled_upstreams(config.upstreams), *rules.faults(document)]
+    faults = [
+        *_doubled("upstreams", config.upstreams),
+        *_doubled("pools", config.pools),
+        *rules.faults(document),
+    ]
     broken = {fault.path for fault in faults}
     faults += references.faults(document, broken)
     faults += quotas.faults(document, broken)
@@ -36,14 +41,15 @@ def document_of(config: Config) -> dict[str, Any]:
     document: dict[str, Any] = _plain(parts)
     document["anthropic_versions"] = "any" if versions is None else sorted(versions)
     document["upstreams"] = {each.name: _upstream(each) for each in config.upstreams}
+    document["pools"] = {each.name: _pool(each) for each in config.pools}
     document["quota"] = _quota(config.quota)
     return document
 
 
-def _doubled_upstreams(upstreams: tuple[Upstream, ...]) -> list[Fault]:
-    names = [each.name for each in upstreams]
+def _doubled(section: str, entries: Sequence[Upstream | Pool]) -> list[Fault]:
+    names = [each.name for each in entries]
     doubled = {name for name in names if names.count(name) > 1}
-    return [Fault(("upstreams", name), "this name comes twice") for name in sorted(doubled)]
+    return [Fault((section, name), "this name comes twice") for name in sorted(doubled)]
 
 
 def _upstream(upstream: Upstream) -> dict[str, Any]:
@@ -51,7 +57,15 @@ def _upstream(upstream: Upstream) -> dict[str, Any]:
         "base_url": upstream.base_url,
         "auth": _plain(upstream.auth),
         "headers": dict(upstream.headers),
+        "model_ids": dict(upstream.model_ids),
+        "counts_tokens": upstream.counts_tokens,
     }
+
+
+def _pool(pool: Pool) -> dict[str, Any]:
+    fields: dict[str, Any] = _plain(pool)
+    del fields["name"]
+    return fields
 
 
 def _quota(quota: Quota) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from proxy.config import Config
 from proxy.config_file.faults import shown
 
 # Entries are told apart by these, whatever their order.
-_NAMES = {"upstreams": "name", "models": "id", "keys": "name", "owners": "name"}
+_NAMES = {"upstreams": "name", "pools": "name", "models": "id", "keys": "name", "owners": "name"}
 _MAX_TOLD = 12
 
 

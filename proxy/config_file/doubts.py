@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, TypeGuard
 
-from proxy.config import Config
+from proxy.config import Auth, Config
 from proxy.config_file.faults import Fault, Path, looks_secret
 
 _WITH_PASSWORD = re.compile(r"://[^/@\s]*:([^/@\s]+)@")
@@ -20,6 +20,7 @@ def about(document: Any, config: Config, now: datetime.datetime) -> Iterator[Fau
         now: with its time zone.
     """
     yield from _unused(config)
+    yield from _one_account_twice(config)
     yield from _plain_secrets(document)
     for i, key in enumerate(config.keys):
         if key.expires_at is not None and key.expires_at <= now:
@@ -34,10 +35,31 @@ def about(document: Any, config: Config, now: datetime.datetime) -> Iterator[Fau
 
 
 def _unused(config: Config) -> Iterator[Fault]:
-    used = {model.upstream for model in config.models}
+    named = {model.upstream for model in config.models}
+    used = set(named)
+    for pool in config.pools:
+        if pool.name not in named:
+            yield Fault(("pools", pool.name), "no model is served there")
+        used.update(member.upstream for member in pool.members)
     for upstream in config.upstreams:
         if upstream.name not in used:
             yield Fault(("upstreams", upstream.name), "no model is served there")
+
+
+def _one_account_twice(config: Config) -> Iterator[Fault]:
+    """Find members of a pool that are one account: a limit of the one is a limit of the other."""
+    upstreams = {each.name: each for each in config.upstreams}
+    for pool in config.pools:
+        first: dict[tuple[str, Auth], str] = {}
+        for i, member in enumerate(pool.members):
+            upstream = upstreams[member.upstream]
+            other = first.setdefault((upstream.base_url, upstream.auth), member.upstream)
+            if other != member.upstream and upstream.auth.key is not None:
+                yield Fault(
+                    ("pools", pool.name, "members", i),
+                    f"{member.upstream} is the same account as {other}: "
+                    "it has the same limits and caches, so nothing is won by asking it, too",
+                )
 
 
 def _plain_secrets(document: Any) -> Iterator[Fault]:

@@ -5,7 +5,7 @@ A value may be a secret, or stand where one was meant to; so none is ever shown,
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 Path = tuple[str | int, ...]
@@ -90,6 +90,17 @@ def suggest(given: object, known: Iterable[str], likeness: float = 0.6) -> str:
     """
     near = difflib.get_close_matches(str(given)[:64], list(known), n=1, cutoff=likeness)
     return f"; did you mean {shown(near[0])}?" if near else ""
+
+
+def doubles(
+    named: list[tuple[Path, str]], same: Callable[[str], str], what: str
+) -> Iterator[Fault]:
+    """Find names that come twice: each with its path, `same` what they have in common, `what` they are."""
+    first: dict[str, Path] = {}
+    for path, name in named:
+        earlier = first.setdefault(same(name), path)
+        if earlier != path:
+            yield Fault(path, f"{what} is already at {dotted(earlier)}")
 
 
 def listed(names: Iterable[str]) -> str:

@@ -17,7 +17,9 @@ from proxy.config import (
     Limits,
     Listen,
     Log,
+    Member,
     Model,
+    Pool,
     Reload,
     Timeouts,
     Upstream,
@@ -162,6 +164,7 @@ def _build(document: Mapping[str, Any], folder: Path) -> Config:
             Model(**{**entry, "aliases": tuple(entry.get("aliases", ()))})
             for entry in document["models"]
         ),
+        pools=tuple(_build_pool(name, entry) for name, entry in document.get("pools", {}).items()),
         keys=tuple(map(build_key, document.get("keys", ()))),
         listen=_build_listen(document.get("listen", {})),
         trusted_proxies=tuple(document.get("trusted_proxies", ())),
@@ -195,7 +198,14 @@ def _build_upstream(name: str, entry: Mapping[str, Any]) -> Upstream:
         base_url=entry["base_url"].rstrip("/"),
         auth=Auth(**entry.get("auth", {})),
         headers=tuple(entry.get("headers", {}).items()),
+        model_ids=tuple(entry.get("model_ids", {}).items()),
+        counts_tokens=entry.get("counts_tokens", True),
     )
+
+
+def _build_pool(name: str, entry: Mapping[str, Any]) -> Pool:
+    members = tuple(Member(**each) for each in entry["members"])
+    return Pool(**{**entry, "name": name, "members": members})
 
 
 def build_key(entry: Mapping[str, Any]) -> Key:

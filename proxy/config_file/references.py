@@ -2,14 +2,15 @@
 
 import datetime
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 from proxy.access.client_address import TrustedProxies
 from proxy.access.keys import digest
 from proxy.config import Model
-from proxy.config_file.faults import Fault, Path, dotted, listed, placeholder_fault, suggest
+from proxy.config_file import pools
+from proxy.config_file.faults import Fault, Path, doubles, listed, placeholder_fault, suggest
 from proxy.routing.model_ids import canonical_pattern
 from proxy.routing.router import Router
 
@@ -40,6 +41,7 @@ class _Checks:
     def run(self) -> Iterator[Fault]:
         yield from self._trusted_proxies()
         yield from self._upstreams()
+        yield from pools.faults(self._at)
         yield from self._models()
         yield from self._keys()
 
@@ -83,7 +85,7 @@ class _Checks:
                 yield Fault((*path, "auth", "key"), "not used with scheme none; leave it out")
 
     def _models(self) -> Iterator[Fault]:
-        upstreams = list(self._at("upstreams") or ())
+        upstreams = [*(self._at("upstreams") or ()), *(self._at("pools") or ())]
         ids: list[tuple[Path, str]] = []
         for i in self._entries("models"):
             path: Path = ("models", i)
@@ -91,14 +93,17 @@ class _Checks:
             upstream = self._at(*path, "upstream")
             if upstream is not None and upstreams and upstream not in upstreams:
                 known = suggest(upstream, upstreams) or f"; known: {listed(upstreams)}"
-                yield Fault((*path, "upstream"), f"no upstream has this name{known}")
+                what = "upstream or pool" if self._at("pools") else "upstream"
+                yield Fault((*path, "upstream"), f"no {what} has this name{known}")
+            elif upstream is not None:
+                yield from pools.unserved(self._at, path, upstream)
             model_id = self._at(*path, "id")
             if model_id is not None:
                 ids.append(((*path, "id"), model_id))
                 if model_id.endswith("*") and self._at(*path, "aliases"):
                     yield Fault((*path, "aliases"), "a wildcard entry can have none; leave it out")
             ids += self._texts(*path, "aliases")
-        yield from _doubles(ids, canonical_pattern, "this id")
+        yield from doubles(ids, canonical_pattern, "this id")
 
     def _keys(self) -> Iterator[Fault]:
         names: list[tuple[Path, str]] = []
@@ -113,8 +118,8 @@ class _Checks:
                 digests.append((path, sha256))
             elif (key := self._at(*path, "key")) is not None:
                 digests.append((path, digest(key)))
-        yield from _doubles(names, str, "this name")
-        yield from _doubles(digests, str, "the same key")
+        yield from doubles(names, str, "this name")
+        yield from doubles(digests, str, "the same key")
 
     def _key_models(self, path: Path) -> Iterator[Fault]:
         """Find what a key's models name in vain: the key would be refused, and nobody would know why."""
@@ -150,13 +155,3 @@ def _wrong_with_url(url: str) -> str | None:
     # The slip that would make every request a 404.
     doubled = _OURS.search(urlsplit(url).path)
     return f"leave out {doubled[1]}, the gateway adds it" if doubled else None
-
-
-def _doubles(
-    named: list[tuple[Path, str]], same: Callable[[str], str], what: str
-) -> Iterator[Fault]:
-    first: dict[str, Path] = {}
-    for path, name in named:
-        earlier = first.setdefault(same(name), path)
-        if earlier != path:
-            yield Fault(path, f"{what} is already at {dotted(earlier)}")

@@ -48,7 +48,7 @@ class Facts(msgspec.Struct, frozen=True):
 
     Attributes:
         progress: how far it came with its upstream.
-        upstream, upstream_model: where it went, and the model's id there.
+        upstream, upstream_model: where it went, and the model's native id.
         usage: as reported so far, in the API's field names.
         served_model, stop_reason, refusal: as the response names them; `refusal` is the category of one.
         stream: whether the response was one, or was to be one.

@@ -5,7 +5,7 @@ models, or is large, is read with care: in steps, between which others run, none
 """
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 import msgspec
 
@@ -39,12 +39,11 @@ class Call(msgspec.Struct, frozen=True):
     Attributes:
         body: the JSON text as the client sent it, decoded from any Content-Encoding; a large one with doubled names
             written anew.
-        model: the id the client asked for.
+        model: the id the client asked for. `named`: the models it names beside it.
         stream: whether it asked for server-sent events; False for count_tokens, whose answers are whole.
         max_tokens: None for count_tokens, which has none.
-        named: the models it names beside its own. `named_upstream_models`: what each is called upstream; None: as here.
-        members: its top-level members, each with its own bytes; empty when `model_span` is known.
-        model_span: where the value of `model` stands; None: not looked for yet.
+        members: its top-level members, each with its own bytes; empty when the body was read with care.
+        spans: where the value of each top-level member stands; empty: not looked for yet.
     """
 
     body: bytes
@@ -52,21 +51,25 @@ class Call(msgspec.Struct, frozen=True):
     stream: bool
     max_tokens: int | None
     named: tuple[NamedModel, ...] = ()
-    named_upstream_models: tuple[str | None, ...] = ()
     members: json_members.Members = {}
-    model_span: json_members.Span | None = None
+    spans: dict[str, json_members.Span] = {}
 
-    def naming(self, upstream_models: tuple[str | None, ...]) -> "Call":
-        """Return this call, knowing what each of `named` is called upstream."""
-        return msgspec.structs.replace(self, named_upstream_models=upstream_models)
+    def beginning(self, name: str, most: int) -> bytes:
+        """Return the JSON text of a top-level member, its first bytes at the most; nothing when there is none."""
+        if name in self.spans:
+            start, end = self.spans[name]
+            return self.body[start : min(end, start + most)]
+        return bytes(memoryview(self.members[name])[:most]) if name in self.members else b""
 
-    def body_for(self, upstream_model: str) -> tuple[bytes | memoryview, ...]:
-        """Return the outbound body, in pieces: this one, naming the upstream's model ids."""
+    def body_for(
+        self, upstream_model: str, named: Sequence[str | None] = ()
+    ) -> tuple[bytes | memoryview, ...]:
+        """Return the outbound body, in pieces: this one, with the upstream's ids of its model and of those `named`."""
         model = msgspec.json.encode(upstream_model)
-        if self.model_span is None:
+        if not self.spans:
             return json_members.spliced(self.body, self.members, "model", model)
-        edits = [(self.model_span, model)]
-        for place, other in zip(self.named, self.named_upstream_models, strict=True):
+        edits = [(self.spans["model"], model)]
+        for place, other in zip(self.named, named, strict=True):
             if other is not None:
                 edits.append((place.span, msgspec.json.encode(other)))
         return json_members.edited(self.body, edits)
@@ -165,7 +168,7 @@ def _parse_at_once(body: bytes, schema_name: str, *, may_name: bool = False) -> 
     if not members.keys() <= checks.harmless_names(schema_name):
         check_names(members.keys(), checks.checked_names(schema_name))
     named: tuple[NamedModel, ...] = ()
-    span = None
+    spans: dict[str, json_members.Span] = {}
     if may_name:
         places = [
             name
@@ -175,11 +178,10 @@ def _parse_at_once(body: bytes, schema_name: str, *, may_name: bool = False) -> 
         # A few elements may be looked through at once.
         if "messages" in places or sum(len(members[name]) for name in places) > _WHOLE_BYTES:
             return None
-        spans = json_members.spans(body, members)
-        if spans is None:
+        spans = json_members.spans(body, members) or {}
+        if not spans:
             return None
         named = model_places.find_all(body, {name: spans[name] for name in places})
-        span = spans["model"]
     is_message = schema_name == MESSAGES
     return Call(
         body,
@@ -188,7 +190,7 @@ def _parse_at_once(body: bytes, schema_name: str, *, may_name: bool = False) -> 
         described.max_tokens if is_message else None,
         named=named,
         members=members,
-        model_span=span,
+        spans=spans,
     )
 
 
@@ -226,7 +228,7 @@ def _parse_with_care(body: bytes, schema_name: str) -> Generator[None, None, Cal
         # JSON Schema counts 8.0 among the integers, and count_tokens does not look at the field.
         max_tokens=int(decoded["max_tokens"]) if is_message else None,
         named=tuple(named),
-        model_span=spans["model"],
+        spans=spans,
     )
 
 

@@ -17,7 +17,7 @@ from proxy.protocol.told import Told
 
 _MAX_ERROR_BYTES = 1 << 20
 _MAX_TYPE_CHARS = 60
-_TOLD = ("model", "stop_reason", "stop_details", "diagnostics")
+_TOLD = ("id", "model", "stop_reason", "stop_details", "diagnostics")
 _decode = msgspec.json.Decoder().decode
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
@@ -106,10 +106,11 @@ def _is_error(members: Container[str], has_error: bool) -> bool:  # noqa: FBT001
 
 
 class ApiError(NamedTuple):
-    """What an error of the API says."""
+    """What an error of the API says; `code` is its `error_code`."""
 
     type: str
     message: str
+    code: str = ""
 
     @property
     def field(self) -> str | None:
@@ -135,7 +136,10 @@ def error_in(decoded: Any) -> ApiError | None:
     kind, said = error.get("type"), error.get("message")
     if not isinstance(kind, str) or not isinstance(said, str):
         return None
-    return ApiError(encodable(kind[:_MAX_TYPE_CHARS]), encodable(said))
+    details = error.get("details")
+    code = details.get("error_code") if isinstance(details, dict) else error.get("error_code")
+    shown = code[:_MAX_TYPE_CHARS] if isinstance(code, str) else ""
+    return ApiError(encodable(kind[:_MAX_TYPE_CHARS]), encodable(said), encodable(shown))
 
 
 def _changed(

@@ -20,7 +20,7 @@ class Told(msgspec.Struct):
     """What a response has told so far.
 
     Attributes:
-        model: that answers.
+        model: that answers. `id`: of its message.
         stop_reason: why it ended. `refusal`: the category, when it refused.
         cache_miss: why the prompt's cache was not used, when the request asked for a diagnosis.
         deltas, delta_bytes: of a stream, its `content_block_delta` events: how many, of how many bytes.
@@ -32,6 +32,7 @@ class Told(msgspec.Struct):
     cache_miss: str | None = None
     deltas: int = 0
     delta_bytes: int = 0
+    id: str | None = None
 
     def count(self, deltas: int, delta_bytes: int) -> None:
         """Count some more deltas."""
@@ -53,6 +54,7 @@ class Told(msgspec.Struct):
 
     def take_message(self, message: dict[str, Any]) -> None:
         """Take what a message says, of a stream that of its `message_start`."""
+        self.id = _word(message.get("id")) or self.id
         self.model = _word(message.get("model")) or self.model
         if isinstance(diagnostics := message.get("diagnostics"), dict):
             reason = diagnostics.get("cache_miss_reason")

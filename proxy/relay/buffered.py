@@ -3,6 +3,8 @@
 So a failure of the upstream, wherever it comes, is still an error response.
 """
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
 from proxy import errors
@@ -32,14 +34,22 @@ async def relay(
     exchange: Exchange,
     upstream: UpstreamResponse,
     echo: Echo | None,
+    begun: Sequence[bytes] = (),
 ) -> web.StreamResponse:
     """Read an upstream's response and give it to the client.
+
+    Args:
+        request: whose client it goes to.
+        exchange: notes what comes of it.
+        upstream: the upstream's response.
+        echo: which model to name.
+        begun: what was read of it already.
 
     Raises:
         UpstreamFailed: it broke off, is over `MAX_BYTES`, or is a success and not JSON.
         UpstreamTimeout: it fell silent.
     """
-    body = await read(exchange, upstream)
+    body = await read(exchange, upstream, begun)
     status, reason = upstream.status, upstream.reason
     is_error = not upstream.is_success
     if upstream.is_success and is_encoded(upstream):
@@ -111,16 +121,18 @@ async def _send(
         await response.write_eof()
 
 
-async def read(exchange: Exchange, upstream: UpstreamResponse) -> bytes:
-    """Read an upstream's response to its end.
+async def read(
+    exchange: Exchange, upstream: UpstreamResponse, begun: Sequence[bytes] = ()
+) -> bytes:
+    """Read an upstream's response to its end, of which some was read already.
 
     Raises:
         UpstreamFailed: it broke off, or is over `MAX_BYTES`.
         UpstreamTimeout: it fell silent.
     """
     content = upstream.content
-    parts: list[bytes] = []
-    size = 0
+    parts = list(begun)
+    size = sum(map(len, parts))
     try:
         while not content.at_eof():
             if content.is_eof():

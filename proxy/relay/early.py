@@ -6,7 +6,7 @@ The clock over all requests starts it, so a request that is answered in time cos
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
@@ -133,8 +133,10 @@ async def go_on(
     upstream: UpstreamResponse,
     echo: Echo | None,
     response: web.StreamResponse,
+    *,
+    read: Sequence[bytes] = (),
 ) -> web.StreamResponse:
-    """Relay an upstream's response behind a head that has gone out.
+    """Relay an upstream's response, of which some was read, behind a head that has gone out.
 
     Raises:
         UpstreamStatus: the upstream answers with an error.
@@ -147,13 +149,14 @@ async def go_on(
                 Cause.UPSTREAM_GARBAGE,
             )
         return await streaming.relay(request, exchange, upstream, echo, response)
-    body = await buffered.read(exchange, upstream)
+    body = await buffered.read(exchange, upstream, read)
     is_error = not upstream.is_success
     if upstream.is_success:
         _, is_error = buffered.take(exchange, body, None)
     if is_error:
         told = message.read_error(body)
-        raise UpstreamStatus(upstream.status, None if told is None else body, told)
+        own = None if told is None else body
+        raise UpstreamStatus(upstream.status, own, None if told is None else told[:2])
     raise UpstreamFailed(
         "the upstream answered with a whole message, where a stream was asked for",
         Cause.UPSTREAM_GARBAGE,

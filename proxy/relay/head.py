@@ -18,15 +18,7 @@ from proxy.protocol.content_encoding import encodings
 FROM_GATEWAY = ResponseKey("from_gateway", bool)
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-# What can stand in a header, a log line and an error's body alike.
 _FIRST_ERROR = 400
-_ADOPTABLE_ID = re.compile(r"[!-~]{1,100}")
-
-
-def given_request_id(response: UpstreamResponse) -> str | None:
-    """Return the upstream's id; None when it gives no good one."""
-    given = response.headers.get(REQUEST_ID, "")
-    return given if _ADOPTABLE_ID.fullmatch(given) else None
 
 
 def response_headers(exchange: Exchange, response: UpstreamResponse) -> CIMultiDict[str]:

@@ -15,7 +15,7 @@ DEFAULT_LIMIT = 20
 MAX_LIMIT = 1000
 
 Entry = dict[str, Any]
-# What each upstream lists, by the upstream's name.
+# What each upstream lists, or pool, by its name, under native ids.
 Listed = Mapping[str, Sequence[Entry]]
 
 _STAGES = ("active", "deprecated", "retired")
@@ -31,7 +31,7 @@ def visible(models: Sequence[Model], router: Router, key: Key, listed: Listed) -
         models: the catalog.
         router: made of it.
         key: whose list it is.
-        listed: what the upstreams of wildcards list; an upstream that is not in it lists nothing.
+        listed: what the upstreams and pools of wildcards list; what is not in it lists nothing.
     """
     entries: dict[str, Entry] = {}
     for model in models:
@@ -97,7 +97,7 @@ def _behind(model: Model, router: Router, listed: Listed) -> Iterator[Entry]:
             route = router.find(ours)
         except UnknownModel:
             continue
-        if route.model is model and route.upstream_model == theirs:
+        if route.model is model and route.native == theirs:
             yield _entry(ours, entry.get("display_name") or theirs, entry)
 
 

@@ -2,16 +2,24 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from proxy.config import Model
+from proxy.config import Model, Pool, Upstream
 from proxy.errors import ModelForbidden, UnknownModel
 from proxy.routing.meant import meant
-from proxy.routing.model_ids import VENDOR, canonical, canonical_pattern, complete, native
+from proxy.routing.model_ids import (
+    VENDOR,
+    OwnIds,
+    canonical,
+    canonical_pattern,
+    complete,
+    native,
+)
 
 _SHOWN_CHARS = 200
 _CACHED_IDS = 4096
 _MAX_LISTED = 5
+_ANY_ID = OwnIds()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +32,11 @@ class Route:
         model: the catalog entry, a wildcard perhaps.
         canonical: the id asked for, in canonical form; what a key's permissions are compared with.
         aliases: the model's other ids, in canonical form; a key that names one may use the model.
+        native: the id by which the model's maker knows it, and price lists do.
+        pool: that the model names; None: it names an upstream.
+        choices: of a pool in which several serve the model, the route by each of them, by its upstream's name; this one
+            is the first of them. Else empty.
+        named: what the other models that a request names are called there; None: as here.
     """
 
     upstream: str
@@ -31,12 +44,27 @@ class Route:
     model: Model
     canonical: str
     aliases: frozenset[str] = frozenset()
+    native: str = ""
+    pool: str | None = None
+    choices: Mapping[str, "Route"] = dataclasses.field(default_factory=dict)
+    named: tuple[str | None, ...] = ()
+
+    def by(self, upstream: str) -> "Route | None":
+        """Return the route by one upstream; None: it does not serve the model, or is in another place."""
+        return self if upstream == self.upstream else self.choices.get(upstream)
 
 
 class Router:
     """The catalog, ready for look-up. Exact ids and aliases win over wildcards, longer wildcards over shorter."""
 
-    def __init__(self, models: Iterable[Model]) -> None:
+    def __init__(
+        self,
+        models: Iterable[Model],
+        upstreams: Iterable[Upstream] = (),
+        pools: Iterable[Pool] = (),
+    ) -> None:
+        self._own_ids = {each.name: OwnIds(each.model_ids) for each in upstreams}
+        self._members = {pool.name: _in_order(pool) for pool in pools}
         exact: dict[str, Model] = {}
         wildcards: dict[str, Model] = {}
         for model in models:
@@ -98,18 +126,40 @@ class Router:
     def _find(self, model_id: str) -> Route:
         wanted = canonical(model_id)
         if (model := self._exact.get(wanted)) is not None:
-            own_id = canonical(model.id)
-            upstream_model = model.upstream_model or native(model.id)
+            asked, sent = canonical(model.id), model.upstream_model or native(model.id)
             aliases = frozenset(map(canonical, model.aliases))
-            return Route(model.upstream, upstream_model, model, own_id, aliases)
+            found = self._served(model, sent, asked, aliases)
+            if found is not None:
+                return found
         for prefix, model in self._wildcards:
             if wanted.startswith(prefix) and len(wanted) > len(prefix):
                 pattern = model.upstream_model
                 # Not the canonical form, whose characters stand at the same places: some upstreams' ids have dots.
                 rest = complete(model_id)[len(prefix) :]
-                upstream_model = pattern.replace("*", rest) if pattern else native(wanted)
-                return Route(model.upstream, upstream_model, model, wanted)
+                sent = pattern.replace("*", rest) if pattern else native(wanted)
+                found = self._served(model, sent, wanted, frozenset())
+                if found is not None:
+                    return found
         raise _unknown(model_id, wanted)
+
+    def _served(self, model: Model, sent: str, asked: str, aliases: frozenset[str]) -> Route | None:
+        """Return the route of an entry; None: nothing of what is to serve it knows the model."""
+        pool = model.upstream if model.upstream in self._members else None
+        choices: dict[str, Route] = {}
+        for upstream in self._members.get(model.upstream, (model.upstream,)):
+            own_id = self._own_ids.get(upstream, _ANY_ID).own(sent)
+            if own_id is not None:
+                choices[upstream] = Route(upstream, own_id, model, asked, aliases, sent, pool)
+        if not choices:
+            return None
+        first = next(iter(choices.values()))
+        return dataclasses.replace(first, choices=choices) if len(choices) > 1 else first
+
+
+def _in_order(pool: Pool) -> tuple[str, ...]:
+    return tuple(
+        member.upstream for member in sorted(pool.members, key=lambda member: member.priority)
+    )
 
 
 def permits(patterns: tuple[str, ...], route: Route) -> bool:

@@ -11,6 +11,7 @@ from proxy.causes import Cause
 from proxy.config import Log
 from proxy.errors import encodable
 from proxy.exchange import Exchange
+from proxy.pooled import Attempt
 from proxy.telemetry.looks import Clock, Look
 from proxy.telemetry.rows import row_of
 
@@ -55,6 +56,10 @@ class AccessRecord(msgspec.Struct, omit_defaults=True):
     error_type: str | None = None
     detail: str | None = None
     retry_after: int | str | None = None
+    pool: str | None = None
+    away: bool = False
+    affinity: str | None = None
+    attempts: list[Attempt] | None = None
 
 
 class AccessLog:
@@ -127,6 +132,12 @@ class AccessLog:
             client_product=exchange.client.product,
             client_version=exchange.client.version,
         )
+        if route is not None:
+            record.pool = route.pool
+        if exchange.pooled is not None and route is not None:
+            pooled = exchange.pooled
+            record.away, record.affinity = route.upstream != pooled.home, pooled.affinity
+            record.attempts = pooled.attempts if len(pooled.attempts) > 1 else None
         if exchange.bill is not None:
             record.cost_micros = exchange.bill.cost_micros
             record.usage_source = exchange.bill.usage_source

@@ -192,7 +192,7 @@ class Admission:
         if self._quota.hold == "worst":
             likely = estimate.worst(exchange.body_bytes, exchange.max_tokens or 0)
         modifiers = self._prices.modifiers(route.upstream, speed=exchange.speed, geo=exchange.geo)
-        return self._prices.find(None, route.upstream_model).cost_micros(likely, modifiers)
+        return self._prices.find(None, route.native).cost_micros(likely, modifiers)
 
 
 def _now_us() -> int:

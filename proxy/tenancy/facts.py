@@ -24,7 +24,7 @@ def facts_of(exchange: Exchange, ratio: float = START_RATIO) -> Facts:
     return Facts(
         exchange.progress,
         upstream=route.upstream if route is not None else "",
-        upstream_model=route.upstream_model if route is not None else "",
+        upstream_model=route.native if route is not None else "",
         usage=exchange.usage,
         served_model=told.model,
         stop_reason=told.stop_reason,

@@ -3,6 +3,7 @@
 from proxy.exchange import Exchange
 from proxy.ledger.row import Row
 from proxy.money.bill import Bill
+from proxy.progress import Progress
 from proxy.protocol.hints import Hints
 from proxy.protocol.told import Told
 
@@ -25,6 +26,7 @@ def row_of(exchange: Exchange, bill: Bill, now_s: float, would_refuse: str | Non
         ValueError: nobody knows whose it is.
     """
     key, received, route = exchange.key, exchange.received, exchange.route
+    pooled = exchange.pooled
     if key is None:
         raise ValueError("a request without a key has no row")
     hints, told = exchange.hints or _NOTHING_SAID, exchange.told or _NOTHING_TOLD
@@ -73,6 +75,8 @@ def row_of(exchange: Exchange, bill: Bill, now_s: float, would_refuse: str | Non
         client_retry=hints.client_retry,
         gateway_us=None if exchange.gateway_s is None else max(0, round(exchange.gateway_s * 1e6)),
         compacted=int(hints.compacted),
+        away=int(pooled is not None and route is not None and route.upstream != pooled.home),
+        attempts=len(pooled.attempts) if pooled else int(exchange.progress is not Progress.UNSENT),
         billed_entries=len(bill.billed) or None,
         cache_miss_reason=told.cache_miss,
         trace_id=hints.trace_id,

@@ -15,7 +15,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from proxy.aiohttp_fast import Resolver
-from proxy.config import Upstream
+from proxy.config import Pool, Upstream
+from proxy.routing.model_ids import OwnIds
 from proxy.upstreams.credentials import own_headers
 from proxy.upstreams.proxies import proxy_for
 from proxy.upstreams.reasons import describe
@@ -38,26 +39,40 @@ class ModelLists:
     """The lists of some upstreams, renewed when somebody asks and they are old. Lives in one event loop.
 
     Attributes:
-        listed: the entries of each upstream that has answered, by its name.
+        listed: the entries of each upstream that has answered, by its name, under their native ids; of a pool those of
+            its members.
     """
 
-    def __init__(self, upstreams: Iterable[Upstream]) -> None:
+    def __init__(self, upstreams: Iterable[Upstream], pools: Iterable[Pool] = ()) -> None:
         self._upstreams = tuple(upstreams)
+        self._pools = tuple(pools)
         self._fetching: asyncio.Task[None] | None = None
         self._due_s = 0.0
         self.listed: dict[str, list[dict[str, Any]]] = {}
 
-    def change(self, upstreams: Iterable[Upstream]) -> None:
+    def change(self, upstreams: Iterable[Upstream], pools: Iterable[Pool] = ()) -> None:
         """Follow other upstreams; what was listed by those that stay as they were is kept."""
-        upstreams = tuple(upstreams)
-        if upstreams == self._upstreams:
+        upstreams, pools = tuple(upstreams), tuple(pools)
+        if (upstreams, pools) == (self._upstreams, self._pools):
             return
+        self._pools = pools
         kept = {each.name for each in upstreams if each in self._upstreams}
         self.listed = {name: entries for name, entries in self.listed.items() if name in kept}
         self._upstreams, self._due_s = upstreams, 0.0
+        self._list_pools()
         if self._fetching is not None:
             self._fetching.cancel()
             self._fetching = None
+
+    def _list_pools(self) -> None:
+        """List what the members of a pool list; of several that list one model, the first one's entry."""
+        for pool in self._pools:
+            found: dict[str, dict[str, Any]] = {}
+            for member in pool.members:
+                for entry in self.listed.get(member.upstream, ()):
+                    found.setdefault(entry["id"], entry)
+            if found:
+                self.listed[pool.name] = list(found.values())
 
     async def current(self) -> Mapping[str, list[dict[str, Any]]]:
         """Return the lists; wait a little for the first ones, and never for later ones."""
@@ -86,6 +101,7 @@ class ModelLists:
                 # Side by side: one that does not answer holds no other's list up.
                 fetches = [self._fetch(session, each) for each in self._upstreams]
                 is_fresh = all(await asyncio.gather(*fetches))
+            self._list_pools()
             self._due_s = time.monotonic() + (_FRESH_S if is_fresh else _RETRY_AFTER_S)
         finally:
             if self._fetching is asyncio.current_task():
@@ -124,7 +140,13 @@ class ModelLists:
                 extra={"upstream": upstream.name},
             )
             return False
-        self.listed[upstream.name] = [each for each in data if isinstance(each.get("id"), str)]
+        own_ids = OwnIds(upstream.model_ids)
+        self.listed[upstream.name] = [
+            {**each, "id": native}
+            for each in data
+            if isinstance(own := each.get("id"), str)
+            and (native := own_ids.native(own)) is not None
+        ]
         return True
 
 

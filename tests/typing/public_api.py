@@ -40,6 +40,7 @@ def configurations() -> proxy.Config:
         ),
         owners=(proxy.Owner("team-a", proxy.RateLimits(requests_per_minute=60)),),
         prices=proxy.Prices(multiplier=Fraction(11, 10)),
+        pools=(proxy.Pool("claude", (proxy.Member("api", weight=2),), prefer="speed"),),
         admin=proxy.Admin(keys=(proxy.AdminKey("ops", sha256="0" * 64, role="write"),)),
     )
 

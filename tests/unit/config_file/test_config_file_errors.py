@@ -15,7 +15,7 @@ from proxy.config_file.load import config_from, load_config, parse_config
 from tests.unit.config_file.configurations import CANARY, ENVIRON, changed, document
 
 TOP = (
-    "listen, trusted_proxies, upstreams, models, keys, anthropic_versions, limits, timeouts, echo_model, "
+    "listen, trusted_proxies, upstreams, pools, models, keys, anthropic_versions, limits, timeouts, echo_model, "
     "early_head, cors, log, reload, store, redis, quota, owners, prices, admin"
 )
 
@@ -50,7 +50,13 @@ def refused_text(text: str) -> str:
 UNKNOWN_KEYS = [
     ("x", f"x: unknown field; known here: {TOP}"),
     ("listen.x", "listen.x: unknown field; known here: host, port, base_path, workers"),
-    ("upstreams.a.x", "upstreams.a.x: unknown field; known here: base_url, auth, headers"),
+    (
+        "upstreams.a.x",
+        (
+            "upstreams.a.x: unknown field; known here: base_url, auth, headers, model_ids, "
+            "counts_tokens"
+        ),
+    ),
     ("upstreams.a.auth.x", "upstreams.a.auth.x: unknown field; known here: scheme, key"),
     (
         "models.0.x",

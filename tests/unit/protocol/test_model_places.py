@@ -69,7 +69,7 @@ def test_each_is_replaced_and_every_other_byte_stays(indent: int | None) -> None
     body = json.dumps({**GOOD, **members}, indent=indent).encode()
     call = parse_call(body, MESSAGES)
     ids = {path: f"up-{index}" for index, (path, _, _) in enumerate(call.named)}
-    outbound = b"".join(call.naming(tuple(ids.values())).body_for("up"))
+    outbound = b"".join(call.body_for("up", tuple(ids.values())))
     due = json.loads(body)
     due["model"] = "up"
     due["tools"][1]["model"] = ids["tools.1.model"]
@@ -292,5 +292,5 @@ def test_models_that_come_in_pieces_are_found_once() -> None:
     ).encode()
     call = parse_call(body, MESSAGES)
     assert [each.path for each in call.named] == ["fallbacks.0.model"]
-    outbound = b"".join(call.naming(("longer-than-other",)).body_for("m"))
+    outbound = b"".join(call.body_for("m", ("longer-than-other",)))
     assert json.loads(outbound)["fallbacks"] == [{"model": "longer-than-other"}]

@@ -205,7 +205,7 @@ def test_models_are_found_in_every_piece() -> None:
         ("messages.9.content.0.tool.definition.model", "far"),
         ("tools.9.model", "near"),
     ]
-    outbound = b"".join(parsed.naming(("up-far", "up-near")).body_for("up"))
+    outbound = b"".join(parsed.body_for("up", ("up-far", "up-near")))
     assert outbound == body.replace(b'"m"', b'"up"').replace(b'"far"', b'"up-far"').replace(
         b'"near"', b'"up-near"'
     )

@@ -15,6 +15,7 @@ from proxy.causes import Cause
 from proxy.config import Key, Log, Model
 from proxy.exchange import Exchange
 from proxy.money.bill import Bill, UsageSource
+from proxy.pooled import Attempt, Pooled
 from proxy.received import Received
 from proxy.routing.router import Route
 from proxy.telemetry.access_log import AccessLog, AccessRecord
@@ -39,7 +40,12 @@ def _exchange(**values: Any) -> Exchange:
         exchange.key = Key(name=values.pop("key"), sha256="")
     if "upstream" in values:
         model = Model("anthropic/m", "a")
-        exchange.route = Route(values.pop("upstream"), values.pop("upstream_model"), model, "m")
+        name, sent = values.pop("upstream"), values.pop("upstream_model")
+        exchange.route = Route(name, sent, model, "m", pool=values.pop("pool", None))
+    if "attempts" in values:
+        home = "b" if values.pop("away") else "a"
+        tried = [Attempt(**each) for each in values.pop("attempts")]
+        exchange.pooled = Pooled(home, values.pop("affinity"), attempts=tried)
     if "client_product" in values:
         exchange.client = Client(values.pop("client_product"), values.pop("client_version"))
     if "cost_micros" in values:
@@ -90,6 +96,13 @@ FULL: dict[str, Any] = {
     "error_type": "overloaded_error",
     "detail": "messages.0.role",
     "retry_after": 3,
+    "pool": "p",
+    "away": True,
+    "affinity": "session",
+    "attempts": [
+        {"upstream": "b", "ms": 1.5, "status": 529},
+        {"upstream": "a", "ms": 2.0, "status": 200, "request_id": "req_2"},
+    ],
 }
 
 

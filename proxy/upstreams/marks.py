@@ -1,0 +1,101 @@
+"""Note what came of upstreams' answers, and tell the operator when one begins to cool, and when it is back."""
+
+import logging
+import random
+import time
+
+from proxy.causes import Cause
+from proxy.exchange import Exchange
+from proxy.progress import Progress
+from proxy.received import COUNT_TOKENS
+from proxy.routing.router import Route
+from proxy.upstreams import verdict as verdicts
+from proxy.upstreams.health import Place
+from proxy.upstreams.standing import Standing
+from proxy.upstreams.verdict import Mark, Verdict
+
+_log = logging.getLogger(__name__)
+
+_JITTER = (0.9, 1.1)
+_SHOWN_CHARS = 100
+_ADVICE = {
+    "401": "it refuses the gateway's credential: look at upstreams.%s.auth",
+    "402": "its account may spend no more: see to its billing",
+    "account empty": "its account may spend no more: see to its billing and its spend limit",
+    "403": "it does not allow this there: look at the model's access in its account",
+    "404": "it does not know the model: look at upstreams.%s.model_ids",
+    "429": "its limit is reached: a higher limit or one more account would help",
+}
+_OTHER_ADVICE = "the lines of upstream %s say what failed; it is asked again by itself"
+
+
+def note(standing: Standing, route: Route, verdict: Verdict, what: str, now: float) -> None:
+    """Note what an answer means for the upstream that gave it.
+
+    Args:
+        standing: of all upstreams.
+        route: by which it was asked.
+        verdict: on its answer.
+        what: came, in a word.
+        now: `time.monotonic()`.
+    """
+    health, upstream, why = standing.health, route.upstream, verdict.why or what
+    place = Place(upstream, None)
+    cooling_s = 0.0
+    match verdict.mark:
+        case Mark.ALIVE:
+            _note_alive(standing, route, now)
+        case Mark.STRIKE | Mark.STRIKE_MODEL:
+            if verdict.mark is Mark.STRIKE_MODEL:
+                place = Place(upstream, route.upstream_model)
+            jitter = random.uniform(*_JITTER)  # noqa: S311 - no secret
+            cooling_s = health.strike(place, now, why, jitter)
+        case Mark.COOL | Mark.COOL_MODEL:
+            if verdict.mark is Mark.COOL_MODEL:
+                place = Place(upstream, route.upstream_model)
+            cooling_s = health.cool(place, now, why, verdict.cool_s, verdict.most_s)
+    if cooling_s:
+        model = "" if place.model is None else f" for {place.model[:_SHOWN_CHARS]!a}"
+        advice = _ADVICE.get(why, _OTHER_ADVICE)
+        level = logging.ERROR if verdict.mark is Mark.COOL else logging.WARNING
+        _log.log(
+            level,
+            "upstream %s cools %g s%s: %s: %s",
+            upstream,
+            round(cooling_s, 1),
+            model,
+            why,
+            advice % upstream if "%s" in advice else advice,
+            extra={"upstream": place},
+        )
+
+
+def ended(standing: Standing, exchange: Exchange) -> None:
+    """Note what came of the answer that was passed on, now that it has come to its end.
+
+    A success counts at its end, not at its head: streams that begin with a 200 end in errors, too.
+    """
+    pooled, route = exchange.pooled, exchange.route
+    if pooled is None or route is None or pooled.is_noted:
+        return
+    now = time.monotonic()
+    told = exchange.told
+    if exchange.progress is Progress.COMPLETE:
+        if exchange.endpoint != COUNT_TOKENS:
+            _note_alive(standing, route, now)
+        if pooled.is_thread and told is not None and told.id is not None:
+            standing.holds(told.id, route.upstream, now)
+    elif exchange.cause is Cause.UPSTREAM_ERROR:
+        has_begun = exchange.progress is not Progress.REFUSED
+        verdict = verdicts.of_event(exchange.error_type or "", has_begun=has_begun)
+        note(standing, route, verdict, exchange.error_type or "error", now)
+    elif exchange.cause is not None:
+        counts = exchange.endpoint == COUNT_TOKENS
+        note(
+            standing, route, verdicts.of_failure(exchange.cause, counts=counts), exchange.cause, now
+        )
+
+
+def _note_alive(standing: Standing, route: Route, now: float) -> None:
+    if standing.health.alive(route.upstream, route.upstream_model, now):
+        _log.warning("upstream %s is back", route.upstream, extra={"upstream": route.upstream})

@@ -1,0 +1,56 @@
+"""What is learned of the upstreams while the gateway runs: it outlives every configuration. Pure.
+
+Per process: eight workers learn separately, which costs eight times three failed attempts an outage, and no dependency.
+"""
+
+from collections import OrderedDict
+
+from proxy.config import Config, Upstream
+from proxy.upstreams.budget import RetryBudget
+from proxy.upstreams.health import Health
+
+_MAX_THREADS = 10_000
+_THREAD_S = 3600.0
+
+
+class Standing:
+    """Health by upstream, retry budgets by pool, and which upstream holds which thread of messages.
+
+    Attributes:
+        health: of the upstreams.
+    """
+
+    def __init__(self) -> None:
+        self.health = Health()
+        self._budgets: dict[str, RetryBudget] = {}
+        self._threads: OrderedDict[str, tuple[str, float]] = OrderedDict()
+
+    def budget(self, pool: str, now: float) -> RetryBudget:
+        """Return the retry budget of a pool."""
+        found = self._budgets.get(pool)
+        if found is None:
+            found = self._budgets[pool] = RetryBudget(now)
+        return found
+
+    def holds(self, message_id: str, upstream: str, now: float) -> None:
+        """Take note of which upstream has given a message that others may refer to."""
+        self._threads[message_id] = upstream, now
+        self._threads.move_to_end(message_id)
+        if len(self._threads) > _MAX_THREADS:
+            self._threads.popitem(last=False)
+
+    def holder_of(self, message_id: str, now: float) -> str | None:
+        """Return which upstream has given a message; None: that is not known, or long ago."""
+        upstream, at = self._threads.get(message_id, (None, 0.0))
+        return upstream if now - at < _THREAD_S else None
+
+    def follow(self, before: Config, after: Config) -> None:
+        """Forget the upstreams that another configuration does not have, or has as another account."""
+        accounts = {each.name: _account(each) for each in after.upstreams}
+        for upstream in before.upstreams:
+            if accounts.get(upstream.name) != _account(upstream):
+                self.health.forget(upstream.name)
+
+
+def _account(upstream: Upstream) -> tuple[object, ...]:
+    return upstream.base_url, upstream.auth
