@@ -1,5 +1,6 @@
 """The manifests are of Kubernetes' schemas, and say of the gateway what is so."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,23 @@ def test_the_configuration_is_good_but_for_the_keys_that_it_waits_for(
     assert config.listen.hosts == ("0.0.0.0",)
     assert config.listen.port == PORT == container()["ports"][0]["containerPort"]
     assert container()["args"] == ["serve", "--config", "/config/anyrouter.yaml"]
+
+
+def test_a_store_waits_in_a_folder_that_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "anthropic-api-key").write_text("sk-x\n", "utf-8")
+    (tmp_path / "store-url").write_text("postgresql://u:p@db/anyrouter\n", "utf-8")
+    text = manifest("ConfigMap")["data"]["anyrouter.yaml"].replace("/secrets", str(tmp_path))
+    path = tmp_path / "anyrouter.yaml"
+    path.write_text(re.sub(r"^#(store|redis):", r"\1:", text, flags=re.MULTILINE), "utf-8")
+    config = proxy.load_config(path)
+    assert config.store is not None
+    assert config.redis is not None
+    assert config.store.url == "postgresql://u:p@db/anyrouter"
+    (mounted,) = [each for each in container()["volumeMounts"] if not each.get("readOnly")]
+    assert config.store.state_dir == mounted["mountPath"]
+    (volume,) = [each for each in pod()["volumes"] if each["name"] == mounted["name"]]
+    assert volume["emptyDir"] == {"sizeLimit": "2Gi"}
+    assert config.store.spool_max_bytes < 2 << 30
 
 
 async def test_the_probes_ask_for_paths_that_answer() -> None:

@@ -55,6 +55,26 @@ async def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+(JOURNAL,) = [
+    block for block in snippets("docs/operations.md", "sh") if block.startswith("journalctl")
+]
+BETWEEN = ["Started anyrouter.service - AnyRouter.", "", "17", '{"cut'
+           , '{"time":"t","level":"error","message":"m"}']  # fmt: skip
+
+
+async def test_what_is_no_json_in_the_journal_stops_no_recipe(folder: Path) -> None:
+    log = folder / "access.log"
+    lines = log.read_text("utf-8").splitlines()
+    both = [each for line in lines for each in (*BETWEEN, line)]
+    (folder / "journal").write_text("\n".join([*both, *BETWEEN]) + "\n", "utf-8")
+    script, count = re.subn(r"journalctl [^|]+", "cat journal ", JOURNAL)
+    assert count == 2
+    said = answered(script, folder).splitlines()
+    assert said == ["t\terror\tm"] * (len(lines) + 1)
+    statuses = [json.loads(line)["status"] for line in log.read_text("utf-8").splitlines()]
+    assert statuses == [each for line in lines if (each := json.loads(line)["status"])]
+
+
 def answered(recipe: str, folder: Path) -> str:
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", recipe],

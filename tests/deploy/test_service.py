@@ -2,6 +2,7 @@
 
 import asyncio
 import configparser
+import re
 import shlex
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import proxy
 from tests.deploy.proxies import DEPLOY, changed
+from tests.ledger.rows import until
 from tests.support.commands import environment, started
 from tests.support.gateways import KEY, UPSTREAM_KEY
 
@@ -54,23 +56,36 @@ def test_it_is_exposed_to_little(tmp_path: Path) -> None:
     assert "OK" in said.splitlines()[-1]
 
 
-def test_its_end_takes_longer_than_a_drain_and_there_is_no_reload_to_promise() -> None:
+def test_its_end_takes_longer_than_a_drain_and_its_reload_is_a_signal_that_it_knows() -> None:
     settings = service()
     workers_s = 5
     assert int(settings["TimeoutStopSec"]) > proxy.Timeouts().drain_s + workers_s
     assert settings["KillMode"] == "mixed"
-    assert "ExecReload" not in settings
+    assert settings["ExecReload"] == "/bin/kill -HUP $MAINPID"
     assert int(settings["LimitNOFILE"]) > 2 * proxy.Limits().max_connections
 
 
-async def test_what_it_starts_reads_its_credential_and_says_when_it_is_ready(
+def line_of_the_store(state: Path) -> str:
+    """Return the unit's line of a store, with its folder elsewhere."""
+    text = (DEPLOY / UNIT).read_text("utf-8")
+    (line,) = re.findall(r"^#   (store: .*\n)", text, re.MULTILINE)
+    folder = f"/var/lib/{service()['StateDirectory']}"
+    assert line.count(folder) == 2
+    return str(line.replace(folder, str(state)))
+
+
+async def test_what_it_starts_reads_its_credential_keeps_its_store_and_says_when_it_is_ready(
     tmp_path: Path,
 ) -> None:
     settings = service()
+    state = tmp_path / "state"
+    state.mkdir()
+    etc = tmp_path / "etc"
+    etc.mkdir()
     program, *args = shlex.split(settings["ExecStart"])
     assert program == PROGRAM
-    config = tmp_path / "anyrouter.yaml"
-    config.write_text(CONFIG, "utf-8")
+    config = etc / "anyrouter.yaml"
+    config.write_text(CONFIG + line_of_the_store(state), "utf-8")
     args[args.index("/etc/anyrouter/anyrouter.yaml")] = str(config)
     name, _, source = settings["LoadCredential"].partition(":")
     assert Path(source).is_absolute()
@@ -86,5 +101,7 @@ async def test_what_it_starts_reads_its_credential_and_says_when_it_is_ready(
             assert settings["Type"] == "notify"
             loop = asyncio.get_running_loop()
             assert await loop.sock_recv(manager, 100) == b"READY=1"
+            await until((state / "anyrouter.db").exists)
             command.tell()
             assert await command.ended() == 0
+    assert [each.name for each in etc.iterdir()] == [config.name]

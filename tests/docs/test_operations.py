@@ -5,6 +5,7 @@ import re
 
 from proxy import schema_files
 from proxy.causes import Cause
+from proxy.ledger.row import BROKEN_BY_US, LOST
 from proxy.telemetry.access_log import AccessRecord
 from tests.docs.snippets import ROOT, snippets
 
@@ -21,7 +22,8 @@ def _column(heading: str, cell: int) -> list[str]:
 
 
 def test_the_table_has_every_cause_and_no_other() -> None:
-    assert set(_column("From the symptom to the cause", 1)) == set(Cause)
+    words = set(_column("From the symptom to the cause", 1))
+    assert words == {*Cause, BROKEN_BY_US[0], LOST}
 
 
 def test_each_line_of_stderr_is_quoted_as_the_code_has_it() -> None:
