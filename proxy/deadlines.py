@@ -19,7 +19,7 @@ _UPSTREAMS_TURN = (Phase.RESPONSE_HEAD, Phase.RESPONSE_BODY)
 
 
 class Deadlines:
-    """Looks at every exchange in flight, several times within the shortest timeout, at least once a second.
+    """Looks at every exchange in flight, several times within the shortest timeout, at least once per second.
 
     So a deadline is kept to within a twentieth of the shortest timeout, or a second. Costs 0.2 µs per exchange per
     sweep.
@@ -116,7 +116,7 @@ class Deadlines:
                 )
             case Phase.REQUEST_BODY if _is_too_slow(exchange, now):
                 return errors.RequestBodyTimeout(
-                    f"the request body came at less than {bounds.min_body_bytes_per_s:g} bytes a second"
+                    f"the request body came at less than {bounds.min_body_bytes_per_s:g} bytes per second"
                 )
             case Phase.QUEUE if waited >= bounds.queue_s:
                 return errors.LimitExceeded(

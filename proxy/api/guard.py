@@ -131,7 +131,7 @@ def from_http_exception(request: web.Request, error: web.HTTPException) -> Proxy
 
 
 def _not_found(request: web.Request) -> NotFound:
-    """Say which path to use instead: nearly always the base URL is a little wrong."""
+    """Return a 404 that says which path to use instead: nearly always the base URL is a little wrong."""
     path = request.rel_url.raw_path[:_MAX_PATH_CHARS]
     if _NOT_SERVED.search(path):
         return NotFound(

@@ -134,7 +134,7 @@ async def _received(request: web.Request, exchange: Exchange, max_bytes: int) ->
 
 
 def _is_plain(body: bytes) -> bool:
-    """Tell a JSON object from a compressed one; no stream of gzip or zlib begins like one, or with white space."""
+    """Return whether it is JSON, and not compressed: no stream of gzip or zlib begins like an object, or space."""
     return body[:1] in (b"{", b" ", b"\t", b"\r", b"\n")
 
 

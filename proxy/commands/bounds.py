@@ -7,9 +7,9 @@ from proxy.commands import amounts
 from proxy.config import Budgets, RateLimits
 
 _LIMITS = {
-    "rpm": ("requests_per_minute", "requests a minute"),
-    "input_tpm": ("input_tokens_per_minute", "input tokens a minute, without cache reads"),
-    "output_tpm": ("output_tokens_per_minute", "output tokens a minute"),
+    "rpm": ("requests_per_minute", "requests per minute"),
+    "input_tpm": ("input_tokens_per_minute", "input tokens per minute, without cache reads"),
+    "output_tpm": ("output_tokens_per_minute", "output tokens per minute"),
     "in_flight": ("max_in_flight", "requests at once"),
 }
 _BUDGETS = {

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def summary(config: Config) -> str:
-    """Count what a configuration holds."""
+    """Return how much of what a configuration holds."""
     return (
         f"{counted(len(config.upstreams), 'upstream')}, {counted(len(config.models), 'model')}, "
         f"{counted(len(config.keys), 'key')}"

@@ -24,7 +24,7 @@ _OTHERS = "in any other proxy: no buffering and no compression of responses"
 
 
 def wrong_url(url: str) -> str | None:
-    """Say what is wrong with a base URL; None: nothing."""
+    """Return what is wrong with a base URL; None: nothing."""
     scheme, colon, _ = url.partition("://")
     if not colon:
         return f"the URL needs http:// in front: http://{url.lstrip('/')}"
@@ -43,7 +43,7 @@ def wrong_url(url: str) -> str | None:
 
 
 def unreached(error: Exception, url: URL) -> str:
-    """Say why nothing answers, or nothing that can be understood."""
+    """Describe why nothing answers, or nothing that can be understood."""
     place = f"{url.host}:{url.port}"
     other = "https" if url.scheme == "http" else "http"
     match error:
@@ -91,7 +91,7 @@ def _is_here(host: str) -> bool:
 
 
 def not_the_gateway(url: URL, status: int, headers: CIMultiDictProxy[str], body: bytes) -> str:
-    """Say what answers in the gateway's place, or where in the gateway no API is."""
+    """Describe what answers in the gateway's place, or where in the gateway no API is."""
     if 300 <= status < 400:  # noqa: PLR2004 - redirects
         to = headers.get("location", "elsewhere")[:_MAX_QUOTED_CHARS]
         return f"the URL redirects to {to}: use where that leads, since clients do not follow it"
@@ -119,7 +119,7 @@ def told(status: int, headers: CIMultiDictProxy[str], body: bytes) -> str:
 
 
 def held_back(came: str, front: str) -> str:
-    """Say that a stream is held back until it is whole, and by what setting it is let go.
+    """Describe that a stream is held back until it is whole, and by what setting it is let go.
 
     Args:
         came: when its bytes came.
@@ -129,7 +129,7 @@ def held_back(came: str, front: str) -> str:
 
 
 def gathered(came: str, front: str) -> str:
-    """Say that the events of a stream come in bunches; as `held_back`."""
+    """Describe that the events of a stream come in bunches; as `held_back`."""
     return f"{came}: something on the way gathers events; {_settings(front)}"
 
 

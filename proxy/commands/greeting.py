@@ -38,7 +38,7 @@ class Greeting(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def client(timeout_s: float, ca: str | None) -> AsyncIterator[aiohttp.ClientSession]:
-    """Give a session that reaches a gateway as other clients do: through the environment's proxy.
+    """Open a session that reaches a gateway as other clients do: through the environment's proxy.
 
     Args:
         timeout_s: for each request.

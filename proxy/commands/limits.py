@@ -23,9 +23,9 @@ _OK, _UNAUTHENTICATED, _NOT_FOUND = 200, 401, 404
 _COLUMNS = ("of", "what", "until", "", "used", "held", "limit")
 _NUMBERS = 3
 _RATES = {
-    "requests_per_minute": "requests a minute",
-    "input_tokens_per_minute": "input tokens a minute",
-    "output_tokens_per_minute": "output tokens a minute",
+    "requests_per_minute": "requests per minute",
+    "input_tokens_per_minute": "input tokens per minute",
+    "output_tokens_per_minute": "output tokens per minute",
 }
 _BUDGETS = {"day": "dollars a day", "month": "dollars a month"}
 
@@ -150,7 +150,7 @@ def _given_key(args: argparse.Namespace) -> str:
 
 
 def _rows(left: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    """Give a row for each limit and budget of one of them."""
+    """Yield a row for each limit and budget of one of them."""
     of, limits = left["subject"], left["limits"]
     for name, what in _RATES.items():
         if (rate := limits.get(name)) is not None:

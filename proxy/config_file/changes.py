@@ -56,7 +56,7 @@ def _sections(old: Any, new: Any, prefix: str) -> Iterator[str]:
 
 
 def _entries(path: str, before: tuple[Any, ...], after: tuple[Any, ...]) -> Iterator[str]:
-    """Tell of a list how many entries came and went, and which fields of which changed."""
+    """Yield of a list how many entries came and went, and which fields of which changed."""
     name_of = _NAMES[path]
     old = {getattr(each, name_of): each for each in before}
     new = {getattr(each, name_of): each for each in after}

@@ -30,7 +30,7 @@ class Fault(NamedTuple):
         return f"{dotted(self.path)}: {self.text}"
 
     def at(self, file: str, line: int | None) -> str:
-        """Say it with the file and the line, as compilers do."""
+        """Return it with the file and the line, as compilers do."""
         place = file if line is None else f"{file}:{line}"
         return (
             f"{place}: {dotted(self.path)}: {self.text}" if self.path else f"{place}: {self.text}"

@@ -64,5 +64,5 @@ class FilesRead:
 
     @property
     def name(self) -> str:
-        """What tells the content of all of them from any other, in a few characters."""
+        """Name the content of all of them in a few characters that no other content has."""
         return self._content.hexdigest()[:_NAME_CHARS]

@@ -8,7 +8,7 @@ from proxy.config_file.faults import Fault, Path
 
 
 def located(faults: Iterable[Fault], file: str, text: str) -> list[str]:
-    """Say each fault with file and line, of the field or of what it is missing in; in the order of the lines."""
+    """Return each fault with file and line, of the field or of what it is missing in; in the order of the lines."""
     root = _composed(text)
     lines = [(fault.line or _line_of(root, fault.path), fault) for fault in faults]
     lines.sort(key=lambda pair: pair[0] or 0)

@@ -1,4 +1,4 @@
-"""Read a configuration file into a `Config`, or say what is wrong with it, one line a fault."""
+"""Read a configuration file into a `Config`, or say what is wrong with it, one line per fault."""
 
 import contextlib
 import dataclasses

@@ -119,7 +119,7 @@ def _unknown(name: str, known: Sequence[str]) -> str:
 
 
 def _expected(error: ValidationError) -> str:
-    """Say what a field must hold, and, when it is of another kind, what it holds."""
+    """Describe what a field must hold, and, when it is of another kind, what it holds."""
     rules: Any = error.schema
     value: Any = error.instance
     if error.validator == "oneOf":

@@ -55,7 +55,7 @@ def _nothing() -> list[Row]:
 class Ledger:
     """Keeps rows: list, spool, store. `add` costs the loop about a microsecond, whatever the store does.
 
-    Make it in a running event loop, once a process, after the fork.
+    Make it in a running event loop, once per process, after the fork.
 
     Args:
         store: where.
@@ -83,7 +83,7 @@ class Ledger:
             self._spooler.add(row)
 
     def snapshot_of(self, in_flight: Callable[[], Iterable[Row]]) -> None:
-        """Ask a function once a second for the rows that the requests in flight would leave if the process ended now.
+        """Ask a function once per second for the rows that the requests in flight would leave if the process ended now.
 
         They are taken some at a time, between other turns of the loop: the function does well to make them as it goes.
         Their `cause` is `gateway_killed`, and their ids those that their own rows will have.

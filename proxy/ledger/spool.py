@@ -1,7 +1,7 @@
 """Rows on disk until the store has them: a folder for each process, locked while it lives.
 
-`000001.seg` and so on hold a row a line, appended; `inflight.rows` holds, once a second, the rows that the requests in
-flight would leave if the process ended now.
+`000001.seg` and so on hold a row per line, appended; `inflight.rows` holds, once per second, the rows that the requests
+in flight would leave if the process ended now.
 """
 
 import collections

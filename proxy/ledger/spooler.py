@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class Spooler:
-    """Writes rows into a spool, and once a second what is in flight.
+    """Writes rows into a spool, and once per second what is in flight.
 
     Args:
         spool: of this process.
@@ -121,7 +121,7 @@ class Spooler:
         del self._rows[: len(rows)]
 
     def _say(self, what: str) -> None:
-        """Log what is wrong, once a minute."""
+        """Log what is wrong, once per minute."""
         if time.monotonic() - self._said_at_s < _SAY_EVERY_S:
             return
         self._said_at_s = time.monotonic()

@@ -117,7 +117,7 @@ def admitted(
 
 
 def _rates(readings: Sequence[Reading], now_s: float, *, counting: bool) -> Fields:
-    """Tell each rate of the subject with the least left of it; `tokens` is the one of both with the smaller share."""
+    """Return each rate of the subject with the least left of it; `tokens` is the one of both with the smaller share."""
     requests = inputs = outputs = _NOTHING
     for reading in readings:
         subject = reading.subject
@@ -148,7 +148,7 @@ def _rates(readings: Sequence[Reading], now_s: float, *, counting: bool) -> Fiel
 
 
 def _unified(readings: Sequence[Reading], periods: Periods) -> Sequence[tuple[str, str]]:
-    """Tell the fullest budget: of what is spent, since what is held goes down again."""
+    """Return the fullest budget: of what is spent, since what is held goes down again."""
     fullest, pool, resets_s = -1, False, 0
     for reading in readings:
         subject = reading.subject
@@ -167,7 +167,7 @@ def _unified(readings: Sequence[Reading], periods: Periods) -> Sequence[tuple[st
 
 @functools.lru_cache(_CACHED_SHARES)
 def _share(percent: int, resets_s: int, *, pool: bool) -> Sequence[tuple[str, str]]:
-    """Tell how much of a budget is spent."""
+    """Return how much of a budget is spent."""
     passed = next((text for threshold, text in _THRESHOLDS if percent >= threshold), None)
     status = "allowed_warning" if passed else "allowed"
     return (
@@ -183,7 +183,7 @@ def _share(percent: int, resets_s: int, *, pool: bool) -> Sequence[tuple[str, st
 
 
 def _rejected(refusal: Refusal, resets_s: int) -> Fields:
-    """Tell a spent budget; a claim or an overage's status would make the client drop the message."""
+    """Describe a spent budget; a claim or an overage's status would make the client drop the message."""
     return [
         (f"{_UNIFIED}status", "rejected"),
         (f"{_UNIFIED}reset", str(resets_s)),

@@ -5,7 +5,7 @@
 | complete, and the usage is told | `reported`: both as reported |
 | a stream that broke behind its `message_start` | `partial`: as reported; that or what its deltas hold, if more |
 | a success whose usage cannot be read, a compressed one | `estimated`: as expected; its bytes / 4 |
-| sent, and the client left before a whole answer had come | `estimated`: as expected; 50 tokens a second |
+| sent, and the client left before a whole answer had come | `estimated`: as expected; 50 tokens per second |
 | the same of a stream; sent, and the upstream broke off or fell silent | `estimated`: as expected; none |
 | never sent, or refused by the upstream; a count of tokens | `none` |
 

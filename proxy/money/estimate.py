@@ -62,5 +62,5 @@ def expected(
 
 
 def worst(body_bytes: int, max_tokens: int) -> Billed:
-    """Return what a request can use at the most: two bytes a token, written for an hour; all the output it allows."""
+    """Return what a request can use at the most: two bytes per token, written for an hour; all the output it allows."""
     return Billed(output=max_tokens, write_1h=-(-body_bytes // 2))

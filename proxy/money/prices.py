@@ -200,7 +200,7 @@ class PriceTable:
 
 
 def spelled(model: str) -> str:
-    """Spell an id as price files do: without vendor, region and version, dashes for dots, the family first."""
+    """Return an id spelled as price files do: without vendor, region and version, dashes for dots, the family first."""
     model = native(model.removesuffix("[1m]")).rpartition("/")[2].replace("@", "-")
     _, clouds, name = model.rpartition("anthropic.")
     if clouds:

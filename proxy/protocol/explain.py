@@ -33,7 +33,7 @@ def explain(schema_name: str, decoded: Any) -> str:
 
 
 def _first_error(schema_name: str, decoded: Any) -> jsonschema_rs.ValidationError | None:
-    """Find one error only: all of them, on 100,000 wrong messages, would hold the event loop for seconds."""
+    """Return one error only: all of them, on 100,000 wrong messages, would hold the event loop for seconds."""
     try:
         compiled(schema_name).validate(decoded)
     except jsonschema_rs.ValidationError as error:

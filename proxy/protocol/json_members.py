@@ -1,8 +1,8 @@
 """The members of a JSON object, each with its own bytes. Pure.
 
 Facts: `msgspec.Raw` members are views of the input, so nothing inside a member is ever re-encoded. A dict keeps
-one member a name, the last, at the first one's place; JSON itself lets a name come twice, and readers differ in
-which one they believe (RFC 8259 section 4). A body with doubled names is therefore written anew, one member a name,
+one member per name, the last, at the first one's place; JSON itself lets a name come twice, and readers differ in
+which one they believe (RFC 8259 section 4). A body with doubled names is therefore written anew, one member per name,
 so that what was checked is what is served. Measured on a 122 kB request, CPython 3.11: reading 56 µs, replacing 9 µs.
 """
 
@@ -164,7 +164,7 @@ def spans(body: bytes, members: Members) -> dict[str, Span] | None:
 
 
 def _layout(names: tuple[str, ...], name: str) -> tuple[int, int, int]:
-    """Tell how an object of these members is written without white space.
+    """Return how an object of these members is written without white space.
 
     Returns:
         The index of `name`; the bytes before its value, and the bytes of the whole, both without any values.

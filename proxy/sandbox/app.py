@@ -104,7 +104,7 @@ async def _close(app: web.Application) -> None:
 
 @web.middleware
 async def _shape(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give every failure the API's shape."""
+    """Answer every failure in the API's shape."""
     try:
         if request.app[KNOBS].record:
             request.app[REQUESTS].append(await received(request))

@@ -117,7 +117,7 @@ class Connection(Intake):
         response: web.StreamResponse,
         time: float | None,  # noqa: ARG002 - aiohttp's signature
     ) -> None:
-        """Note that the response is written. aiohttp calls this once a request; our own log has been written."""
+        """Note that the response is written. aiohttp calls this once per request; our own log has been written."""
         self._busy = False
         if self.is_stranger and (exchange := request.get(EXCHANGE)) is not None:
             self.is_stranger = exchange.key is None

@@ -68,7 +68,7 @@ class Worker:
         return bool(said)
 
     def ending(self) -> str:
-        """Say how it ended, in one line."""
+        """Return how it ended, in one line."""
         ended = f"worker {self.pid} ended with status {self.status}"
         return f"{ended}: {self.cause}" if self.cause else ended
 

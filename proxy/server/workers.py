@@ -31,11 +31,11 @@ def supervise(
 ) -> int:
     """Run a process for each of `works` until told to stop.
 
-    A worker that dies is replaced, at most once a second, and ever more slowly while none comes to listen; but one that
-    ends before it has listened, while the gateway starts, ends the start, and all. One whose event loop has not turned
-    for `silent_s` is killed first, since it takes its share of new connections with it. SIGTERM and SIGINT drain all, a
-    second one ends the drain; workers that outlive `drain_s` by five seconds are killed. When this process itself
-    is killed, its workers leave the port and drain.
+    A worker that dies is replaced, at most once per second, and ever more slowly while none comes to listen; but one
+    that ends before it has listened, while the gateway starts, ends the start, and all. One whose event loop has not
+    turned for `silent_s` is killed first, since it takes its share of new connections with it. SIGTERM and SIGINT drain
+    all, a second one ends the drain; workers that outlive `drain_s` by five seconds are killed. When this process
+    itself is killed, its workers leave the port and drain.
 
     Args:
         config: where to listen; port 0 is settled here, once for all.

@@ -37,7 +37,7 @@ def _integer(name: str, *, nullable: bool = False) -> Column[int]:
     return Column(name, BigInteger, nullable=nullable)
 
 
-# One row a request: the fields of `ledger.row.Row`, in their order.
+# One row per request: the fields of `ledger.row.Row`, in their order.
 REQUEST = Table(
     "request",
     METADATA,

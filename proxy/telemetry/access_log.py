@@ -1,4 +1,4 @@
-"""One line a request: which client asked for which model, where it went, how it ended. Never a key, never content."""
+"""One line per request: which client asked for which model, where it went, how it ended. Never a key, never content."""
 
 import logging
 import time

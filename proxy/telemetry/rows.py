@@ -65,7 +65,7 @@ def log_row(time: str, level: str, text: str, *, coloured: bool) -> str:
 
 
 def _words(record: Record) -> Iterator[tuple[str, str]]:
-    """Give the words of a row, each with its colour."""
+    """Yield the words of a row, each with its colour."""
     yield record.time[_TIME_OF_DAY], _DIM
     colour = _COLOURS[record.level]
     yield "---" if record.status is None else str(record.status), colour

@@ -36,7 +36,7 @@ class BufferedSink:
         stream: what to write to.
         kind: what the lines are, in the log's words: `access` or `log`.
         gather_s: how long lines are gathered before they are written together.
-        more: asked once a second for further lines.
+        more: asked once per second for further lines.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Follows the store's keys and owners: a thread asks once a second what has changed, the event loop takes it over."""
+"""Follows the store's keys and owners: a thread asks once per second what has changed, the event loop takes it over."""
 
 import asyncio
 import logging

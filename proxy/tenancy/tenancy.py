@@ -157,7 +157,7 @@ class Tenancy:
             self.ledger.add(row_of(exchange, bill, now_s, would))
 
     def _rows_in_flight(self) -> Iterator[Row]:
-        """Give the rows of what costs something, as they are to be if this process dies now."""
+        """Yield the rows of what costs something, as they are to be if this process dies now."""
         for exchange in list(self._exchanges):
             if exchange.key is not None and exchange.progress not in _NOT_BILLED:
                 row = row_of(exchange, self._bill(exchange), time.monotonic())

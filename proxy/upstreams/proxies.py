@@ -33,7 +33,7 @@ class Proxy(msgspec.Struct, frozen=True):
     variable: str
 
     def __repr__(self) -> str:
-        """Show it without its credentials."""
+        """Return it without its credentials."""
         return f"Proxy({self.url}, from {self.variable})"
 
 

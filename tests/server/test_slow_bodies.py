@@ -33,7 +33,7 @@ async def test_a_body_that_comes_a_byte_now_and_then_is_refused(*, chunked: bool
         sending = asyncio.create_task(dribble(client, 0.05))
         error = raw_refusal(await client.answer(), 408, "timeout_error")
         sending.cancel()
-    assert "less than 1000 bytes a second" in error["message"]
+    assert "less than 1000 bytes per second" in error["message"]
     assert gateway.log[0]["cause"] == "request_body_timeout"
 
 
