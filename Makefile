@@ -72,16 +72,25 @@ $(DEPLOY)/.ready: requirements/deploy.txt | $(BIN)/python
 run: $(VENV)/.run
 	$(BIN)/anyrouter demo --port $(PORT)
 
-# The code is copied: what becomes of the checkout changes nothing that is installed. What runs goes on.
+# The code is copied: what becomes of the checkout changes nothing that is installed. Each time into a new environment,
+# to which the link then leads: what runs goes on with the files that it began with, until it is started again. That one
+# is kept until the next time.
 install: SHARE := $(PREFIX)/share/anyrouter
+install: NEW := $(PREFIX)/share/anyrouter/$(shell date -u +%Y%m%dT%H%M%SZ)
+install: LINK := $(PREFIX)/bin/anyrouter
 install:
-	@echo 'installing into $(SHARE) ...'
-	@$(MAKE) --silent VENV='$(SHARE)' '$(SHARE)/bin/python'
-	@'$(SHARE)/bin/pip' install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/runtime.txt -r requirements/build.txt
-	@'$(SHARE)/bin/pip' install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
-	@'$(SHARE)/bin/pip' check --disable-pip-version-check >/dev/null
-	@mkdir -p '$(PREFIX)/bin' && ln -sf '$(SHARE)/bin/anyrouter' '$(PREFIX)/bin/anyrouter'
-	@'$(PREFIX)/bin/anyrouter' --version && echo "is now $(PREFIX)/bin/anyrouter"
+	@[ ! -e '$(LINK)' ] && [ ! -L '$(LINK)' ] || case "$$(readlink '$(LINK)')" in '$(SHARE)'/*) ;; *) echo '$(LINK) is not of make install: take it away (of uv or pipx: uninstall anyrouter), or give another PREFIX' >&2; exit 1 ;; esac
+	@echo 'installing into $(NEW) ...'
+	@$(MAKE) --silent VENV='$(NEW)' '$(NEW)/bin/python'
+	@'$(NEW)/bin/pip' install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	@'$(NEW)/bin/pip' install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
+	@'$(NEW)/bin/pip' check --disable-pip-version-check >/dev/null
+	@'$(NEW)/bin/anyrouter' --version
+	@mkdir -p '$(PREFIX)/bin'; before=$$(readlink '$(LINK)'); before=$${before%/bin/anyrouter}; \
+	ln -sf '$(NEW)/bin/anyrouter' '$(LINK).new' && mv -f '$(LINK).new' '$(LINK)' && echo "is now $(LINK)" && \
+	for each in '$(SHARE)' '$(SHARE)'/*; do case "$$each" in "$$before"|'$(NEW)') ;; \
+	'$(SHARE)') [ ! -e "$$each/pyvenv.cfg" ] || rm -rf "$$each/bin" "$$each/include" "$$each/lib" "$$each/lib64" "$$each/pyvenv.cfg" ;; \
+	*) [ ! -e "$$each/pyvenv.cfg" ] || rm -rf "$$each" ;; esac; done
 	@case ":$$PATH:" in *":$(PREFIX)/bin:"*) ;; *) echo 'Your shell does not look there yet: export PATH="$(PREFIX)/bin:$$PATH"' ;; esac
 
 check: $(VENV)/.dev
