@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command.add_parser(subparsers)
     standard_files.fill_in()
     try:
-        args = parser.parse_args(claude.separated(sys.argv[1:] if argv is None else argv))
+        args = parser.parse_args(claude.separate_arguments(sys.argv[1:] if argv is None else argv))
         if not hasattr(args, "run"):
             parser.error(
                 "which command? `anyrouter demo` shows the gateway, `anyrouter init` begins"

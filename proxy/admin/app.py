@@ -97,7 +97,7 @@ async def _shape_errors(request: web.Request, handler: Handler) -> web.StreamRes
     try:
         response = await handler(request)
     except (ProxyError, web.HTTPException) as error:
-        response = _refusal(_shaped(request, error), request_id)
+        response = _refusal(_from_http_exception(request, error), request_id)
     except Exception:  # noqa: BLE001 - the last resort: logged with its traceback, answered in the API's shape
         path = request.rel_url.raw_path[:_MAX_PATH_CHARS]
         _log.exception("%s %s %s: a defect", request_id, request.method, path)
@@ -107,7 +107,7 @@ async def _shape_errors(request: web.Request, handler: Handler) -> web.StreamRes
     return response
 
 
-def _shaped(request: web.Request, error: ProxyError | web.HTTPException) -> ProxyError:
+def _from_http_exception(request: web.Request, error: ProxyError | web.HTTPException) -> ProxyError:
     match error:
         case ProxyError():
             return error

@@ -59,7 +59,7 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
     parser.set_defaults(run=run)
 
 
-def separated(argv: Sequence[str]) -> list[str]:
+def separate_arguments(argv: Sequence[str]) -> list[str]:
     """Put `--` before the first argument that is claude's.
 
     argparse leaves the rest to a command only from the first argument on that does not begin with a dash.
@@ -73,7 +73,7 @@ def separated(argv: Sequence[str]) -> list[str]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Become Claude Code, or print what makes it use the gateway."""
+    """Replace this process with Claude Code, or print what makes it use the gateway."""
     variables = {name: value for name, value, _ in client_variables.SAFE}
     if (ca := absolute(args.ca)) is not None:
         variables["NODE_EXTRA_CA_CERTS"] = ca

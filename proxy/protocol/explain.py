@@ -27,7 +27,7 @@ def explain(schema_name: str, decoded: Any) -> str:
         return f"{'.'.join([*place, error.kind.value])}: field required"
     rule = jsonschema.Draft202012Validator({error.kind.name: error.kind.value})
     worded = next(rule.iter_errors(_shorten(error.instance)), None)
-    # What is too long is not too long any more once it is shortened.
+    # The shortened value may pass `maxLength` or `maxItems`: then the rule is named.
     said = worded.message if worded else f"breaks {error.kind.name} {error.kind.value}"
     return f"{'.'.join(place) or 'body'}: {said[:_MAX_MESSAGE_CHARS]}"
 

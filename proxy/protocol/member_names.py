@@ -18,7 +18,7 @@ _IGNORED = str.maketrans("", "", "-_")
 _MAX_KEPT_CHARS = 64
 # Not more than an object may have, so that of those kept any may come together.
 _MAX_KEPT = MAX_MEMBERS
-_SHOWN_CHARS = 60
+_MAX_QUOTED_CHARS = 60
 
 
 def check_names(names: AbstractSet[str], checked: frozenset[str]) -> None:
@@ -104,4 +104,4 @@ def _folded(name: str) -> str:
 
 
 def _shown(name: str) -> str:
-    return ascii(name[:_SHOWN_CHARS])[1:-1]
+    return ascii(name[:_MAX_QUOTED_CHARS])[1:-1]

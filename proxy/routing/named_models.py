@@ -8,7 +8,7 @@ from proxy.protocol.call import Call
 from proxy.routing.router import Route, Router
 
 _ANY_MODEL = "*"
-_SHOWN_CHARS = 100
+_MAX_QUOTED_CHARS = 100
 
 
 def with_named(call: Call, route: Route, router: Router, patterns: tuple[str, ...]) -> Route:
@@ -40,7 +40,7 @@ def with_named(call: Call, route: Route, router: Router, patterns: tuple[str, ..
     if not found:
         path, model = _elsewhere(route, others)
         raise InvalidRequest(
-            f"{path}: {model[:_SHOWN_CHARS]} is not served where this request's model is; name one that is"
+            f"{path}: {model[:_MAX_QUOTED_CHARS]} is not served where this request's model is; name one that is"
         )
     if len(found) == 1:
         return found[0]

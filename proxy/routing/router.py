@@ -16,7 +16,9 @@ from proxy.routing.model_ids import (
     native,
 )
 
-_SHOWN_CHARS = 200
+_MAX_QUOTED_CHARS = 200
+# Clients choose the ids: only short ones are kept, so that nobody can fill the memory with them.
+_MAX_CACHED_CHARS = 200
 _CACHED_IDS = 4096
 _MAX_LISTED = 5
 _ANY_ID = OwnIds()
@@ -82,8 +84,11 @@ class Router:
         Raises:
             UnknownModel: not in the catalog.
         """
-        # Clients choose the ids: only short ones are kept, so that nobody can fill the memory with them.
-        return self._find_short(model_id) if len(model_id) <= _SHOWN_CHARS else self._find(model_id)
+        return (
+            self._find_short(model_id)
+            if len(model_id) <= _MAX_CACHED_CHARS
+            else self._find(model_id)
+        )
 
     def find_for(self, patterns: tuple[str, ...], model_id: str) -> Route:
         """Find the route of an id for a key that may use these ids and wildcards.
@@ -102,11 +107,11 @@ class Router:
             if model is None:
                 raise
             raise UnknownModel(
-                f"model: {model_id[:_SHOWN_CHARS]}; did you mean {model.id}?"
+                f"model: {model_id[:_MAX_QUOTED_CHARS]}; did you mean {model.id}?"
             ) from error
         if not permits(patterns, route):
             raise ModelForbidden(
-                f"this key may not use model: {model_id[:_SHOWN_CHARS]}; it may use {_listed(patterns)}"
+                f"this key may not use model: {model_id[:_MAX_QUOTED_CHARS]}; it may use {_listed(patterns)}"
             )
         return route
 
@@ -164,7 +169,7 @@ def _in_order(pool: Pool) -> tuple[str, ...]:
 
 def permits(patterns: tuple[str, ...], route: Route) -> bool:
     """Return whether a key with these ids and wildcards may use a route."""
-    is_short = len(route.canonical) <= _SHOWN_CHARS
+    is_short = len(route.canonical) <= _MAX_CACHED_CHARS
     return (_permits_short if is_short else _permits)(patterns, route)
 
 
@@ -186,7 +191,7 @@ def _listed(patterns: tuple[str, ...]) -> str:
 
 
 def _unknown(model_id: str, wanted: str) -> UnknownModel:
-    shown = model_id[:_SHOWN_CHARS]
+    shown = model_id[:_MAX_QUOTED_CHARS]
     if wanted.startswith(VENDOR):
         return UnknownModel(f"model: {shown}")
     return UnknownModel(

@@ -64,14 +64,14 @@ def supervise(
         for work in works:
             workers.spawn(work)
         addresses = [one.getsockname()[:2] for one in sockets]
-        failed = _keep_up(workers, signals, hangup, reloads, lambda: ready(addresses))
+        failed = _supervise(workers, signals, hangup, reloads, lambda: ready(addresses))
         status = _drain(workers, signals)
     if failed is not None:
         raise RuntimeError(failed.cause or failed.ending())
     return status
 
 
-def _keep_up(
+def _supervise(
     workers: Workers,
     signals: Signals,
     hangup: Hangup,

@@ -12,7 +12,7 @@ import pytest
 
 from proxy import Key
 from proxy.access.keys import digest
-from proxy.commands.claude import separated
+from proxy.commands.claude import separate_arguments
 from proxy.commands.client_variables import COSTLY, SAFE
 from tests.support.commands import environment, ran
 from tests.support.gateways import KEY, config_for, running
@@ -71,8 +71,8 @@ PASSED = {
 
 @pytest.mark.parametrize(("given", "separate"), PASSED.values(), ids=PASSED)
 def test_claudes_arguments_are_told_from_ours(given: list[str], separate: list[str]) -> None:
-    assert separated(["claude", *given]) == ["claude", *separate]
-    assert separated(["doctor", *given]) == ["doctor", *given]
+    assert separate_arguments(["claude", *given]) == ["claude", *separate]
+    assert separate_arguments(["doctor", *given]) == ["doctor", *given]
 
 
 async def test_claude_gets_its_arguments_and_no_variable_that_clashes(

@@ -82,7 +82,7 @@ def test_each_command_has_two_examples_that_it_understands_and_its_exit_statuses
         line = re.sub(r"^export \w+=\$\((.*)\)$", r"\1", example)
         words = shlex.split(line.partition(" <")[0])
         assert words[: 1 + len(command.split())] == ["anyrouter", *command.split()]
-        arguments = claude.separated(words[1:])
+        arguments = claude.separate_arguments(words[1:])
         with pytest.raises(SystemExit):
             main([arguments[0], *arguments[1:], "--help"] if "--" not in arguments else ["--help"])
     assert not told
