@@ -90,8 +90,6 @@ def route_model(schema_name: str) -> Middleware:
         exchange.stream = call.stream
         exchange.model = _cut(call.model)
         exchange.body_bytes, exchange.max_tokens = len(call.body), call.max_tokens
-        exchange.speed = json_members.word(call.members, "speed")
-        exchange.geo = json_members.word(call.members, "inference_geo")
         router = request[SNAPSHOT].router
         found = router.find_for(caller(request).models, call.model)
         if call.named:
@@ -107,8 +105,14 @@ def route_model(schema_name: str) -> Middleware:
 @web.middleware
 async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let the request in, unless a limit or a budget of its key, its key's owner or all together is against it."""
-    if (tenancy := request[LIVE].tenancy) is not None:
-        await tenancy.admission.admit(request[EXCHANGE])
+    exchange, tenancy = request[EXCHANGE], request[LIVE].tenancy
+    if exchange.call is not None:
+        # Read for its cost alone, as `reckoned` says of the rest.
+        exchange.speed = json_members.word(exchange.call.members, "speed")
+        exchange.geo = json_members.word(exchange.call.members, "inference_geo")
+    exchange.reckoned = True
+    if tenancy is not None:
+        await tenancy.admission.admit(exchange)
     return await handler(request)
 
 

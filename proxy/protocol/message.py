@@ -63,21 +63,22 @@ class Message(msgspec.Struct, frozen=True):
         usage: in the API's field names; None when there is none.
         body: to send.
         is_error: whether it is an error, whatever its status says.
-        told: what else it says of itself.
+        told: what else it says of itself; None: nobody wants to know.
     """
 
     usage: Any
     body: bytes
     is_error: bool
-    told: Told
+    told: Told | None
 
 
-def read(body: bytes, echo: Echo | None) -> Message:
+def read(body: bytes, echo: Echo | None, *, tell: bool = True) -> Message:
     """Read a message or a count, and let it name the model that the client asked for.
 
     Args:
         body: JSON text.
         echo: which id to put in place of the message's; None leaves it as it is.
+        tell: whether anybody wants to know what else it says of itself.
 
     Raises:
         UpstreamFailed: it is not a JSON object.
@@ -87,17 +88,22 @@ def read(body: bytes, echo: Echo | None) -> Message:
         members = json_members.read(readable)
         usage = msgspec.json.decode(members.get("usage", b"null"))
         is_error = "error" in members and _is_error(members, bytes(members["error"]) != b"null")
-        told = Told()
-        told.take_message({name: _decode(members[name]) for name in _TOLD if name in members})
+        told = None
+        if tell:
+            told = _told({name: _decode(members[name]) for name in _TOLD if name in members})
         if echo is not None:
             body = echo.in_members(body, readable, members)
         return Message(usage, body, is_error, told)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         whole = _read_whole(body)
-        told = Told()
-        told.take_message(whole)
         is_error = _is_error(whole, whole.get("error") is not None)
-        return Message(whole.get("usage"), body, is_error, told)
+        return Message(whole.get("usage"), body, is_error, _told(whole) if tell else None)
+
+
+def _told(message: dict[str, Any]) -> Told:
+    told = Told()
+    told.take_message(message)
+    return told
 
 
 def _is_error(members: Container[str], has_error: bool) -> bool:  # noqa: FBT001 - of a private function

@@ -87,7 +87,7 @@ def take(exchange: Exchange, body: bytes, echo: Echo | None) -> tuple[bytes, boo
     Raises:
         UpstreamFailed: it is not a JSON object.
     """
-    answer = message.read(body, echo)
+    answer = message.read(body, echo, tell=exchange.reckoned)
     exchange.usage, exchange.told = answer.usage, answer.told
     exchange.progress = Progress.REFUSED if answer.is_error else Progress.COMPLETE
     return answer.body, answer.is_error

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from proxy import Timeouts
+from proxy import Quota, RateLimits, Timeouts
 from proxy.exchange import Exchange, Phase
 from proxy.money import price_file
 from proxy.money.bill import Bill, Facts, UsageSource, bill
@@ -50,8 +50,10 @@ class Ended(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def observed(script: Script, **changes: float) -> AsyncIterator[tuple[Running, Ended]]:
+    # With a limit: what a request costs is read of it when somebody reckons it, and else not.
+    quota = Quota(each_key_limits=RateLimits(requests_per_minute=1000))
     timeouts = Timeouts(**changes)
-    async with gateway_before(script, timeouts=timeouts) as (_, gateway):
+    async with gateway_before(script, timeouts=timeouts, quota=quota) as (_, gateway):
         ended = Ended([], asyncio.Event())
         gateway.gateway._observers += (ended,)
         yield gateway, ended
@@ -316,3 +318,14 @@ async def test_a_refusal_is_told_with_its_category() -> None:
         await ask(gateway, request(body=BODY))
     assert (ended.facts[-1].stop_reason, ended.facts[-1].refusal) == ("refusal", "cyber")
     assert (ended.bill.sums, ended.bill.cost_micros) == (Sums(11, 0), 0)
+
+
+async def test_where_nobody_reckons_costs_nothing_is_read_that_only_they_depend_on() -> None:
+    body = BODY[:-1] + b', "speed": "fast"}'
+    async with gateway_before(says(answer())) as (_, gateway):
+        ended = Ended([], asyncio.Event())
+        gateway.gateway._observers += (ended,)
+        await ask(gateway, request(body=body))
+    facts = ended.facts[-1]
+    assert (facts.speed, facts.served_model) == (None, None)
+    assert facts.usage == {"input_tokens": 11, "output_tokens": 7}

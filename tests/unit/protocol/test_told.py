@@ -128,4 +128,5 @@ def test_a_message_and_its_stream_tell_the_same(said: dict[str, Any], told: Told
 @pytest.mark.parametrize("text", ['{"model":"\\ud83d","stop_reason":"x"}', '{"model":"m","n":NaN}'])
 def test_a_message_that_is_read_with_care_tells_as_well(text: str) -> None:
     told = message.read(text.encode(), None).told
+    assert told is not None
     assert told.model is not None
