@@ -117,7 +117,7 @@ class UpstreamResponse(Response):
             protocol = connection.protocol
             connection.release()
             if isinstance(protocol, UpstreamConnection):
-                protocol.answered()
+                protocol.answered(self.status)
 
     def close(self) -> None:
         """Break it off, unless all of it has come."""
