@@ -32,12 +32,14 @@ if TYPE_CHECKING or IS_FAST:
     from proxy.aiohttp_fast.request_handler import RequestHandler
     from proxy.aiohttp_fast.response import whole_response
     from proxy.aiohttp_fast.static_routes import route_early
+    from proxy.aiohttp_fast.whole_body import take_whole
 else:
     from proxy.aiohttp_fast.plain import (
         Pipe,
         RequestHandler,
         TransparentResponse,
         route_early,
+        take_whole,
         whole_response,
     )
     from proxy.aiohttp_fast.plain_client import Client, RequestTemplate, UpstreamResponse
@@ -60,5 +62,6 @@ __all__ = [
     "TransparentResponse",
     "UpstreamResponse",
     "route_early",
+    "take_whole",
     "whole_response",
 ]

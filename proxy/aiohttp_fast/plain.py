@@ -128,3 +128,8 @@ def whole_response(
 def route_early(app: web.Application, resolve: Handler) -> Handler:  # noqa: ARG001 - the fast one's
     """Return `resolve`: what answers an application's requests. As `static_routes.route_early`."""
     return resolve
+
+
+def take_whole(_content: StreamReader) -> bytes | None:
+    """Return None: every body is read the long way. As `whole_body.take_whole`."""
+    return None

@@ -3,9 +3,10 @@
 import asyncio
 import time
 
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from proxy.aiohttp_fast import take_whole
 from proxy.body_memory import SMALL_BYTES, BodyMemory, Permit
 from proxy.errors import (
     ExpectationFailed,
@@ -62,7 +63,7 @@ async def read_body(
         key = exchange.key.name if exchange.key is not None else ""
         expected = _UNDECLARED_BYTES if declared is None else declared
         exchange.body_permit = await memory.take(key, _COPIES * expected)
-    expectation = request.headers.get("Expect")
+    expectation = request.headers.get(hdrs.EXPECT)
     # RFC 9110 section 10.1.1: of a client of HTTP/1.0 it is to be ignored.
     if expectation is not None and request.version >= HttpVersion11:
         if expectation.strip().lower() != "100-continue":
@@ -112,6 +113,9 @@ def _check_content_type(request: web.Request) -> None:
 
 async def _received(request: web.Request, exchange: Exchange, max_bytes: int) -> bytes:
     content = request.content
+    if (whole := take_whole(content)) is not None:
+        _count(exchange, len(whole), max_bytes)
+        return whole
     parts: list[bytes] = []
     exchange.body_since_s = time.monotonic()
     while not content.at_eof():
@@ -123,14 +127,18 @@ async def _received(request: web.Request, exchange: Exchange, max_bytes: int) ->
                     part = await content.readany()
         except (web.RequestPayloadError, HttpProcessingError) as error:
             raise InvalidRequest(f"body: broken framing: {error}") from None
-        exchange.bytes_in += len(part)
-        if exchange.bytes_in > max_bytes:
-            raise _too_large(max_bytes)
-        if exchange.body_permit is not None:
-            exchange.body_permit.hold_at_least(_COPIES * exchange.bytes_in)
+        _count(exchange, len(part), max_bytes)
         parts.append(part)
     exchange.waited_s += time.monotonic() - exchange.body_since_s
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _count(exchange: Exchange, part_bytes: int, max_bytes: int) -> None:
+    exchange.bytes_in += part_bytes
+    if exchange.bytes_in > max_bytes:
+        raise _too_large(max_bytes)
+    if exchange.body_permit is not None:
+        exchange.body_permit.hold_at_least(_COPIES * exchange.bytes_in)
 
 
 def _is_plain(body: bytes) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from proxy import errors
-from proxy.aiohttp_fast import TransparentResponse, UpstreamResponse, whole_response
+from proxy.aiohttp_fast import TransparentResponse, UpstreamResponse, take_whole, whole_response
 from proxy.causes import Cause
 from proxy.errors import ClientStalled, Draining, UpstreamFailed
 from proxy.exchange import Exchange, Phase
@@ -131,6 +131,9 @@ async def read(
         UpstreamTimeout: it fell silent.
     """
     content = upstream.content
+    if not begun and (whole := take_whole(content)) is not None:
+        _refuse_too_large(len(whole))
+        return whole
     parts = list(begun)
     size = sum(map(len, parts))
     try:
@@ -141,9 +144,13 @@ async def read(
                 with exchange.waiting(Phase.RESPONSE_BODY):
                     part = await content.readany()
             size += len(part)
-            if size > MAX_BYTES:
-                raise UpstreamFailed("the upstream's answer is too large", Cause.UPSTREAM_TOO_LARGE)
+            _refuse_too_large(size)
             parts.append(part)
     except READ_ERRORS as error:
         raise to_proxy_error(error, exchange) from error
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _refuse_too_large(size: int) -> None:
+    if size > MAX_BYTES:
+        raise UpstreamFailed("the upstream's answer is too large", Cause.UPSTREAM_TOO_LARGE)
