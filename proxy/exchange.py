@@ -75,14 +75,13 @@ class Exchange:
         body_since_s: `time.monotonic()` when the body was first waited for.
         waited_s: how long it has waited for its client's body, and for its turn.
         body_bytes: of the request's body, decoded. `max_tokens`: that it asks for; None: it is no message.
-        reckoned: whether somebody wants to know what it cost; else nothing is read of it that only costs depend on.
+        reckoned: whether somebody wants to know what it cost; else nothing that only costs depend on is read of it.
         speed, geo: that it asks for, when it is reckoned, and was read without care.
         progress: how far it has come with its upstream.
         sent_s: `time.monotonic()` when it was given to the upstream's connection, last.
         gateway_s: how long the gateway took until it was sent for the first time, without `waited_s`; None: it was not.
         opaque: whether the upstream's response is compressed, so that nothing of it is read.
-        usage: as the upstream reported it, in the API's field names; of a stream, so far.
-        told: what else its response says of itself; of a stream, so far; of a whole response when it is reckoned.
+        usage, told: as the upstream reported it, and what else it says of itself (when it is reckoned); of a stream, so far.
         hints: what else the client says of it, when there is a ledger.
         grant: what it took of limits and budgets; None: of none.
         quota_headers: what its key has left, for a response that is no error; None: the upstream's headers say it.

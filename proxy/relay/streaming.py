@@ -30,8 +30,10 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 def is_stream(upstream: UpstreamResponse) -> bool:
     """Return whether a response is to be copied chunk by chunk. An error never is, whatever it calls itself."""
-    content_type = upstream.headers.get(headers.CONTENT_TYPE, "")
-    return upstream.is_success and bool(_EVENT_STREAM.match(content_type))
+    content_type = upstream.headers.get(headers.CONTENT_TYPE)
+    if content_type is None or content_type == headers.JSON:
+        return False
+    return upstream.is_success and _EVENT_STREAM.match(content_type) is not None
 
 
 async def relay(

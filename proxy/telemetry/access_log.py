@@ -114,7 +114,7 @@ class AccessLog:
             method=received.method,
             path=received.path,
             status=exchange.status,
-            total_ms=round((time.monotonic() - started_s) * 1e3, 2),
+            total_ms=_ms(time.monotonic() - started_s),
             bytes_in=exchange.bytes_in,
             bytes_out=exchange.bytes_out,
             key=exchange.refused_key if key is None else key.name,
@@ -123,9 +123,7 @@ class AccessLog:
             upstream_model=None if route is None else route.upstream_model[:_MAX_ID_CHARS],
             upstream_request_id=exchange.upstream_request_id,
             stream=exchange.stream,
-            first_byte_ms=None
-            if first_byte_s is None
-            else round((first_byte_s - started_s) * 1e3, 2),
+            first_byte_ms=None if first_byte_s is None else _ms(first_byte_s - started_s),
             usage=exchange.usage or None,
             session_id=exchange.session_id,
             agent_id=exchange.agent_id,
@@ -157,6 +155,11 @@ class AccessLog:
 
     def _row(self, record: AccessRecord) -> bytes:
         return row_of(record, coloured=self._look is Look.COLOURED).encode()
+
+
+def _ms(seconds: float) -> float:
+    """Return milliseconds, to the hundredth: as `round` does, which takes ten times as long."""
+    return int(seconds * 1e5 + 0.5) / 100
 
 
 def _level(exchange: Exchange) -> int:

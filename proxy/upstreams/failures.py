@@ -142,5 +142,5 @@ def refuse_unfit(response: UpstreamResponse, exchange: Exchange) -> None:
 
 def given_request_id(response: UpstreamResponse) -> str | None:
     """Return the upstream's id; None when it gives no good one."""
-    given = response.headers.get(REQUEST_ID, "")
-    return given if _ADOPTABLE_ID.fullmatch(given) else None
+    given = response.headers.get(REQUEST_ID)
+    return given if given is not None and _ADOPTABLE_ID.fullmatch(given) else None
