@@ -85,8 +85,7 @@ class Exchange:
         hints: what else the client says of it, when there is a ledger.
         grant: what it took of limits and budgets; None: of none.
         quota_headers: what its key has left, for a response that is no error; None: the upstream's headers say it.
-        queued_ms: how long it waited for its turn; None: not at all.
-        prices: when it began; None: it costs what holds when it ends.
+        queued_ms: how long it waited for its turn; None: not at all. `prices`: when it began; None: those when it ends.
         bill: what it cost, once it has ended; None: nobody wants to know.
         cause: why it failed; None when it did not.
         error_type: `error.type` of the API's error that the client was told, ours or the upstream's.
@@ -96,8 +95,7 @@ class Exchange:
         bounds: how long it may wait, as it was configured when it began.
         phase, since_s: what it waits for, and from when, as `time.monotonic()`.
         on_quiet: called when the upstream, asked or inside its response, has been silent for `timeouts.ping_after_s`,
-            and after each further such silence; None when nobody wants to know.
-        pinged_s: when it was called last.
+            and after each further such silence, last at `pinged_s`; None when nobody wants to know.
         is_abandoned: tells whether the client has left; None where its leaving cancels the task.
     """
 
