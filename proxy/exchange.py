@@ -85,7 +85,7 @@ class Exchange:
         hints: what else the client says of it, when there is a ledger.
         grant: what it took of limits and budgets; None: of none.
         quota_headers: what its key has left, for a response that is no error; None: the upstream's headers say it.
-        queued_ms: how long it waited for its turn; None: not at all. `prices`: when it began; None: those when it ends.
+        queued_ms: how long it waited for its turn; None: not at all. `prices`: of its begin; None: of its end.
         bill: what it cost, once it has ended; None: nobody wants to know.
         cause: why it failed; None when it did not.
         error_type: `error.type` of the API's error that the client was told, ours or the upstream's.
