@@ -57,17 +57,17 @@ def _flaw(value: str) -> str:
         return "a model vendor's own key or login does not work here"
     if not (value.isascii() and value.isprintable()) or " " in value:
         return "what was sent has characters that no key has"
-    return f"what was sent is cut: {_length(value)}" if len(value) < _MIN_CHARS else ""
+    return f"what was sent is cut, with {_length(value)}" if len(value) < _MIN_CHARS else ""
 
 
 def _doubt(value: str) -> str:
     """Return what can be seen of a value that opens nothing, whether or not it is somebody's."""
     is_short = value.startswith(PREFIX) and len(value) < _CHARS
-    return f"what was sent may be cut: {_length(value)}" if is_short else ""
+    return f"what was sent may be cut, with {_length(value)}" if is_short else ""
 
 
 def _length(value: str) -> str:
-    return f"it has {len(value)} characters, and keys made here have {_CHARS}"
+    return f"{len(value)} characters, where keys made here have {_CHARS}"
 
 
 def _now() -> datetime.datetime:

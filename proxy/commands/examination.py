@@ -1,5 +1,6 @@
 """What `anyrouter doctor` looks at: each check is a coroutine that uses a gateway as its clients do."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -23,6 +24,9 @@ _AT_ONCE_S = 0.01
 _SOON_S = 0.25
 # A piece of a stream that comes as it is written has one event, or a few.
 _GATHERED_EVENTS = 4
+_UNAVAILABLE = 503
+_TRIES = 5
+_PAUSE_S = 1.0
 # The sandbox, which answers at once, is asked to take its time; everybody else takes this for an unknown header.
 _SLOWLY = {"x-sandbox": "events=10,interval=0.05"}
 
@@ -110,10 +114,21 @@ class Examination:
 
     async def wrong_key(self) -> str:
         """Look whether another key is refused, so that clients understand it."""
-        async with self._call("GET", "/v1/models", {"x-api-key": "ar-wrong"}) as response:
-            body = await response.read()
-        if response.status != 401:  # noqa: PLR2004 - unauthenticated
-            raise FindingError(f"HTTP {response.status} instead of 401")
+        status = _UNAVAILABLE
+        for _ in range(_TRIES):
+            async with self._call("GET", "/v1/models", {"x-api-key": "ar-wrong"}) as response:
+                body, status = await response.read(), response.status
+            if status != _UNAVAILABLE:
+                break
+            # A gateway that has just begun has not asked its store for keys yet.
+            await asyncio.sleep(_PAUSE_S)
+        else:
+            raise FindingError(
+                "HTTP 503: the gateway's store does not answer, so that it cannot tell an unknown key from a new one; "
+                "its log on stderr says why"
+            )
+        if status != 401:  # noqa: PLR2004 - unauthenticated
+            raise FindingError(f"HTTP {status} instead of 401")
         if response.headers.get("x-should-retry") != "false":
             raise FindingError("no `x-should-retry: false`: Claude Code will retry for minutes")
         error = msgspec.json.decode(body)

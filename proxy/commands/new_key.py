@@ -21,6 +21,8 @@ from proxy.config_file.key_entry import key_entry, with_key
 from proxy.config_file.load import check_key, check_key_name
 from proxy.config_file.tenants import Tenants, read_tenants
 
+_COUNTS = "a running gateway takes it within seconds, or on SIGHUP where `reload.watch` is false"
+
 
 def add_parser(actions: "options.Subparsers[argparse.ArgumentParser]") -> None:
     """Describe the command."""
@@ -30,8 +32,8 @@ def add_parser(actions: "options.Subparsers[argparse.ArgumentParser]") -> None:
         "make a key, and print it this once",
         "The key alone goes to standard output, what to do with it to standard error. With a `store` in the "
         "configuration the key is in there, and counts within seconds; it may have limits, which `none` takes off. "
-        "Otherwise, or with --write, its entry is for the configuration, and a running gateway takes it when it is "
-        "started again.",
+        "Otherwise, or with --write, its entry is for the configuration, which a running gateway reads again within "
+        "seconds (on SIGHUP, where `reload.watch` is false).",
         examples=(
             "anyrouter keys new laptop",
             "anyrouter keys new ci --owner team-a --rpm 60 --month-usd 25 --expires 90d",
@@ -112,10 +114,10 @@ def _for_configuration(args: argparse.Namespace) -> int:
     if not args.json:
         shown = "" if args.keep else "The key is shown this once. "
         done = (
-            f"{args.write} has its entry: start the gateway again to make it count."
+            f"{args.write} has its entry: {_COUNTS}."
             if path
-            else "Its entry goes below `keys:` of the configuration, as --write FILE puts it there, and counts when "
-            f"the gateway is started again:\n  - {key_entry(args.name, sha256)}"
+            else "Its entry goes below `keys:` of the configuration, as --write FILE puts it there; "
+            f"{_COUNTS}:\n  - {key_entry(args.name, sha256)}"
         )
         say_on_errors(shown + done)
     return 0

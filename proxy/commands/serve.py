@@ -17,7 +17,7 @@ from proxy.commands.adjustments import THIS_RUN, Adjustments
 from proxy.commands.check import summary
 from proxy.commands.failures import described, of_admin
 from proxy.commands.parser import add_command
-from proxy.config import Config
+from proxy.config import Admin, Config, Listen
 from proxy.config_file.source import Source
 from proxy.gateway import GATEWAY
 from proxy.server.addresses import bound
@@ -102,12 +102,7 @@ def _run(config: Config, source: Source, key: str) -> int:
         # A proxy in the environment that cannot be used is told once, and not by each worker as it starts again.
         reloads = ParentReloads(source, config)
         if config.admin is not None:
-            # A port that is taken is told now, and not by a process that is started again and again.
-            try:
-                with bound((config.admin.host,), config.admin.port):
-                    pass
-            except OSError as error:
-                raise of_admin(error) from None
+            _refuse_taken_ports(config.listen, config.admin)
         count = config.listen.workers if config.admin is not None else 0
         state_dir = None if config.store is None else config.store.state_dir
         if state_dir is not None and config.redis is None and config.listen.workers == 1:
@@ -125,6 +120,20 @@ def _run(config: Config, source: Source, key: str) -> int:
             return supervise(config, works, ready, reloads=reloads)
     serve_one(source, config, ready)
     return 0
+
+
+def _refuse_taken_ports(listen: Listen, admin: Admin) -> None:
+    """Say which port is taken while there is one process to say it, the clients' first.
+
+    Raises:
+        OSError: one is.
+    """
+    with bound(listen.hosts, listen.port):
+        try:
+            with bound((admin.host,), admin.port):
+                pass
+        except OSError as error:
+            raise of_admin(error) from None
 
 
 def serve_worker(

@@ -40,7 +40,7 @@ class Unauthenticated(ClientFault):
         said = _REFUSED_KEYS.get(
             reason, "invalid gateway key: not known here, or not good any more"
         )
-        remarked = f": {remark}" if remark else ""
+        remarked = f"{';' if ':' in said else ':'} {remark}" if remark else ""
         super().__init__(
             # Claude Code replaces every message that holds the name of the API key's header by one of its own.
             f"{said}{remarked}; send a key of this gateway (ar-...) as the API key or as "

@@ -49,7 +49,7 @@ async def test_a_new_key_is_alone_on_stdout_and_opens_the_gateway_that_has_its_e
     assert key.isprintable()
     assert key not in err
     assert "shown this once" in err
-    assert "started again" in err
+    assert "a running gateway takes it within seconds" in err
     config = write_config(tmp_path)
     lines = config.read_text("utf-8").splitlines()
     kept = [line for line in lines if not line.startswith("keys")]
@@ -75,7 +75,7 @@ async def test_a_written_key_counts_when_the_gateway_is_started_again(
     before = config.read_text("utf-8")
     assert main(["keys", "new", "phone", "--write", str(config)]) == 0
     out, err = capsys.readouterr()
-    assert f"{config} has its entry: start the gateway again" in err
+    assert f"{config} has its entry: a running gateway takes it within seconds" in err
     assert stat.S_IMODE(config.stat().st_mode) == 0o640
     assert names_in(tmp_path) == [config.name]
     loaded = load_config(config, ENVIRON)

@@ -84,10 +84,10 @@ def test_what_is_missing_malformed_and_unknown_is_told_apart(
 
 REMARKS = {
     "a vendor's": ("sk-ant-api03-x", "a model vendor's own key or login"),
-    "almost nothing": ("ar-1", "is cut: it has 4 characters, and keys made here have 46"),
+    "almost nothing": ("ar-1", "is cut, with 4 characters, where keys made here have 46"),
     "half": (
         "ar-0123456789abcdefg",
-        "may be cut: it has 20 characters, and keys made here have 46",
+        "may be cut, with 20 characters, where keys made here have 46",
     ),
     "with a space": (f"{SECRET} x", "characters that no key has"),
     "whole, and not known": (keys.new_key(), "not good any more; send"),
