@@ -139,11 +139,13 @@ async def _open_connections(app: web.Application) -> AsyncIterator[None]:
     for upstream in gateway.snapshot.upstreams.values():
         upstream.announce()
     async with gateway.connections:
+        await gateway.open()
         if gateway.tenancy is not None:
             await gateway.tenancy.open()
         try:
             yield
         finally:
             await gateway.model_lists.close()
+            await gateway.credentials.close()
             if gateway.tenancy is not None:
                 await gateway.tenancy.close()

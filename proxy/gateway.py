@@ -1,33 +1,30 @@
 """What one gateway is made of while it runs: a frozen snapshot of its configuration, and the live parts beside it."""
 
-import dataclasses
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from aiohttp import web
 
-from proxy.access.client_address import TrustedProxies
-from proxy.access.keys import KeyRing
 from proxy.body_memory import BodyMemory, default_bytes
 from proxy.config import Config, Key, Upstream
-from proxy.config_file import changes
 from proxy.config_file.by_hand import check
 from proxy.config_file.faults import ConfigError
 from proxy.deadlines import Deadlines
 from proxy.exchange import Exchange
 from proxy.money import price_file
 from proxy.money.price_rows import PriceError
-from proxy.routing.router import Router
+from proxy.protocol.headers import RequestHeaders
+from proxy.snapshot import Reloaded, Snapshot, successor
 from proxy.tenancy.alone import doubt_of_limits
 from proxy.tenancy.tenancy import Tenancy, is_wanted
 from proxy.turns import Turns
 from proxy.upstreams import marks
 from proxy.upstreams.connections import UpstreamConnections, UpstreamTemplate
+from proxy.upstreams.credentials import Credentials
 from proxy.upstreams.model_lists import ModelLists
-from proxy.upstreams.pools import PoolOrder
-from proxy.upstreams.proxies import ProxyUnusableError
 from proxy.upstreams.standing import Standing
+from proxy.upstreams.token_command import TokenError
 
 _log = logging.getLogger(__name__)
 
@@ -43,97 +40,13 @@ class Observer(Protocol):
         """Take note of an exchange, which does not change any more."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Everything made from one configuration. A request takes it once, and keeps it to its end."""
-
-    config: Config
-    router: Router
-    key_ring: KeyRing
-    trusted_proxies: TrustedProxies | None
-    upstreams: Mapping[str, UpstreamTemplate]
-    pools: Mapping[str, PoolOrder]
-
-    @classmethod
-    def of(cls, config: Config, before: "Snapshot | None" = None) -> "Snapshot":
-        """Make a snapshot.
-
-        Args:
-            config: that was checked.
-            before: what it is to replace, of which is kept what has not changed.
-
-        Raises:
-            ValueError: a header of an upstream cannot be sent, or a trusted proxy is no network.
-            ProxyUnusableError: the environment names a proxy for an upstream that is no HTTP proxy.
-        """
-        known = {} if before is None else before.upstreams
-        base_urls = {each.name: each.base_url for each in config.upstreams}
-        return cls(
-            config=config,
-            router=before.router
-            if before is not None and _routes_alike(before.config, config)
-            else Router(config.models, config.upstreams, config.pools),
-            key_ring=KeyRing(config.keys),
-            trusted_proxies=TrustedProxies(config.trusted_proxies)
-            if config.trusted_proxies
-            else None,
-            upstreams={
-                each.name: kept
-                if (kept := known.get(each.name)) is not None and kept.upstream == each
-                else UpstreamTemplate(each)
-                for each in config.upstreams
-            },
-            pools={pool.name: PoolOrder(pool, base_urls) for pool in config.pools},
-        )
-
-
-def _routes_alike(before: Config, config: Config) -> bool:
-    """Return whether two configurations lead every model to the same upstreams, under the same ids."""
-    ids = [[(each.name, each.model_ids) for each in one.upstreams] for one in (before, config)]
-    same_ids = ids[0] == ids[1]
-    return same_ids and (before.models, before.pools) == (config.models, config.pools)
-
-
-class Reloaded(NamedTuple):
-    """What another configuration has brought: what has changed, and what counts from the next start on."""
-
-    changes: list[str]
-    after_restart: list[str]
-
-    @classmethod
-    def of(cls, before: Config, now: Config, wanted: Config) -> "Reloaded":
-        """Compare what was served, what is served now, and what was asked for."""
-        return cls(changes.between(before, now), changes.between(now, wanted))
-
-
-def successor(before: Snapshot, config: Config, *, is_limited: bool) -> Snapshot:
-    """Return what replaces a snapshot when another configuration is to count.
-
-    Args:
-        before: what a running gateway serves by.
-        config: that was checked. Of what is made once, at the start, the running one counts.
-        is_limited: whether the gateway was started with limits, prices or a ledger.
-
-    Raises:
-        ConfigError: it cannot count in a gateway that runs.
-    """
-    config = changes.without_restart(before.config, config)
-    if is_wanted(config) and not is_limited:
-        raise ConfigError(
-            "limits, budgets and prices need a restart: the gateway was started without any"
-        )
-    try:
-        return Snapshot.of(config, before)
-    except (ValueError, ProxyUnusableError) as error:
-        raise ConfigError(f"upstreams: {error}") from None
-
-
 class Gateway:
     """The parts that requests share.
 
     Attributes:
         snapshot: what the configuration says now.
         connections: to the upstreams.
+        credentials: for them, as far as commands print them.
         deadlines: the clock over the requests in flight.
         standing: what was learned of the upstreams.
         model_lists: what the upstreams of wildcards list.
@@ -155,12 +68,17 @@ class Gateway:
         authenticate: Authenticate | None = None,
     ) -> None:
         self.snapshot = Snapshot.of(config)
-        self.connections = UpstreamConnections(config.timeouts)
+        self.connections = UpstreamConnections(config.timeouts, self._renew)
+        self.credentials = Credentials(
+            lambda name, token: self.snapshot.upstreams[name].present(token)
+        )
         self.deadlines = Deadlines(
             config.timeouts, config.limits.min_body_bytes_per_s, config.quota.queue_s
         )
         self.standing = Standing()
-        self.model_lists = ModelLists(_of_wildcards(config), config.pools)
+        self.model_lists = ModelLists(
+            _of_wildcards(config), config.pools, lambda: self.credentials.tokens
+        )
         self.draining = False
         self.is_hosted = True
         self.has_admin = False
@@ -175,7 +93,22 @@ class Gateway:
         # Billed first, so that the access line can tell the cost.
         self._observers = observers if self.tenancy is None else (self.tenancy, *observers)
 
-    def reload(self, config: Config) -> Reloaded:
+    async def open(self) -> None:
+        """Begin to serve, in the event loop that does: run the commands that print credentials.
+
+        Raises:
+            RuntimeError: there is no credential for an upstream.
+        """
+        config = self.snapshot.config
+        try:
+            await self.credentials.prepare(config.upstreams)
+        except TokenError as error:
+            raise RuntimeError(str(error)) from None
+        for name, token in self.credentials.tokens.items():
+            self.snapshot.upstreams[name].present(token)
+        self.credentials.follow(config.upstreams)
+
+    async def reload(self, config: Config) -> Reloaded:
         """Serve the requests that begin from now on by another configuration; those in flight keep theirs.
 
         Call it in the event loop that serves. What is made once, at the start, stays as it is until a restart.
@@ -187,13 +120,17 @@ class Gateway:
             ConfigError: the configuration is wrong, as for `create_app`; the old one goes on.
         """
         check(config)
-        return self.take_over(config)
+        return await self.take_over(config)
 
-    def take_over(self, config: Config) -> Reloaded:
+    async def take_over(self, config: Config) -> Reloaded:
         """Serve by a configuration that was checked; otherwise as `reload`."""
-        before = self.snapshot
-        tenancy = self.tenancy
-        snapshot = successor(before, config, is_limited=tenancy is not None)
+        try:
+            await self.credentials.prepare(config.upstreams)
+        except TokenError as error:
+            raise ConfigError(str(error)) from None
+        before, tenancy = self.snapshot, self.tenancy
+        tokens = self.credentials.tokens
+        snapshot = successor(before, config, is_limited=tenancy is not None, tokens=tokens)
         config, wanted = snapshot.config, config
         try:
             prices = None if tenancy is None else price_file.configured(config.prices)
@@ -203,6 +140,7 @@ class Gateway:
         if tenancy is not None and prices is not None:
             tenancy.change(config, prices)
         self.snapshot = snapshot
+        self.credentials.follow(config.upstreams)
         self.connections.change(config.timeouts)
         self.deadlines.change(
             config.timeouts, config.limits.min_body_bytes_per_s, config.quota.queue_s
@@ -221,6 +159,21 @@ class Gateway:
             _log.warning(self._doubt)
             self._doubt = None
         return key
+
+    async def _renew(
+        self, refused: UpstreamTemplate, presented: RequestHeaders
+    ) -> RequestHeaders | None:
+        """Return headers with another credential than the one that an upstream has refused; None: there is none."""
+        if (newer := self._other(refused, presented)) is None:
+            await self.credentials.refused(refused.upstream)
+            newer = self._other(refused, presented)
+        return newer
+
+    def _other(self, refused: UpstreamTemplate, presented: RequestHeaders) -> RequestHeaders | None:
+        now = self.snapshot.upstreams.get(refused.name)
+        if now is None or now.upstream.base_url != refused.upstream.base_url:
+            return None
+        return None if now.headers.ours == presented.ours else now.headers
 
     def ended(self, exchange: Exchange) -> None:
         """Tell every observer that a request has ended; none suffers from another's defect."""

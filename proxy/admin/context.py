@@ -13,7 +13,7 @@ from aiohttp import web
 from proxy.config import AdminKey, Config
 from proxy.config_file import changes
 from proxy.errors import StoreUnavailable
-from proxy.gateway import Reloaded
+from proxy.snapshot import Reloaded
 from proxy.store.engine import open_engine
 from proxy.store.migrate import MigrationFailed, is_current
 

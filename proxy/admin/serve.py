@@ -14,6 +14,7 @@ from proxy.config import Config
 from proxy.config_file.source import Source
 from proxy.server.heartbeat import ParentLink
 from proxy.server.reload import Reloader
+from proxy.snapshot import Reloaded
 
 _log = logging.getLogger("anyrouter")
 _SHUTDOWN_S = 2.0
@@ -39,7 +40,11 @@ async def serve(source: Source, config: Config, parent: ParentLink, states: Sequ
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     app = create_app(config, SocketWorkers(states))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
-    reloader = Reloader(source, app[CONTEXT].take_over, None)
+
+    async def take_over(config: Config) -> Reloaded:
+        return app[CONTEXT].take_over(config)
+
+    reloader = Reloader(source, take_over, None)
     await runner.setup()
     try:
         await web.TCPSite(runner, admin.host, admin.port).start()

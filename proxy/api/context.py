@@ -2,7 +2,8 @@
 
 from proxy.aiohttp_fast.keys import RequestKey
 from proxy.exchange import Exchange
-from proxy.gateway import Gateway, Snapshot
+from proxy.gateway import Gateway
+from proxy.snapshot import Snapshot
 
 EXCHANGE = RequestKey("exchange", Exchange)
 # What `app[GATEWAY]` is; that takes 0.2 µs more each time.

@@ -190,6 +190,7 @@ def serve_one(
             gateway.take_over,
             None if parent is not None else lambda: gateway.snapshot.config.reload.watch,
         )
+        gateway.credentials.reread = reloader.read_what_differs
         uvloop.run(serve(app, config, ready, reloader=reloader, parent=parent))
     finally:
         sink.close()

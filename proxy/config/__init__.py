@@ -10,6 +10,7 @@ from typing import Any
 from proxy.config.serving import (
     Auth,
     Cors,
+    Drop,
     Key,
     Limits,
     Listen,
@@ -40,6 +41,7 @@ __all__ = [
     "Budgets",
     "Config",
     "Cors",
+    "Drop",
     "Key",
     "Limits",
     "Listen",

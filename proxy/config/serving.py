@@ -25,10 +25,25 @@ class Listen:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Auth:
-    """The credential presented to an upstream. `repr` never shows it."""
+    """The credential presented to an upstream. `repr` never shows it.
+
+    Attributes:
+        command: a program and its arguments, which prints it; None: it is `key`.
+        refresh_s: how long what it printed is used.
+    """
 
     scheme: Literal["x-api-key", "bearer", "none"] = "none"
     key: str | None = dataclasses.field(default=None, repr=False)
+    command: tuple[str, ...] | None = None
+    refresh_s: float = 3000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Drop:
+    """What an upstream would refuse: values of `anthropic-beta`, and members of the body."""
+
+    betas: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,6 +54,8 @@ class Upstream:
         headers: replace the client's of that name; None takes it off.
         model_ids: what it calls models, by their native ids, `*` for what its like matched; given: it serves no others.
         counts_tokens: whether it counts tokens.
+        betas: sent beside the client's `anthropic-beta`.
+        drop: what of a request it does not get.
     """
 
     name: str
@@ -47,6 +64,8 @@ class Upstream:
     headers: tuple[tuple[str, str | None], ...] = dataclasses.field(default=(), repr=False)
     model_ids: tuple[tuple[str, str], ...] = ()
     counts_tokens: bool = True
+    betas: tuple[str, ...] = ()
+    drop: Drop = Drop()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

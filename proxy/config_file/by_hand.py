@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from proxy.config import Budgets, Config, Pool, Quota, RateLimits, Upstream
+from proxy.config import Auth, Budgets, Config, Pool, Quota, RateLimits, Upstream
 from proxy.config_file import price_faults, quotas, references, rules
 from proxy.config_file.faults import ConfigError, Fault
 
@@ -55,10 +55,12 @@ def _doubled(section: str, entries: Sequence[Upstream | Pool]) -> list[Fault]:
 def _upstream(upstream: Upstream) -> dict[str, Any]:
     return {
         "base_url": upstream.base_url,
-        "auth": _plain(upstream.auth),
+        "auth": _auth(upstream.auth),
         "headers": dict(upstream.headers),
         "model_ids": dict(upstream.model_ids),
         "counts_tokens": upstream.counts_tokens,
+        "betas": list(upstream.betas),
+        "drop": _plain(upstream.drop),
     }
 
 
@@ -66,6 +68,14 @@ def _pool(pool: Pool) -> dict[str, Any]:
     fields: dict[str, Any] = _plain(pool)
     del fields["name"]
     return fields
+
+
+def _auth(auth: Auth) -> dict[str, Any]:
+    document: dict[str, Any] = _plain(auth)
+    if auth.command is None:
+        # Of no key does it say anything.
+        del document["refresh_s"]
+    return document
 
 
 def _quota(quota: Quota) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from proxy.config import (
     Auth,
     Config,
     Cors,
+    Drop,
     Key,
     Limits,
     Listen,
@@ -196,16 +197,23 @@ def _build_upstream(name: str, entry: Mapping[str, Any]) -> Upstream:
     return Upstream(
         name=name,
         base_url=entry["base_url"].rstrip("/"),
-        auth=Auth(**entry.get("auth", {})),
+        auth=_build_auth(entry.get("auth", {})),
         headers=tuple(entry.get("headers", {}).items()),
         model_ids=tuple(entry.get("model_ids", {}).items()),
         counts_tokens=entry.get("counts_tokens", True),
+        betas=tuple(entry.get("betas", ())),
+        drop=Drop(**{name: tuple(each) for name, each in entry.get("drop", {}).items()}),
     )
 
 
 def _build_pool(name: str, entry: Mapping[str, Any]) -> Pool:
     members = tuple(Member(**each) for each in entry["members"])
     return Pool(**{**entry, "name": name, "members": members})
+
+
+def _build_auth(entry: Mapping[str, Any]) -> Auth:
+    auth = Auth(**entry)
+    return auth if auth.command is None else dataclasses.replace(auth, command=tuple(auth.command))
 
 
 def build_key(entry: Mapping[str, Any]) -> Key:

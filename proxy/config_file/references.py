@@ -81,8 +81,22 @@ class _Checks:
             at_key = (*path, "auth", "key")
             if (wrong := placeholder_fault(at_key, self._at(*at_key))) is not None:
                 yield Fault(at_key, wrong)
-            if self._at(*path, "auth", "scheme") == "none" and self._at(*path, "auth", "key"):
-                yield Fault((*path, "auth", "key"), "not used with scheme none; leave it out")
+            yield from self._auth((*path, "auth"))
+
+    def _auth(self, path: Path) -> Iterator[Fault]:
+        scheme, given = self._at(*path, "scheme"), self._at(*path) or {}
+        for name in ("key", "command", "refresh_s"):
+            if scheme == "none" and name in given:
+                yield Fault((*path, name), "not used with scheme none; leave it out")
+        if scheme in (None, "none"):
+            return
+        if "command" not in given:
+            if "key" not in given:
+                yield Fault((*path, "key"), "missing, and required")
+            if "refresh_s" in given:
+                yield Fault((*path, "refresh_s"), "not used without a command; leave it out")
+        elif "key" in given:
+            yield Fault((*path, "key"), "the command prints it; leave one of the two out")
 
     def _models(self) -> Iterator[Fault]:
         upstreams = [*(self._at("upstreams") or ()), *(self._at("pools") or ())]

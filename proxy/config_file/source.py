@@ -49,6 +49,10 @@ class Source:
             self._stamps = self._seen = files.stamps
             self.name = files.name
 
+    def differs(self) -> bool:
+        """Return whether any of the files is another than was read."""
+        return any(stamp(path) != read for path, read in self._stamps.items())
+
     def has_changed(self) -> bool:
         """Return whether any of the files is another than was read, and the same as when this was last asked.
 

@@ -5,7 +5,7 @@ remove what we set (golang/go issue 50580). Hop-by-hop is RFC 9110 section 7.6.1
 """
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 
@@ -14,6 +14,7 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 X_API_KEY = istr("x-api-key")
 AUTHORIZATION = istr("Authorization")
 ANTHROPIC_VERSION = istr("anthropic-version")
+ANTHROPIC_BETA = istr("anthropic-beta")
 ACCEPT_ENCODING = istr("Accept-Encoding")
 CONNECTION = istr("Connection")
 CONTENT_TYPE = istr("Content-Type")
@@ -111,12 +112,22 @@ class RequestHeaders:
     Args:
         ours: the upstream's credential and further headers; each replaces the client's of that name, and None takes
             it off.
+        betas: values of `anthropic-beta` that are sent beside the client's.
+        dropped_betas: those of the client's that do not go on.
+
+    Attributes:
+        ours: the lines of the gateway's own.
 
     Raises:
         ValueError: one of ours holds a control character, a line's end perhaps.
     """
 
-    def __init__(self, ours: Iterable[tuple[str, str | None]]) -> None:
+    def __init__(
+        self,
+        ours: Iterable[tuple[str, str | None]],
+        betas: Iterable[str] = (),
+        dropped_betas: Iterable[str] = (),
+    ) -> None:
         # A compressed stream could not be watched for usage; an upstream that compresses all the same is relayed as it
         # is.
         set_here: CIMultiDict[str | None] = CIMultiDict({ACCEPT_ENCODING: "identity"})
@@ -130,7 +141,10 @@ class RequestHeaders:
             if not (name + value).isprintable():
                 raise ValueError(f"the header {name!r} cannot be sent: a control character")
             lines.append(b"%b: %b\r\n" % (_bytes(name), _bytes(value)))
-        self._ours = b"".join(lines)
+        if added := ",".join(betas):
+            lines.append(b"%b: %b\r\n" % (_bytes(ANTHROPIC_BETA), _bytes(added)))
+        self.ours = b"".join(lines)
+        self._dropped_betas = frozenset(map(_bytes, dropped_betas))
         self._crosses = _Crossing(self._decide)
 
     def render(self, raw: RawHeaders, read: CIMultiDictProxy[str]) -> bytes:
@@ -152,6 +166,8 @@ class RequestHeaders:
         for value in read.getall(CONNECTION, ()):
             if names := _listed(value) - _CHECKED:
                 kept = [field for field in kept if _text(field[0]).lower() not in names]
+        if self._dropped_betas:
+            kept = list(self._without_dropped(kept))
         lines = b"".join([b"%b: %b\r\n" % field for field in kept])
         for name in (X_API_KEY, AUTHORIZATION):
             for value in read.getall(name, ()):
@@ -162,7 +178,22 @@ class RequestHeaders:
                     lines = b"".join([b"%b: %b\r\n" % field for field in kept])
         if not lines.count(b"\r") == lines.count(b"\n") == len(kept):
             raise ValueError("the end of a line in a header")
-        return lines + self._ours
+        return lines + self.ours
+
+    def _without_dropped(
+        self, fields: Iterable[tuple[bytes, bytes]]
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Take values of `anthropic-beta` off; a line that had no other is gone."""
+        for name, value in fields:
+            if _folded(_text(name)) != ANTHROPIC_BETA:
+                yield name, value
+                continue
+            given = value.split(b",")
+            left = [each for each in given if each.strip() not in self._dropped_betas]
+            if len(left) == len(given):
+                yield name, value
+            elif left:
+                yield name, b",".join(left).strip()
 
     def _decide(self, raw_name: bytes) -> bool:
         """Return whether the client's headers of a name go on."""

@@ -4,14 +4,14 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from proxy.config import Config
 from proxy.config_file import changes
 from proxy.config_file.faults import ConfigError
 from proxy.config_file.load import Loaded
 from proxy.config_file.source import Source
-from proxy.gateway import Reloaded, Snapshot, successor
+from proxy.snapshot import Reloaded, Snapshot, successor
 from proxy.tenancy.tenancy import is_wanted
 
 _log = logging.getLogger("anyrouter")
@@ -32,7 +32,7 @@ class Reloader:
     def __init__(
         self,
         source: Source,
-        take_over: Callable[[Config], Reloaded],
+        take_over: Callable[[Config], Awaitable[Reloaded]],
         watches: Callable[[], bool] | None,
         every_s: float = WATCH_EVERY_S,
     ) -> None:
@@ -41,6 +41,7 @@ class Reloader:
         self._watches = watches
         self._every_s = every_s
         self._asked = asyncio.Event()
+        self._reading = asyncio.Lock()
 
     def ask(self) -> None:
         """Have the configuration read; what is asked while it is being read is done once, afterwards."""
@@ -56,10 +57,19 @@ class Reloader:
                 if self._watches is None or not (self._watches() and self._source.has_changed()):
                     continue
             self._asked.clear()
+            await self._read()
+
+    async def read_what_differs(self) -> None:
+        """Read the configuration when a file is another than was read, however short it has been so."""
+        if self._source.differs():
+            await self._read()
+
+    async def _read(self) -> None:
+        async with self._reading:
             try:
                 # Not in the event loop, which a configuration of a thousand keys would hold for long.
                 loaded = await asyncio.to_thread(self._source.read)
-                reloaded = self._take_over(loaded.config)
+                reloaded = await self._take_over(loaded.config)
             except ConfigError as error:
                 say_refused(self._source, error)
             except Exception:  # noqa: BLE001 - logged with its traceback; the next change is read all the same

@@ -8,7 +8,8 @@ on a connection of its own.
 import functools
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from types import TracebackType
 from typing import Self
 
@@ -28,7 +29,7 @@ from proxy.causes import Cause
 from proxy.config import Timeouts, Upstream
 from proxy.exchange import Exchange, Phase
 from proxy.progress import Progress
-from proxy.protocol import headers
+from proxy.protocol import headers, json_members
 from proxy.upstreams.credentials import own_headers
 from proxy.upstreams.failures import to_proxy_error
 from proxy.upstreams.proxies import proxy_for
@@ -45,8 +46,10 @@ class UpstreamTemplate:
     Args:
         upstream: of the configuration.
         environ: whose variables name the proxy on the way.
+        token: what its command has printed; None: nothing, or there is none.
 
     Attributes:
+        upstream: of the configuration.
         name: of the upstream.
         headers: renders the client's headers with the upstream's own.
         proxy: on the way; None: there is none.
@@ -57,12 +60,16 @@ class UpstreamTemplate:
         ProxyUnusableError: the environment names a proxy for it that is no HTTP proxy.
     """
 
-    def __init__(self, upstream: Upstream, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        environ: Mapping[str, str] = os.environ,
+        token: str | None = None,
+    ) -> None:
         self.name = upstream.name
         self.upstream = upstream
-        # What the body is was found out here, so it is said here, whatever the client has called it.
-        label = (headers.CONTENT_TYPE, headers.JSON)
-        self.headers = headers.RequestHeaders((label, *own_headers(upstream)))
+        self.drops = upstream.drop.members
+        self.present(token)
         url = URL(upstream.base_url, encoded=True)
         self.proxy = proxy_for(url, environ)
         self.where = f"{url.host_subcomponent}:{url.port}"
@@ -71,8 +78,18 @@ class UpstreamTemplate:
         self._base_url = upstream.base_url
         self._request = functools.lru_cache(_CACHED_TEMPLATES)(self._make_request)
 
+    def present(self, token: str | None) -> None:
+        """Send this token from now on, when a command prints the upstream's."""
+        upstream = self.upstream
+        # What the body is was found out here, so it is said here, whatever the client has called it.
+        label = (headers.CONTENT_TYPE, headers.JSON)
+        ours = (label, *own_headers(upstream, token))
+        self.headers = headers.RequestHeaders(ours, upstream.betas, upstream.drop.betas)
+
     def announce(self) -> None:
-        """Say in the log through which proxy it is reached, if through one."""
+        """Say in the log through which proxy it is reached, if through one, and what it does not get."""
+        if dropped := (*self.upstream.drop.betas, *self.drops):
+            _log.info("upstream %s gets none of: %s", self.name, ", ".join(dropped))
         if self.proxy is not None:
             _log.info(
                 "upstream %s is reached through the proxy %s, which %s names",
@@ -98,11 +115,24 @@ class UpstreamTemplate:
         return RequestTemplate(url, client, self.proxy.url, self.proxy.authorization)
 
 
-class UpstreamConnections:
-    """Connections to every upstream. Use it as an asynchronous context manager, in the loop that serves."""
+# Given an upstream that has refused the gateway's credential, and the headers that it was sent: returns those with a
+# newer one; None when there is none.
+Renew = Callable[
+    [UpstreamTemplate, headers.RequestHeaders], Awaitable[headers.RequestHeaders | None]
+]
 
-    def __init__(self, timeouts: Timeouts) -> None:
+
+class UpstreamConnections:
+    """Connections to every upstream. Use it as an asynchronous context manager, in the loop that serves.
+
+    Args:
+        timeouts: of the configuration.
+        renew: asked once when an upstream answers 401.
+    """
+
+    def __init__(self, timeouts: Timeouts, renew: Renew) -> None:
         self._timeouts = timeouts
+        self._renew = renew
         self._client: Client | None = None
 
     async def __aenter__(self) -> Self:
@@ -149,18 +179,43 @@ class UpstreamConnections:
         """
         if self._client is None:
             raise RuntimeError("the connections are not open")
+        if upstream.drops:
+            body = (json_members.without(b"".join(body), upstream.drops),)
         template = upstream.request(path_qs, exchange.key.name if exchange.key is not None else "")
         try:
             with exchange.waiting(Phase.RESPONSE_HEAD):
-                fields = upstream.headers.render(inbound.raw_headers, inbound.headers)
+                presented = upstream.headers
+                fields = presented.render(inbound.raw_headers, inbound.headers)
                 try:
-                    return await self._client.post(template, fields, body, exchange.sent)
+                    response = await self._client.post(template, fields, body, exchange.sent)
                 except StaleConnectionError:
-                    return await self._client.post(
+                    response = await self._client.post(
                         template, fields, body, exchange.sent, pooled=False
                     )
+                if response.status == HTTPStatus.UNAUTHORIZED:
+                    newer = await self._newer(upstream, presented, response)
+                    if newer is not None:
+                        fields = newer.render(inbound.raw_headers, inbound.headers)
+                        return await self._client.post(template, fields, body, exchange.sent)
+                return response
         except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
             failure = to_proxy_error(error, exchange, upstream.where)
             if failure.cause in _NEVER_SENT:
                 exchange.progress = Progress.UNSENT
             raise failure from error
+
+    async def _newer(
+        self,
+        upstream: UpstreamTemplate,
+        presented: headers.RequestHeaders,
+        refused: UpstreamResponse,
+    ) -> headers.RequestHeaders | None:
+        """Return what to send in place of a credential that was refused, and let go of the refusal; None: nothing."""
+        try:
+            newer = await self._renew(upstream, presented)
+        except BaseException:
+            refused.close()
+            raise
+        if newer is not None:
+            refused.close()
+        return newer

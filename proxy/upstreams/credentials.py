@@ -1,15 +1,167 @@
-"""The credential that the gateway presents to an upstream."""
+"""The credentials that the gateway presents to upstreams: configured ones, and those that commands print."""
 
-from proxy.config import Upstream
+import asyncio
+import dataclasses
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+from proxy.config import Auth, Upstream
 from proxy.protocol import headers
+from proxy.upstreams.token_command import TokenError, token_of
+
+_log = logging.getLogger(__name__)
+
+_EARLIEST_PART = 0.9
+_RETRY_FIRST_S, _RETRY_AT_LAST_S = 5.0, 60.0
+_REFUSED_EVERY_S = 30.0
+_REFUSED_PATIENCE_S = 5.0
+
+Run = Callable[[tuple[str, ...]], Awaitable[str]]
 
 
-def own_headers(upstream: Upstream) -> list[tuple[str, str | None]]:
-    """Return the headers that the gateway sets for an upstream, or takes off (None), its credential last."""
+def own_headers(upstream: Upstream, token: str | None = None) -> list[tuple[str, str | None]]:
+    """Return the headers that the gateway sets for an upstream, or takes off (None), its credential last.
+
+    Args:
+        upstream: of the configuration.
+        token: that its command has printed; None: none yet.
+    """
     own = list(upstream.headers)
+    key = upstream.auth.key if upstream.auth.command is None else token
     match upstream.auth.scheme:
         case "x-api-key":
-            own.append((headers.X_API_KEY, upstream.auth.key or ""))
+            own.append((headers.X_API_KEY, key or ""))
         case "bearer":
-            own.append((headers.AUTHORIZATION, f"Bearer {upstream.auth.key}"))
+            own.append((headers.AUTHORIZATION, f"Bearer {key}"))
     return own
+
+
+@dataclasses.dataclass
+class _Held:
+    """What a command has printed, and what renews it."""
+
+    auth: Auth
+    token: str
+    renewing: asyncio.Task[None] | None = None
+
+
+class Credentials:
+    """The tokens of commands, renewed in time; and what can be done when an upstream refuses a credential.
+
+    Args:
+        renewed: called with an upstream's name and its new token.
+        run: runs a command.
+
+    Attributes:
+        reread: reads the files of the configuration, when one of them has changed; None: nobody does.
+    """
+
+    def __init__(self, renewed: Callable[[str, str], None], run: Run = token_of) -> None:
+        self._renewed = renewed
+        self._run = run
+        self._held: dict[str, _Held] = {}
+        self._refused: dict[str, tuple[float, asyncio.Task[None]]] = {}
+        self.reread: Callable[[], Awaitable[None]] | None = None
+
+    @property
+    def tokens(self) -> Mapping[str, str]:
+        """Those that are known, by upstream."""
+        return {name: held.token for name, held in self._held.items()}
+
+    async def prepare(self, upstreams: Iterable[Upstream]) -> None:
+        """Run the commands of which nothing is known yet, side by side.
+
+        Raises:
+            TokenError: there is no token for one of them.
+        """
+        unknown = [
+            each for each in upstreams if each.auth.command is not None and not self._knows(each)
+        ]
+        found = await asyncio.gather(*map(self._first, unknown), return_exceptions=True)
+        for upstream, token in zip(unknown, found, strict=True):
+            if isinstance(token, BaseException):
+                raise token
+            self._forget(upstream.name)
+            self._held[upstream.name] = _Held(upstream.auth, token)
+
+    def follow(self, upstreams: Iterable[Upstream]) -> None:
+        """Renew the tokens of these upstreams from now on, and no others."""
+        wanted = {each.name for each in upstreams if self._knows(each)}
+        for name in self._held.keys() - wanted:
+            self._forget(name)
+        for name, held in self._held.items():
+            if held.renewing is None:
+                held.renewing = asyncio.create_task(self._keep_new(name, held))
+
+    async def close(self) -> None:
+        """Renew nothing more."""
+        tasks = [held.renewing for held in self._held.values() if held.renewing is not None]
+        tasks += [task for _, task in self._refused.values()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def refused(self, upstream: Upstream) -> None:
+        """Look for a newer credential, because an upstream has refused one: for some seconds, and not too often."""
+        now = time.monotonic()
+        since_s, task = self._refused.get(upstream.name, (-_REFUSED_EVERY_S, None))
+        if now - since_s >= _REFUSED_EVERY_S or task is None:
+            task = asyncio.create_task(self._look(upstream))
+            self._refused[upstream.name] = now, task
+        # Whoever leaves does not end what others wait for.
+        await asyncio.wait((task,), timeout=_REFUSED_PATIENCE_S)
+
+    async def _look(self, upstream: Upstream) -> None:
+        held = self._held.get(upstream.name)
+        if held is not None and held.auth == upstream.auth:
+            await self._renew(upstream.name, held)
+        elif self.reread is not None:
+            await self.reread()
+
+    async def _first(self, upstream: Upstream) -> str:
+        try:
+            return await self._run(upstream.auth.command or ())
+        except TokenError as error:
+            raise TokenError(f"upstreams.{upstream.name}.auth.command: {error}") from None
+
+    async def _keep_new(self, name: str, held: _Held) -> None:
+        pause_s = held.auth.refresh_s
+        while True:
+            # Not all processes, and not all upstreams, at once.
+            await asyncio.sleep(pause_s * random.uniform(_EARLIEST_PART, 1.0))  # noqa: S311 - no secret
+            if await self._renew(name, held):
+                pause_s = held.auth.refresh_s
+            elif pause_s == held.auth.refresh_s:
+                pause_s = min(_RETRY_FIRST_S, pause_s)
+            else:
+                pause_s = min(pause_s * 2, _RETRY_AT_LAST_S)
+
+    async def _renew(self, name: str, held: _Held) -> bool:
+        """Return whether the command has printed a token; otherwise the one before goes on."""
+        try:
+            token = await self._run(held.auth.command or ())
+        except TokenError as error:
+            _log.error(
+                "upstream %s: no new credential, the one before goes on: %s: look at upstreams.%s.auth.command",
+                name,
+                error,
+                name,
+                extra={"upstream": name},
+            )
+            return False
+        if token != held.token and self._held.get(name) is held:
+            held.token = token
+            self._renewed(name, token)
+        return True
+
+    def _knows(self, upstream: Upstream) -> bool:
+        held = self._held.get(upstream.name)
+        return held is not None and held.auth == upstream.auth
+
+    def _forget(self, name: str) -> None:
+        held = self._held.pop(name, None)
+        if held is not None and held.renewing is not None:
+            held.renewing.cancel()

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -38,14 +38,24 @@ class _Listed(msgspec.Struct):
 class ModelLists:
     """The lists of some upstreams, renewed when somebody asks and they are old. Lives in one event loop.
 
+    Args:
+        upstreams: whose lists.
+        tokens: returns those that commands have printed, by upstream.
+
     Attributes:
         listed: the entries of each upstream that has answered, by its name, under their native ids; of a pool those of
             its members.
     """
 
-    def __init__(self, upstreams: Iterable[Upstream], pools: Iterable[Pool] = ()) -> None:
+    def __init__(
+        self,
+        upstreams: Iterable[Upstream],
+        pools: Iterable[Pool] = (),
+        tokens: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self._upstreams = tuple(upstreams)
         self._pools = tuple(pools)
+        self._tokens = tokens
         self._fetching: asyncio.Task[None] | None = None
         self._due_s = 0.0
         self.listed: dict[str, list[dict[str, Any]]] = {}
@@ -111,7 +121,8 @@ class ModelLists:
         """Return whether the upstream has given its list."""
         url = URL(upstream.base_url + "/v1/models?limit=1000", encoded=True)
         headers = {"anthropic-version": _VERSION}
-        headers |= {name: value for name, value in own_headers(upstream) if value is not None}
+        credential = own_headers(upstream, self._tokens().get(upstream.name))
+        headers |= {name: value for name, value in credential if value is not None}
         proxy = proxy_for(url, os.environ)
         to_proxy: dict[str, str] = {}
         if proxy is not None and proxy.authorization is not None:

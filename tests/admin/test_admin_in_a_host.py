@@ -199,6 +199,6 @@ async def test_a_changed_configuration_counts_for_it_too() -> None:
     async with hosted() as host:
         config = host.gateway.snapshot.config
         more = (*config.keys, proxy.Key("tablet", digest("ar-tablet")))
-        host.gateway.reload(dataclasses.replace(config, keys=more))
+        await host.gateway.reload(dataclasses.replace(config, keys=more))
         _, page = await host.ask("GET", "/keys")
         assert [each["name"] for each in page["data"]] == ["tablet", "tester"]

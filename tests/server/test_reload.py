@@ -82,7 +82,7 @@ async def test_streams_live_through_reloads_and_new_requests_use_the_new_credent
         under_way = [asyncio.create_task(stream()) for _ in range(count)]
         await begun.wait()
         for i in range(100):
-            told = gateway.gateway.reload(with_key(config, f"sk-number-{i}"))
+            told = await gateway.gateway.reload(with_key(config, f"sk-number-{i}"))
             assert told.changes == ["upstreams.first.auth changed"]
             if i % 10 == 0:
                 assert await status(gateway) == 200
@@ -97,7 +97,7 @@ async def test_keys_that_are_added_open_it_and_those_that_are_removed_do_not() -
         config = gateway.gateway.snapshot.config
         assert (await status(gateway), await status(gateway, OTHER_KEY)) == (200, 401)
         other = Key("other", digest(OTHER_KEY))
-        told = gateway.gateway.reload(dataclasses.replace(config, keys=(other,)))
+        told = await gateway.gateway.reload(dataclasses.replace(config, keys=(other,)))
         assert told.changes == ["keys +1 -1"]
         assert (await status(gateway), await status(gateway, OTHER_KEY)) == (401, 200)
 
@@ -115,7 +115,7 @@ async def test_models_upstreams_and_the_rest_count_at_once() -> None:
             limits=Limits(max_body_bytes=1024),
             trusted_proxies=("127.0.0.1",),
         )
-        gateway.gateway.reload(new)
+        await gateway.gateway.reload(new)
         assert await status(gateway) == 200
         assert (len(first.requests), len(second.requests)) == (0, 1)
         async with gateway.post(b" " * 2000, headers={"x-forwarded-for": "192.0.2.7"}) as response:
@@ -134,7 +134,9 @@ async def test_a_request_keeps_the_timeouts_that_it_began_with() -> None:
         config = gateway.gateway.snapshot.config
         patient = asyncio.create_task(status(gateway))
         await upstream.arrived.wait()
-        gateway.gateway.take_over(dataclasses.replace(config, timeouts=Timeouts(first_byte_s=0.1)))
+        await gateway.gateway.take_over(
+            dataclasses.replace(config, timeouts=Timeouts(first_byte_s=0.1))
+        )
         # Begun later, and ended by its shorter time while the first goes on.
         assert await status(gateway) == 504
         assert not patient.done()
@@ -162,7 +164,7 @@ async def test_what_cannot_be_served_changes_nothing(change: dict[str, Any], sai
     async with gateway_before(says(answer())) as (_, gateway):
         before = gateway.gateway.snapshot
         with pytest.raises(ConfigError) as refused:
-            gateway.gateway.reload(dataclasses.replace(before.config, **change))
+            await gateway.gateway.reload(dataclasses.replace(before.config, **change))
         assert refused.value.faults == (said,)
         assert gateway.gateway.snapshot is before
         assert await status(gateway) == 200
@@ -175,10 +177,10 @@ async def test_limits_and_prices_count_at_once_and_what_was_counted_stays() -> N
         for _ in range(3):
             assert await status(gateway) == 200
         strict = Quota(each_key_limits=RateLimits(requests_per_minute=3))
-        gateway.gateway.reload(dataclasses.replace(config, quota=strict))
+        await gateway.gateway.reload(dataclasses.replace(config, quota=strict))
         assert [await status(gateway) for _ in range(4)].count(429) >= 1
         cost = gateway.log[0]["cost_micros"]
-        gateway.gateway.reload(
+        await gateway.gateway.reload(
             dataclasses.replace(config, quota=limited, prices=Prices(multiplier=Fraction(10)))
         )
         assert await status(gateway) == 200
@@ -188,7 +190,7 @@ async def test_limits_and_prices_count_at_once_and_what_was_counted_stays() -> N
 async def test_what_needs_a_restart_is_told_and_the_rest_is_taken() -> None:
     async with gateway_before(says(answer())) as (_, gateway):
         config = gateway.gateway.snapshot.config
-        told = gateway.gateway.reload(
+        told = await gateway.gateway.reload(
             dataclasses.replace(
                 config, echo_model=False, listen=Listen(port=1), cors=Cors(("https://a.example",))
             )
@@ -205,7 +207,7 @@ async def test_origins_of_pages_come_and_go_where_there_were_some() -> None:
         url = gateway.url + "/v1/messages"
         async with gateway.session.options(url, headers=asked) as response:
             assert response.status == 403
-        gateway.gateway.reload(dataclasses.replace(config, cors=Cors(("https://b.example",))))
+        await gateway.gateway.reload(dataclasses.replace(config, cors=Cors(("https://b.example",))))
         async with gateway.session.options(url, headers=asked) as response:
             assert response.status == 204
 

@@ -23,6 +23,13 @@ def configurations() -> proxy.Config:
     return proxy.Config(
         upstreams=(
             proxy.Upstream("api", "https://api.anthropic.com", proxy.Auth("x-api-key", key="x")),
+            proxy.Upstream(
+                "cloud",
+                "https://cloud.example.com/anthropic",
+                proxy.Auth("bearer", command=("print-token",), refresh_s=600),
+                betas=("oauth-2025-04-20",),
+                drop=proxy.Drop(betas=("some-beta-2026-01-01",), members=("metadata",)),
+            ),
         ),
         models=(proxy.Model(id="anthropic/*", upstream="api"),),
         keys=(proxy.Key(name="laptop", sha256="0" * 64, models=("anthropic/*",)),),

@@ -15,6 +15,7 @@ from proxy.config import (
     Budgets,
     Config,
     Cors,
+    Drop,
     Key,
     Limits,
     Listen,
@@ -33,6 +34,7 @@ from proxy.config_file.load import load_config
 
 WHOLE = schema_files.load("config")
 SCHEMA = WHOLE["properties"]
+UPSTREAM = SCHEMA["upstreams"]["additionalProperties"]["properties"]
 SHIPPED = Path(__file__).parents[2] / "config.yaml"
 SECTIONS: dict[str, Any] = {
     "listen": Listen(),
@@ -63,7 +65,9 @@ def _lists(fields: dict[str, Any]) -> dict[str, Any]:
     [
         (SCHEMA["models"]["items"]["properties"], Model("i", "u")),
         (SCHEMA["keys"]["items"]["properties"], Key("n", "s")),
-        (SCHEMA["upstreams"]["additionalProperties"]["properties"], Upstream("n", "b")),
+        (UPSTREAM, Upstream("n", "b")),
+        (UPSTREAM["auth"]["properties"], Auth()),
+        (UPSTREAM["drop"]["properties"], Drop()),
         (SCHEMA["store"]["properties"], Store("u")),
         (SCHEMA["redis"]["properties"], Redis("u")),
         (SCHEMA["quota"]["properties"], Quota()),
@@ -74,7 +78,19 @@ def _lists(fields: dict[str, Any]) -> dict[str, Any]:
         (WHOLE["$defs"]["budgets"]["properties"], Budgets()),
     ],
     ids=[
-        *("model", "key", "upstream", "store", "redis", "quota", "prices", "admin", "admin key"),
+        *(
+            "model",
+            "key",
+            "upstream",
+            "auth",
+            "drop",
+            "store",
+            "redis",
+            "quota",
+            "prices",
+            "admin",
+            "admin key",
+        ),
         *("limits", "budgets"),
     ],
 )
@@ -86,7 +102,8 @@ def test_the_defaults_of_an_entry_are_the_schemas(rules: dict[str, Any], value: 
         default = rule["default"]
         ours = given[name]
         if isinstance(default, dict):
-            ours = {key: each for key, each in dict(ours).items() if each is not None}
+            # What it leaves out is an entry of its own.
+            ours = {key: each for key, each in dict(ours).items() if key in default}
         assert ours == (tuple(default) if isinstance(default, list) else default)
 
 
@@ -119,7 +136,7 @@ def test_the_shipped_file_lists_every_key_that_has_a_default() -> None:
             field: rule["default"] for field, rule in SCHEMA[name]["properties"].items()
         }
     (upstream,) = document["upstreams"].values()
-    assert list(upstream) == list(SCHEMA["upstreams"]["additionalProperties"]["properties"])
+    assert list(upstream) == list(UPSTREAM)
     listed = {field for model in document["models"] for field in model}
     assert listed <= set(SCHEMA["models"]["items"]["properties"])
     text = SHIPPED.read_text("utf-8")

@@ -54,10 +54,13 @@ UNKNOWN_KEYS = [
         "upstreams.a.x",
         (
             "upstreams.a.x: unknown field; known here: base_url, auth, headers, model_ids, "
-            "counts_tokens"
+            "counts_tokens, betas, drop"
         ),
     ),
-    ("upstreams.a.auth.x", "upstreams.a.auth.x: unknown field; known here: scheme, key"),
+    (
+        "upstreams.a.auth.x",
+        "upstreams.a.auth.x: unknown field; known here: scheme, key, command, refresh_s",
+    ),
     (
         "models.0.x",
         (
