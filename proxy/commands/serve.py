@@ -5,6 +5,7 @@ import asyncio
 import functools
 import logging
 import re
+import socket
 from collections.abc import Callable, Sequence
 
 import aiohttp
@@ -137,18 +138,28 @@ def _refuse_taken_ports(listen: Listen, admin: Admin) -> None:
 
 
 def serve_worker(
-    source: Source, config: Config, parent: ParentLink, state: StateSocket | None = None
+    source: Source,
+    config: Config,
+    parent: ParentLink,
+    sockets: Sequence[socket.socket],
+    state: StateSocket | None = None,
 ) -> None:
     """Be one of several processes on the port."""
     with logging_to(standard_files.errors(), config.log):
         try:
-            serve_one(source, config, lambda _addresses: None, parent, state)
+            serve_one(source, config, lambda _: None, parent, sockets=sockets, state=state)
         except Exception as error:  # noqa: BLE001 - the process ends with it, and must say why
             _fail(parent, error)
             raise SystemExit(1) from None
 
 
-def serve_admin(source: Source, config: Config, parent: ParentLink, states: Sequence[str]) -> None:
+def serve_admin(
+    source: Source,
+    config: Config,
+    parent: ParentLink,
+    _sockets: Sequence[socket.socket],
+    states: Sequence[str],
+) -> None:
     """Be the one process that serves the admin API."""
     from proxy.admin.serve import serve as serve_admin_api  # noqa: PLC0415 - without it, none of it is imported
 
@@ -172,6 +183,8 @@ def serve_one(
     config: Config,
     ready: Callable[[Sequence[tuple[str, int]]], None],
     parent: ParentLink | None = None,
+    *,
+    sockets: Sequence[socket.socket] = (),
     state: StateSocket | None = None,
 ) -> None:
     """Serve in this process, access lines on stdout."""
@@ -191,7 +204,7 @@ def serve_one(
             None if parent is not None else lambda: gateway.snapshot.config.reload.watch,
         )
         gateway.credentials.reread = reloader.read_what_differs
-        uvloop.run(serve(app, config, ready, reloader=reloader, parent=parent))
+        uvloop.run(serve(app, config, ready, reloader=reloader, parent=parent, sockets=sockets))
     finally:
         sink.close()
 

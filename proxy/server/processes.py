@@ -9,13 +9,15 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from proxy.config import Config
 from proxy.server.heartbeat import FAILED, FORCE_EXIT, RELOAD, ParentLink
 from proxy.server.signals import STOP
+from proxy.server.slots import Slot
 
-Work = Callable[[Config, ParentLink], None]
+Work = Callable[[Config, ParentLink, Sequence[socket.socket]], None]
 
 _log = logging.getLogger("anyrouter")
 
@@ -37,6 +39,7 @@ class Worker:
     Attributes:
         pid: its id.
         work: what it does.
+        slot: what it listens on; None: it sees to that itself.
         link: where it is heard.
         started: when.
         heard_at: when its event loop last turned; before it listens, when it has to at the latest.
@@ -48,6 +51,7 @@ class Worker:
 
     pid: int
     work: Work
+    slot: Slot | None
     link: socket.socket
     started: float
     heard_at: float
@@ -73,6 +77,15 @@ class Worker:
         return f"{ended}: {self.cause}" if self.cause else ended
 
 
+class _Due(NamedTuple):
+    """A worker that is to be started, and when."""
+
+    at_s: float
+    work: Work
+    slot: Slot | None
+    failures: int
+
+
 class Workers:
     """The processes that run.
 
@@ -90,12 +103,16 @@ class Workers:
         self.config = config
         self._count = count
         self._silent_s = silent_s
-        self._due: list[tuple[float, Work, int]] = []
+        self._due: list[_Due] = []
         self._looked_at = time.monotonic()
+        self._slots: set[Slot] = set()
         self.running: list[Worker] = []
 
-    def spawn(self, work: Work, failures: int = 0) -> None:
+    def spawn(self, work: Work, slot: Slot | None, failures: int = 0) -> None:
         """Start a process, after so many that did not come to listen."""
+        if slot is not None:
+            slot.open()
+            self._slots.add(slot)
         link, parent = socket.socketpair()
         # Held until the child has its own handlers: what is meant for it must not run the parent's.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
@@ -105,14 +122,18 @@ class Workers:
                 # A worker sees its parent's end by the end of this socket: nobody else may hold the other side.
                 for each in (link, *(worker.link for worker in self.running)):
                     each.close()
-                _run_worker(lambda: work(self.config, ParentLink(parent)))
+                # What a slot has queued is for its own workers: nobody else may hold it open.
+                for other in self._slots - {slot}:
+                    other.close()
+                sockets = () if slot is None else slot.sockets
+                _run_worker(lambda: work(self.config, ParentLink(parent), sockets))
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
         parent.close()
         link.setblocking(False)
         now = time.monotonic()
         heard_at = now + _START_WITHIN_S - self._silent_s
-        self.running.append(Worker(pid, work, link, now, heard_at, failures))
+        self.running.append(Worker(pid, work, slot, link, now, heard_at, failures))
 
     def links(self) -> list[socket.socket]:
         """Return where the workers are heard."""
@@ -162,26 +183,28 @@ class Workers:
         failures = 0 if ended.listens else ended.failures + 1
         pause_s = respawn_pause_s(failures)
         _log.error("%s; starting another", ended.ending())
-        self._due.append((ended.started + pause_s, ended.work, failures))
+        if ended.slot is not None:
+            ended.slot.worker_died()
+        self._due.append(_Due(ended.started + pause_s, ended.work, ended.slot, failures))
 
     def respawn(self) -> None:
         """Start those that are due."""
         now = time.monotonic()
         due, self._due = self._due, []
-        for at, work, failures in due:
-            if at > now:
-                self._due.append((at, work, failures))
+        for each in due:
+            if each.at_s > now:
+                self._due.append(each)
                 continue
             try:
-                self.spawn(work, failures)
+                self.spawn(each.work, each.slot, each.failures)
             except OSError as error:  # of memory, processes, files: the others go on
                 _log.error("no worker can be started, trying again: %s", error.strerror)
-                self._due.append((now + _RESPAWN_AFTER_S, work, failures))
+                self._due.append(each._replace(at_s=now + _RESPAWN_AFTER_S))
 
     def next_spawn_in_s(self) -> float:
         """Return how long nothing is to be done, a second at most."""
         now = time.monotonic()
-        return min([_LOOK_EVERY_S, *(max(at - now, 0) for at, _, _ in self._due)])
+        return min([_LOOK_EVERY_S, *(max(each.at_s - now, 0) for each in self._due)])
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to all of them."""

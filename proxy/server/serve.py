@@ -6,6 +6,7 @@ import functools
 import gc
 import logging
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from proxy.server.listener import Listener
 from proxy.server.notify import notify
 from proxy.server.reload import Reloader
 from proxy.server.signals import Hangup
+from proxy.server.slots import BACKLOG
 
 _log = logging.getLogger(__name__)
 
@@ -29,20 +31,19 @@ _RUNNER_OPTIONS: dict[str, Any] = {
     "auto_decompress": False,
     "handler_cancellation": True,
 }
-_BACKLOG = 2048
 _FORCED_DRAIN_S = 2.0
 
 
 @contextlib.asynccontextmanager
 async def listening(
-    app: web.Application, config: Config, *, reuse_port: bool = False
+    app: web.Application, config: Config
 ) -> AsyncIterator[Sequence[tuple[str, int]]]:
     """Serve an application of `create_app` inside the context; yields the bound addresses.
 
     Raises:
         OSError: the address cannot be bound.
     """
-    async with _servers(app, config, reuse_port=reuse_port) as servers:
+    async with _servers(app, config, ()) as servers:
         yield _addresses(servers)
 
 
@@ -52,8 +53,9 @@ def _addresses(servers: Sequence[asyncio.Server]) -> list[tuple[str, int]]:
 
 @contextlib.asynccontextmanager
 async def _servers(
-    app: web.Application, config: Config, *, reuse_port: bool
+    app: web.Application, config: Config, sockets: Sequence[socket.socket]
 ) -> AsyncIterator[Sequence[asyncio.Server]]:
+    """Serve an application on these sockets, or on those that the configuration says when there are none."""
     runner = web.AppRunner(app, shutdown_timeout=_FORCED_DRAIN_S, **_RUNNER_OPTIONS)
     await runner.setup()
     try:
@@ -66,9 +68,12 @@ async def _servers(
         listener = Listener(runner.server, config, gateway.ended)
         gateway.on_reload.append(listener.change)
         loop = asyncio.get_running_loop()
-        with bound(config.listen.hosts, config.listen.port, reuse_port=reuse_port) as sockets:
+        with contextlib.ExitStack() as opened:
+            sockets = sockets or opened.enter_context(
+                bound(config.listen.hosts, config.listen.port)
+            )
             servers = [
-                await loop.create_server(listener, sock=one, backlog=_BACKLOG) for one in sockets
+                await loop.create_server(listener, sock=one, backlog=BACKLOG) for one in sockets
             ]
             try:
                 yield servers
@@ -108,6 +113,7 @@ async def serve(
     *,
     reloader: Reloader | None = None,
     parent: ParentLink | None = None,
+    sockets: Sequence[socket.socket] = (),
 ) -> None:
     """Serve until SIGTERM, SIGINT or the end of the terminal, then drain; a second signal ends the drain.
 
@@ -118,6 +124,7 @@ async def serve(
         reloader: makes a changed configuration count; None: it counts from the next start on.
         parent: of one of several processes on the port. It alone acts on Ctrl-C and on a closed terminal, and a
             service manager may signal all of them at once: so a worker's drain ends when its parent says so.
+        sockets: its parent's, which listen already.
     """
     stop, force_exit = asyncio.Event(), asyncio.Event()
 
@@ -136,7 +143,7 @@ async def serve(
         loop.add_signal_handler(signal.SIGHUP, hang_up)
     # What lives as long as the process is never garbage: to look through it all held every request for 31 ms.
     gc.freeze()
-    async with _servers(app, config, reuse_port=parent is not None) as servers:
+    async with _servers(app, config, sockets) as servers:
 
         def leave_port() -> None:
             """End without a parent: nobody else would end us, and the next gateway is to have the port at once."""

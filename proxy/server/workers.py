@@ -1,5 +1,6 @@
 """Several processes on one port: forked, replaced when one dies or is stuck, drained together."""
 
+import itertools
 import logging
 import signal
 import time
@@ -11,6 +12,7 @@ from proxy.server.notify import notify
 from proxy.server.processes import Work, Worker, Workers
 from proxy.server.reload import ParentReloads
 from proxy.server.signals import STOP, Hangup, Signals
+from proxy.server.slots import Slot
 
 _log = logging.getLogger("anyrouter")
 
@@ -39,7 +41,8 @@ def supervise(
 
     Args:
         config: where to listen; port 0 is settled here, once for all.
-        works: what each does in its process: it listens, follows its parent when it does, and drains on SIGTERM.
+        works: what each does in its process: it listens, follows its parent when it does, and drains on SIGTERM. The
+            first `listen.workers` of them listen on the sockets that they are given, which are kept when they die.
         ready: called with the addresses once all workers listen.
         reloads: reads a changed configuration, which each worker is then told to read; None: nothing is reloaded.
         silent_s: for how long a worker may be stuck.
@@ -61,8 +64,9 @@ def supervise(
         Signals.received(*STOP, signal.SIGHUP, signal.SIGCHLD) as signals,
     ):
         workers = Workers(with_listen(config, port=port), len(works), silent_s)
-        for work in works:
-            workers.spawn(work)
+        slots = [Slot(config.listen.hosts, port) for _ in range(config.listen.workers)]
+        for work, slot in itertools.zip_longest(works, slots):
+            workers.spawn(work, slot)
         addresses = [one.getsockname()[:2] for one in sockets]
         failed = _supervise(workers, signals, hangup, reloads, lambda: ready(addresses))
         status = _drain(workers, signals)

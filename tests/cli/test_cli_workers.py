@@ -104,6 +104,42 @@ async def test_workers_share_the_port_and_one_that_dies_is_replaced(tmp_path: Pa
     assert command.err.count(b"starting another") == 1
 
 
+async def test_who_waits_at_a_worker_that_is_killed_is_answered_by_the_next_one(
+    tmp_path: Path,
+) -> None:
+    config = write_config(tmp_path)
+    async with started("serve", "--config", config, "--workers", "2") as command:
+        port = int(await command.says(LISTENING))
+        killed = min(await all_listen(command, port, 2))
+        # It accepts nothing more, while the kernel goes on handing it its half of the connections.
+        os.kill(killed, signal.SIGSTOP)
+        asked = asyncio.create_task(answers_at_once(port, 20))
+        async with asyncio.timeout(10):
+            while True:
+                if waiting_connections(port):
+                    break
+                await asyncio.sleep(0.01)  # the kernel's doing: there is no event to wait for
+        os.kill(killed, signal.SIGKILL)
+        assert await asked == [200] * 20
+        command.tell()
+        assert await command.ended() == 0
+
+
+async def answers_at_once(port: int, count: int) -> list[int | None]:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+        url = f"http://127.0.0.1:{port}/healthz"
+        return await asyncio.gather(*(status_of(session, url) for _ in range(count)))
+
+
+def waiting_connections(port: int) -> int:
+    """Count the connections that are established and that no process has accepted: they have no inode yet."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(
+        each[3] == "01" and int(each[1].split(":")[1], 16) == port and each[9] == "0"
+        for each in rows
+    )
+
+
 async def test_a_stop_during_the_start_is_clean(tmp_path: Path) -> None:
     config = write_config(tmp_path)
     async with started("serve", "--config", config, "--workers", "2") as command:
