@@ -74,7 +74,7 @@ run: $(VENV)/.run
 
 # The code is copied: what becomes of the checkout changes nothing that is installed. Each time into a new environment,
 # to which the link then leads: what runs goes on with the files that it began with, until it is started again. That one
-# is kept until the next time.
+# is kept until the next time. All extras come with it, so that a store in PostgreSQL needs a line and no installation.
 install: SHARE := $(PREFIX)/share/anyrouter
 install: NEW := $(PREFIX)/share/anyrouter/$(shell date -u +%Y%m%dT%H%M%SZ)
 install: LINK := $(PREFIX)/bin/anyrouter
@@ -82,7 +82,7 @@ install:
 	@[ ! -e '$(LINK)' ] && [ ! -L '$(LINK)' ] || case "$$(readlink '$(LINK)')" in '$(SHARE)'/*) ;; *) echo '$(LINK) is not of make install: take it away (of uv or pipx: uninstall anyrouter), or give another PREFIX' >&2; exit 1 ;; esac
 	@echo 'installing into $(NEW) ...'
 	@$(MAKE) --silent VENV='$(NEW)' '$(NEW)/bin/python'
-	@'$(NEW)/bin/pip' install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	@'$(NEW)/bin/pip' install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/image.txt -r requirements/build.txt
 	@'$(NEW)/bin/pip' install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
 	@'$(NEW)/bin/pip' check --disable-pip-version-check >/dev/null
 	@'$(NEW)/bin/anyrouter' --version

@@ -61,7 +61,8 @@ def opened(tenants: Tenants) -> Iterator["sa.Engine"]:
         engine = open_engine(tenants.store.url)
     except ModuleNotFoundError:
         raise ConfigError(
-            "store.url: PostgreSQL's driver is missing: pip install 'anyrouter[postgres]'"
+            "store.url: PostgreSQL's driver is missing: `make install` brings it, or `pip install '.[postgres]'` in a "
+            "checkout"
         ) from None
     except ValueError as error:
         raise ConfigError(f"{tenants.file}: {error}") from None

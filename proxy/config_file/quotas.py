@@ -92,9 +92,9 @@ def _needs(document: Any) -> Iterator[Fault]:
             if path[-1] == "budgets":
                 yield Fault(path, "needs a store, which knows what was spent")
     if store and str(store.get("url")).startswith("postgresql:") and not _installed("psycopg"):
-        yield Fault(("store", "url"), "needs the extra postgres: pip install 'anyrouter[postgres]'")
+        yield Fault(("store", "url"), _extra("postgres"))
     if redis and not _installed("redis"):
-        yield Fault(("redis",), "needs the extra redis: pip install 'anyrouter[redis]'")
+        yield Fault(("redis",), _extra("redis"))
 
 
 def _installed(module: str) -> bool:
@@ -125,3 +125,8 @@ def _admin(document: Any) -> Iterator[Fault]:
             yield Fault((*path, "name"), f"this name is already at admin.keys.{first[name]}")
         if (text := key.get("key")) is not None and len(set(text)) < _MIN_DIFFERENT_CHARS:
             yield Fault((*path, "key"), "too easy to guess: it has too few different characters")
+
+
+def _extra(name: str) -> str:
+    """Return where the packages of an extra come from: the index may have another project of our name."""
+    return f"needs the extra {name}: `make install` brings it, or `pip install '.[{name}]'` in a checkout"

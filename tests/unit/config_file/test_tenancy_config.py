@@ -15,6 +15,7 @@ from proxy.config_file.load import config_from
 FOLDER = Path("/etc/anyrouter")
 STORE = {"url": "sqlite:///var/x.db"}
 GUESSED = "a" * 32
+BROUGHT = "`make install` brings it, or"
 
 
 def _document(**more: Any) -> dict[str, Any]:
@@ -206,12 +207,12 @@ def test_what_cannot_be_is_refused_with_its_path(more: dict[str, Any], message: 
         (
             {"store": {"url": "postgresql://u:p@h/d"}},
             "psycopg",
-            "store.url: needs the extra postgres: pip install 'anyrouter[postgres]'",
+            f"store.url: needs the extra postgres: {BROUGHT} `pip install '.[postgres]'` in a checkout",
         ),
         (
             {"redis": {"url": "redis://h"}},
             "redis",
-            "redis: needs the extra redis: pip install 'anyrouter[redis]'",
+            f"redis: needs the extra redis: {BROUGHT} `pip install '.[redis]'` in a checkout",
         ),
     ],
 )
