@@ -81,7 +81,7 @@ class Exchange:
         sent_s: `time.monotonic()` when it was given to the upstream's connection, last.
         gateway_s: how long the gateway took until it was sent for the first time, without `waited_s`; None: it was not.
         opaque: whether the upstream's response is compressed, so that nothing of it is read.
-        usage, told: as the upstream reported it, and what else it says of itself (when it is reckoned); of a stream, so far.
+        usage, told: as the upstream reported it, and what else it says, when it is reckoned; of a stream, so far.
         hints: what else the client says of it, when there is a ledger.
         grant: what it took of limits and budgets; None: of none.
         quota_headers: what its key has left, for a response that is no error; None: the upstream's headers say it.

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from proxy import Quota, RateLimits
 from proxy.exchange import Exchange
 from proxy.money import price_file
 from proxy.money.bill import Bill, UsageSource, bill
@@ -64,7 +65,10 @@ async def served() -> AsyncIterator[tuple[Running, Record, Billed]]:
     app = runner.app
     assert isinstance(app, web.Application)
     try:
-        async with running(config_for(f"http://127.0.0.1:{runner.addresses[0][1]}")) as gateway:
+        # With a limit: what only costs depend on is read of a request when somebody reckons them.
+        quota = Quota(each_key_limits=RateLimits(requests_per_minute=100_000))
+        config = config_for(f"http://127.0.0.1:{runner.addresses[0][1]}", quota=quota)
+        async with running(config) as gateway:
             billed = Billed()
             gateway.gateway._observers += (billed,)
             yield gateway, app[SERVED], billed
