@@ -1,6 +1,7 @@
 """What a schema cannot check of stores, limits, budgets and prices: what needs what, and names that must be known."""
 
 import importlib.util
+import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ from proxy.config_file.faults import Fault, Path, dotted, listed, suggest
 from proxy.config_file.tenancy import to_micros
 
 _MIN_DIFFERENT_CHARS = 8
+_LAST_PORT = 65_535
 
 
 def faults(document: Any, broken: Collection[Path]) -> Iterator[Fault]:
@@ -91,10 +93,23 @@ def _needs(document: Any) -> Iterator[Fault]:
         for path in bounds:
             if path[-1] == "budgets":
                 yield Fault(path, "needs a store, which knows what was spent")
+    for section, entry in (("store", store), ("redis", redis)):
+        if entry and _has_wrong_port(str(entry.get("url"))):
+            yield Fault((section, "url"), "needs a port from 1 to 65535, if it has one")
     if store and str(store.get("url")).startswith("postgresql:") and not _installed("psycopg"):
         yield Fault(("store", "url"), _extra("postgres"))
     if redis and not _installed("redis"):
         yield Fault(("redis",), _extra("redis"))
+
+
+def _has_wrong_port(url: str) -> bool:
+    """Return whether a database's URL has a port that is none. A password may hold almost anything."""
+    kind, _, rest = url.partition("://")
+    if kind == "sqlite":
+        return False
+    authority = re.split("[/?]", rest.partition("@")[2] if "@" in rest else rest, maxsplit=1)[0]
+    port = authority.rpartition("]")[2].rpartition(":")[2] if ":" in authority else ""
+    return bool(port) and not (port.isascii() and port.isdigit() and 0 < int(port) <= _LAST_PORT)
 
 
 def _installed(module: str) -> bool:

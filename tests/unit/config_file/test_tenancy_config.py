@@ -11,6 +11,7 @@ from proxy.config import Admin, AdminKey, Budgets, Config, Owner, RateLimits, Re
 from proxy.config_file import price_faults, quotas
 from proxy.config_file.faults import ConfigError
 from proxy.config_file.load import config_from
+from proxy.store.engine import open_engine
 
 FOLDER = Path("/etc/anyrouter")
 STORE = {"url": "sqlite:///var/x.db"}
@@ -221,6 +222,39 @@ def test_a_server_whose_extra_is_missing_is_refused_with_the_line_to_type(
 ) -> None:
     monkeypatch.setattr(quotas, "_installed", lambda name: name != module)
     assert _refused(**more) == message
+
+
+PORTS = {
+    "postgresql://u:p@h:x/d": False,
+    "postgresql://u:p@h:0/d": False,
+    "postgresql://u:p@h:65536/d": False,
+    "postgresql://u:p@[::1]:5x/d": False,
+    "postgresql://u:p@h:5432/d": True,
+    "postgresql://u:p@[::1]/d": True,
+    "postgresql://u:p@[::1]:5432/d": True,
+    "postgresql://u:pa/s?s#:w@h/d": True,
+    "postgresql://h/d?host=/run:x": True,
+    "postgresql:///d": True,
+    "sqlite:////a:b/c:d.db": True,
+}
+
+
+@pytest.mark.parametrize(("url", "is_good"), PORTS.items(), ids=PORTS)
+def test_the_port_of_a_store_is_one(url: str, *, is_good: bool) -> None:
+    if is_good:
+        config = _read(store={"url": url})
+        assert config.store is not None
+        open_engine(config.store.url).dispose()
+    else:
+        said = "store.url: needs a port from 1 to 65535, if it has one"
+        assert _refused(store={"url": url}) == said
+        if "x" in url:
+            with pytest.raises(ValueError, match=r"store\.url: not the URL of a database"):
+                open_engine(url)
+
+
+def test_the_port_of_redis_is_one() -> None:
+    assert _refused(redis={"url": "redis://:p@h:x/0"}).startswith("redis.url: needs a port")
 
 
 def test_no_repr_shows_the_password_of_a_server() -> None:
