@@ -1,24 +1,33 @@
-"""What fails, and what is answered: the cells of that table in docs/behaviour.md."""
+"""What fails, and what is answered: the cells of that table in docs/behaviour.md.
+
+Those of a model without a price and of a defect in billing are in `test_prices_at_requests.py`, those of a prices file
+that cannot be used in `tests/unit/config_file`.
+"""
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
+from aiohttp import web
 
-from proxy import Budgets, Key, Store
+from proxy import Admin, AdminKey, Budgets, Key, Redis, Store
 from proxy.access.keys import digest
+from proxy.admin.app import create_app_for
 from proxy.sandbox import Knobs, serve_sandbox
+from tests.admin.conftest import WRITER, Asking
 from tests.ledger.rows import until
 from tests.store.rows import days, opened, stored
 from tests.support.gateways import BODY, KEY, Running, config_for, running
 from tests.support.postgres import Postgres
+from tests.support.redis_server import RedisServer
 
-SPENT_KEY, CLOSED_KEY, UNKNOWN_KEY = (
+SPENT_KEY, OPEN_KEY, CLOSED_KEY, UNKNOWN_KEY = (
     "ar-spent-0123456789",
+    "ar-open-01234567890",
     "ar-closed-012345678",
     "ar-unknown-01234567",
 )
@@ -26,6 +35,7 @@ MUCH = 10**12
 KEYS = (
     Key("known", digest(KEY)),
     Key("spent", digest(SPENT_KEY), budgets=Budgets(day_micros=0)),
+    Key("open", digest(OPEN_KEY), budgets=Budgets(day_micros=MUCH)),
     Key("closed", digest(CLOSED_KEY), budgets=Budgets(day_micros=MUCH, fail="closed")),
 )
 
@@ -56,16 +66,45 @@ async def _is_ready(gateway: Running) -> bool:
 
 
 @asynccontextmanager
-async def _gateway(url: str, folder: Path, keys: tuple[Key, ...] = KEYS) -> AsyncIterator[Running]:
+async def _gateway(
+    url: str, folder: Path, keys: tuple[Key, ...] = KEYS, **changes: Any
+) -> AsyncIterator[Running]:
     sandbox = await serve_sandbox("127.0.0.1", 0, Knobs())
     try:
-        upstream = f"http://127.0.0.1:{sandbox.addresses[0][1]}"
-        async with running(
-            config_for(upstream, keys=keys, store=Store(url, str(folder)))
-        ) as gateway:
+        config = config_for(
+            f"http://127.0.0.1:{sandbox.addresses[0][1]}",
+            keys=keys,
+            store=Store(url, str(folder)),
+            admin=Admin(keys=(AdminKey("ops", digest(WRITER), "write"),)),
+            **changes,
+        )
+        async with running(config) as gateway:
             yield gateway
     finally:
         await sandbox.cleanup()
+
+
+@asynccontextmanager
+async def _admin(gateway: Running) -> AsyncIterator[Asking]:
+    """Serve the admin API of a gateway."""
+    runner = web.AppRunner(create_app_for(gateway.gateway))
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        port = runner.addresses[0][1]
+        yield Asking(f"http://127.0.0.1:{port}/admin/v1", gateway.session)
+    finally:
+        await runner.cleanup()
+
+
+async def _needs_the_store(ask: Asking) -> bool:
+    """Return whether all that needs the store is a 503 that says so."""
+    told = [
+        await ask("GET", "/usage"),
+        await ask("GET", "/requests"),
+        await ask("POST", "/keys", {"name": "laptop"}),
+    ]
+    return all(status == 503 and "store" in answer["error"]["message"] for status, answer in told)
 
 
 async def _until_keys_are_known(gateway: Running) -> None:
@@ -88,11 +127,12 @@ async def test_a_store_that_goes_away_is_noticed_by_unknown_keys_only(
     server: Postgres, postgres_store: str, tmp_path: Path
 ) -> None:
     """Elsewhere an outage is hours of "invalid API key": BerriAI/litellm#29986, #38121."""
-    async with _gateway(postgres_store, tmp_path) as gateway:
+    async with _gateway(postgres_store, tmp_path) as gateway, _admin(gateway) as ask:
         await _until_keys_are_known(gateway)
         assert await _ask(gateway, UNKNOWN_KEY) == NO_KEY
         server.stop()
         assert await _ask(gateway, KEY) == SERVED
+        assert await _needs_the_store(ask)
         tenancy = gateway.gateway.tenancy
         assert tenancy is not None
         managed = tenancy.managed
@@ -103,25 +143,53 @@ async def test_a_store_that_goes_away_is_noticed_by_unknown_keys_only(
         assert await _ask(gateway, CLOSED_KEY) == SERVED
         assert (await _ask(gateway, SPENT_KEY))[:2] == (429, "billing_error")
         assert await _is_ready(gateway)
+        _, backlog = await ask("GET", "/ledger")
+        assert (backlog["store_up"], backlog["spooled_rows"], backlog["lost_rows"]) == (False, 4, 0)
         server.start()
         await until(lambda: managed.is_fresh)
         assert await _ask(gateway, UNKNOWN_KEY) == NO_KEY
+        assert (await ask("POST", "/keys", {"name": "laptop"}))[0] == 201
     with opened(postgres_store) as engine:
         assert [each.key for each in stored(engine)] == ["known", "known", "closed", "spent"]
         assert sum(day["requests"] for day in days(engine)) == 4
 
 
-async def test_a_start_without_its_store_serves_whom_it_knows_and_recovers(tmp_path: Path) -> None:
-    barred = tmp_path / "barred"
-    barred.write_text("no folder")
-    url = f"sqlite:///{barred / 'store.db'}"
-    async with _gateway(url, tmp_path) as gateway:
+class Outage(NamedTuple):
+    """A store that is away.
+
+    Attributes:
+        url: of it.
+        end: brings it back.
+    """
+
+    url: str
+    end: Callable[[], None]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def outage(request: pytest.FixtureRequest, tmp_path: Path) -> Outage:
+    """Take a store away, of each engine in turn."""
+    if request.param == "sqlite":
+        barred = tmp_path / "barred"
+        barred.write_text("no folder")
+        return Outage(f"sqlite:///{barred / 'store.db'}", barred.unlink)
+    server: Postgres = request.getfixturevalue("server")
+    url: str = request.getfixturevalue("postgres_store")
+    server.stop()
+    return Outage(url, server.start)
+
+
+async def test_a_start_without_its_store_serves_whom_it_knows_and_recovers(
+    outage: Outage, tmp_path: Path
+) -> None:
+    async with _gateway(outage.url, tmp_path) as gateway, _admin(gateway) as ask:
         assert await _ask(gateway, KEY) == SERVED
         assert await _ask(gateway, UNKNOWN_KEY) == LATER
         assert await _ask(gateway, CLOSED_KEY) == LATER
         assert (await _ask(gateway, SPENT_KEY))[:2] == (429, "billing_error")
         assert await _is_ready(gateway)
-        barred.unlink()
+        assert await _needs_the_store(ask)
+        outage.end()
         await _until_keys_are_known(gateway)
         assert await _ask(gateway, CLOSED_KEY) == SERVED
         assert await _ask(gateway, UNKNOWN_KEY) == NO_KEY
@@ -130,6 +198,35 @@ async def test_a_start_without_its_store_serves_whom_it_knows_and_recovers(tmp_p
         ledger = tenancy.ledger
         assert ledger is not None
         await until(lambda: ledger.status().stored_rows == 4)
+
+
+@pytest.mark.parametrize("at_start", [False, True], ids=["later", "at the start"])
+async def test_without_redis_each_limit_does_as_it_says_and_the_admin_api_tells(
+    store_url: str, redis_server: RedisServer, tmp_path: Path, *, at_start: bool
+) -> None:
+    if at_start:
+        redis_server.kill()
+    redis = Redis(redis_server.url, timeout_ms=1000)
+    async with _gateway(store_url, tmp_path, redis=redis) as gateway, _admin(gateway) as ask:
+        await _until_keys_are_known(gateway)
+        if not at_start:
+            assert await _ask(gateway, CLOSED_KEY) == SERVED
+            redis_server.kill()
+        tenancy = gateway.gateway.tenancy
+        assert tenancy is not None
+        while tenancy.admission.state != "local_in_outage":
+            await _ask(gateway, SPENT_KEY)
+        assert await _ask(gateway, KEY) == SERVED
+        assert await _ask(gateway, OPEN_KEY) == SERVED
+        assert await _ask(gateway, CLOSED_KEY) == LATER
+        assert await _ask(gateway, UNKNOWN_KEY) == NO_KEY
+        assert (await _ask(gateway, SPENT_KEY))[:2] == (429, "billing_error")
+        assert await _is_ready(gateway)
+        _, told = await ask("GET", "/limits/key/open")
+        assert told["state"] == "local_in_outage"
+        redis_server.start()
+        await until(lambda: tenancy.admission.state == "shared")
+        assert await _ask(gateway, CLOSED_KEY) == SERVED
 
 
 async def test_a_gateway_that_can_know_no_key_is_not_ready_until_it_can(tmp_path: Path) -> None:
@@ -155,12 +252,17 @@ async def test_a_full_disk_is_noticed_by_nobody_who_asks(
         return write(file, data)
 
     monkeypatch.setattr("proxy.ledger.spool.os.write", write_unless_full)
-    async with _gateway(store_url, tmp_path / "state") as gateway:
+    monkeypatch.setattr("proxy.ledger.spooler._MAX_ROWS_IN_MEMORY", 2)
+    async with _gateway(store_url, tmp_path / "state") as gateway, _admin(gateway) as ask:
         await _until_keys_are_known(gateway)
         assert await _ask(gateway, KEY) == SERVED
         assert await _ask(gateway, UNKNOWN_KEY) == NO_KEY
         assert (await _ask(gateway, SPENT_KEY))[:2] == (429, "billing_error")
         assert await _is_ready(gateway)
+        assert (await ask("GET", "/ledger"))[1]["lost_rows"] == 0
+        assert await _ask(gateway, KEY) == SERVED
+        assert (await ask("GET", "/ledger"))[1]["lost_rows"] == 1
         is_full = False
     with opened(store_url) as engine:
-        assert [each.key for each in stored(engine)] == ["known", "spent"]
+        # The last stands for the one that is lost.
+        assert [each.key for each in stored(engine)] == ["known", "spent", ""]
