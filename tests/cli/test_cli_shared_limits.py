@@ -15,6 +15,7 @@ from tests.support.gateways import BODY, HEADERS, STREAM_BODY
 from tests.support.redis_server import RedisServer
 
 LEASES = "{ar:default}:l:key tester"
+STREAMS = 50
 
 
 def _config(folder: Path, upstream: str, redis: RedisServer, limits: str) -> Path:
@@ -70,17 +71,19 @@ async def test_the_slots_of_a_killed_worker_are_leases_and_the_other_goes_on(
 ) -> None:
     sandbox = await serve_sandbox("127.0.0.1", 0, Knobs(ttfb=30))
     upstream = f"http://127.0.0.1:{sandbox.addresses[0][1]}"
-    config = _config(tmp_path, upstream, redis_server, "{max_in_flight: 8}")
+    config = _config(tmp_path, upstream, redis_server, f"{{max_in_flight: {STREAMS}}}")
     try:
         async with started("serve", "--config", config, "--workers", "2") as command:
             port = await _port(command)
             workers = await all_listen(command, port, 2)
             async with aiohttp.ClientSession() as session:
                 url = f"http://127.0.0.1:{port}/api/v1/messages"
-                asking = [asyncio.create_task(_ask(session, url, STREAM_BODY)) for _ in range(8)]
+                asking = [
+                    asyncio.create_task(_ask(session, url, STREAM_BODY)) for _ in range(STREAMS)
+                ]
                 with redis_server.client() as client:
                     async with asyncio.timeout(20):
-                        while client.zcard(LEASES) < 8:  # noqa: ASYNC110 - it is on a server
+                        while client.zcard(LEASES) < STREAMS:  # noqa: ASYNC110 - it is on a server
                             await asyncio.sleep(0.02)
                     os.kill(min(workers), signal.SIGKILL)
                     await all_gone({min(workers)})

@@ -174,6 +174,36 @@ async def test_a_frozen_server_holds_up_a_few_requests_for_its_time_and_then_non
         assert (await process.granted(policy)).readings is not None
 
 
+async def test_a_frozen_server_adds_its_time_to_fewer_than_one_request_in_a_hundred(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probes = 0
+    probe = Shared._probe
+
+    async def counted(shared: Shared) -> None:
+        nonlocal probes
+        probes += 1
+        await probe(shared)
+
+    monkeypatch.setattr(Shared, "_probe", counted)
+    async with a_process(redis_server.url, 0.05) as process:
+        policy = policy_of(process.local, key={"requests_per_minute": 10**6})
+        await process.granted(policy)
+        redis_server.freeze()
+        took_s = []
+        for _ in range(1000):
+            began_s = time.perf_counter()
+            await process.granted(policy)
+            took_s.append(time.perf_counter() - began_s)
+        assert process.shared.in_outage
+        assert sorted(took_s)[990] <= 0.06
+        # One probe is out, which is answered now or given up within a second; the next one is a second later.
+        redis_server.thaw()
+        probes = 0
+        await _until(lambda: not process.shared.in_outage)
+        assert probes <= 2
+
+
 async def test_in_an_outage_each_process_goes_on_from_what_it_knew(
     redis_server: RedisServer,
 ) -> None:
