@@ -15,7 +15,16 @@ from proxy.standstill import Standstill
 _LONGEST_TICK_S = 1.0
 _RETRY_S = 5
 _TICKS_PER_TIMEOUT = 20
+# A second less than is promised: of that the clock may be late.
+OPENING_S = 4.0
 _UPSTREAMS_TURN = (Phase.RESPONSE_HEAD, Phase.RESPONSE_BODY)
+
+
+class OpeningIsLongError(ProxyError):
+    """The beginning of a stream has been held for long enough. Nobody is told: what is held goes out."""
+
+    def __init__(self) -> None:
+        super().__init__("what was held goes out")
 
 
 class Deadlines:
@@ -128,7 +137,9 @@ class Deadlines:
                 return errors.UpstreamTimeout(
                     f"the upstream did not answer within {limits.first_byte_s:g} s"
                 )
-            case Phase.RESPONSE_BODY if waited >= limits.idle_s:
+            case Phase.OPENING if waited >= min(OPENING_S, limits.ping_after_s) < limits.idle_s:
+                return OpeningIsLongError()
+            case Phase.RESPONSE_BODY | Phase.OPENING if waited >= limits.idle_s:
                 return errors.UpstreamTimeout(
                     f"the upstream was silent for {limits.idle_s:g} s inside its answer"
                 )

@@ -44,6 +44,7 @@ class Phase(enum.Enum):
     REQUEST_BODY = enum.auto()
     QUEUE = enum.auto()
     RESPONSE_HEAD = enum.auto()
+    OPENING = enum.auto()
     RESPONSE_BODY = enum.auto()
     CLIENT = enum.auto()
 
@@ -61,8 +62,7 @@ class Exchange:
         upstream_request_id: the upstream's, when the client got another: it came too late, or with what was refused.
         client: what the client calls itself, and its version.
         is_probe: whether it asks how the gateway is, and nothing of the API.
-        key: whose request it is; None until authenticated.
-        refused_key: the name of the key that was presented and does not count: it has expired, or is disabled.
+        key: whose request it is; None until authenticated. `refused_key`: the name of one that has expired, or is off.
         endpoint: what it asks for, in the ledger's words; empty before its key is known.
         session_id, agent_id: what Claude Code says of itself, cut. `model`: the id the client asked for, cut.
         call: the checked body; None before it was read, and again once the response head is there.
@@ -81,7 +81,7 @@ class Exchange:
         sent_s: `time.monotonic()` when it was given to the upstream's connection, last.
         gateway_s: how long the gateway took until it was sent for the first time, without `waited_s`; None: it was not.
         opaque: whether the upstream's response is compressed, so that nothing of it is read.
-        usage, told: as the upstream reported it, and what else it says, when it is reckoned; of a stream, so far.
+        usage, told: as the upstream reported it, and, when reckoned, what else it says of itself; of a stream, so far.
         hints: what else the client says of it, when there is a ledger.
         grant: what it took of limits and budgets; None: of none.
         quota_headers: what its key has left, for a response that is no error; None: the upstream's headers say it.

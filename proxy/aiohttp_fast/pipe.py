@@ -18,9 +18,10 @@ class Pipe:
 
     Args:
         request: whose client it goes to.
-        upstream: the upstream's response, at its first byte.
+        upstream: the upstream's response.
         response: prepared; its end is left to the caller.
         on_chunk: takes a chunk of the upstream's, and returns the bytes to send, perhaps none.
+        read_bytes: of the body, already.
     """
 
     def __init__(
@@ -29,13 +30,14 @@ class Pipe:
         upstream: UpstreamResponse,
         response: web.StreamResponse,
         on_chunk: Callable[[bytes], bytes],
+        read_bytes: int = 0,
     ) -> None:
         self._request = request
         self._client = request.protocol
         self._content = upstream.content
         self._on_chunk = on_chunk
         self._chunked = hdrs.TRANSFER_ENCODING in response.headers
-        self._consumed_bytes = 0
+        self._consumed_bytes = read_bytes
         self._error: BaseException | None = None
         self._wake: asyncio.Future[Wake | None] = asyncio.get_running_loop().create_future()
         # None when the whole response came with its head: then there is nothing to wait for.

@@ -54,6 +54,7 @@ class Pipe:
         upstream: "UpstreamResponse",
         response: web.StreamResponse,
         on_chunk: Callable[[bytes], bytes],
+        read_bytes: int = 0,  # noqa: ARG002 - the fast one's
     ) -> None:
         self._request = request
         self._content = upstream.content

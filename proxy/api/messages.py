@@ -13,9 +13,11 @@ from proxy.progress import Progress
 from proxy.protocol.message import Echo
 from proxy.relay import buffered, early, streaming
 from proxy.routing.router import Route
-from proxy.upstreams.attempts import first_fit
+from proxy.upstreams.attempts import Attempts
 from proxy.upstreams.connections import UpstreamTemplate
-from proxy.upstreams.failures import given_request_id, refuse_unfit
+from proxy.upstreams.failures import refuse_unfit
+from proxy.upstreams.opening import Opening, hold
+from proxy.upstreams.responses import given_request_id, is_stream
 
 MESSAGES_PATH = "/v1/messages"
 COUNT_TOKENS_PATH = "/v1/messages/count_tokens"
@@ -74,30 +76,36 @@ async def _relay(
         raise RuntimeError("the route's chain does not read the body")
     query = request.rel_url.raw_query_string
     path_qs = f"{path}?{query}" if query else path
-    asked, read = call.model, _NOTHING_READ
+    asked = call.model if may_echo else None
+    opening: Opening | None = None
+    read = _NOTHING_READ
     if route.choices:
         ask = functools.partial(_ask, request, path_qs)
         order, standing = request[SNAPSHOT].pools[route.pool or ""], request[LIVE].standing
-        route, response, read = await first_fit(exchange, call, ask, order, standing)
+        attempts = Attempts(exchange, call, ask, order, standing, asked)
+        route, response, read, opening = await attempts.first_fit()
+        del attempts
     else:
         response = await _ask(request, path_qs, route)
     # Sent and answered: a stream may live for minutes, and must not keep megabytes of a request.
     del call
     exchange.let_body_go()
     exchange.progress = Progress.BEGUN if response.is_success else Progress.REFUSED
-    echo = Echo(sent=route.upstream_model, asked=asked) if may_echo else None
+    echo = Echo(sent=route.upstream_model, asked=asked) if asked is not None else None
     try:
         upstream_id = given_request_id(response)
         exchange.upstream_request_id = upstream_id
         refuse_unfit(response, exchange)
+        if opening is None and is_stream(response):
+            opening = await hold(exchange, response, echo, until_content=False)
         begun = None if head is None else await head.settled()
         if begun is not None:
-            return await early.go_on(request, exchange, response, echo, begun, read=read)
+            return await early.go_on(request, exchange, response, begun, opening=opening, read=read)
         if upstream_id is not None:
             # By which its operators find the request. The client is told it, so the log needs it only once.
             exchange.request_id, exchange.upstream_request_id = upstream_id, None
-        if streaming.is_stream(response):
-            return await streaming.relay(request, exchange, response, echo)
+        if opening is not None:
+            return await streaming.relay(request, exchange, response, opening)
         return await buffered.relay(request, exchange, response, echo, read)
     finally:
         # A no-op after the last byte; before it, the upstream learns at once that nobody listens.

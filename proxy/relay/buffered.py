@@ -17,12 +17,12 @@ from proxy.protocol import message
 from proxy.protocol.message import Echo
 from proxy.relay.head import (
     FROM_GATEWAY,
-    is_encoded,
     refuse_unsendable,
     response_headers,
     unsendable,
 )
 from proxy.upstreams.failures import READ_ERRORS, to_proxy_error
+from proxy.upstreams.responses import is_encoded
 
 MAX_BYTES = 64 << 20
 

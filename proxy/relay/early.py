@@ -22,9 +22,9 @@ from proxy.errors import (
 )
 from proxy.exchange import Exchange, Phase
 from proxy.protocol import headers, message, sse
-from proxy.protocol.message import Echo
 from proxy.relay import buffered, streaming
-from proxy.relay.head import FROM_GATEWAY, is_encoded
+from proxy.relay.head import FROM_GATEWAY
+from proxy.upstreams.opening import Opening
 
 
 class EarlyHead:
@@ -131,24 +131,24 @@ async def go_on(
     request: web.Request,
     exchange: Exchange,
     upstream: UpstreamResponse,
-    echo: Echo | None,
     response: web.StreamResponse,
     *,
+    opening: Opening | None,
     read: Sequence[bytes] = (),
 ) -> web.StreamResponse:
-    """Relay an upstream's response, of which some was read, behind a head that has gone out.
+    """Relay an upstream's response behind a head that has gone out: what comes after the opening, or what was read.
 
     Raises:
         UpstreamStatus: the upstream answers with an error.
         UpstreamFailed, UpstreamTimeout: its body breaks off, or is no stream that can stand there.
     """
-    if streaming.is_stream(upstream):
-        if is_encoded(upstream):
+    if opening is not None:
+        if exchange.opaque:
             raise UpstreamFailed(
                 "the upstream compressed its stream, too late to be told to the client",
                 Cause.UPSTREAM_GARBAGE,
             )
-        return await streaming.relay(request, exchange, upstream, echo, response)
+        return await streaming.relay(request, exchange, upstream, opening, response)
     body = await buffered.read(exchange, upstream, read)
     is_error = not upstream.is_success
     if upstream.is_success:

@@ -12,7 +12,6 @@ from proxy.errors import REQUEST_ID, SERVER, SERVER_NAME, UpstreamFailed
 from proxy.exchange import Exchange
 from proxy.limits.wording import UPSTREAMS_OWN
 from proxy.protocol import headers
-from proxy.protocol.content_encoding import encodings
 
 # Marks the responses of a gateway, for the middlewares and signals of the application that holds it.
 FROM_GATEWAY = ResponseKey("from_gateway", bool)
@@ -36,15 +35,6 @@ def _tell_quota(fields: CIMultiDict[str], ours: Sequence[tuple[str, str]]) -> No
     for name in [name for name in fields if name.lower().startswith(UPSTREAMS_OWN)]:
         fields.popall(name, None)
     fields.extend(ours)
-
-
-def is_encoded(response: UpstreamResponse) -> bool:
-    """Return whether a body is compressed, or encoded otherwise, so that it can only be passed on as it is."""
-    fields = response.headers
-    # Nearly every response names no encoding: that is found out in a tenth of the time.
-    return headers.CONTENT_ENCODING in fields and bool(
-        encodings(fields.getall(headers.CONTENT_ENCODING))
-    )
 
 
 def refuse_unsendable(reason: str | None, fields: CIMultiDict[str]) -> None:

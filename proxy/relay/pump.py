@@ -25,9 +25,10 @@ class Pump:
     Args:
         request: whose client it goes to.
         exchange: its phase is kept, and its bytes are counted.
-        upstream: the upstream's response, at its first byte.
+        upstream: the upstream's response.
         response: prepared; its end is left to the caller.
         tap: watches the stream.
+        read_bytes: of the upstream's body, already.
     """
 
     def __init__(
@@ -37,12 +38,14 @@ class Pump:
         upstream: UpstreamResponse,
         response: web.StreamResponse,
         tap: Tap,
+        *,
+        read_bytes: int,
     ) -> None:
         self._exchange = exchange
         self._response = response
         self._tap = tap
         self._upstream_at_s = time.monotonic()
-        self._pipe = Pipe(request, upstream, response, self._pass_on)
+        self._pipe = Pipe(request, upstream, response, self._pass_on, read_bytes)
 
     async def run(self) -> None:
         """Copy until the upstream's end.

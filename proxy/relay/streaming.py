@@ -5,42 +5,32 @@ and otherwise with an aborted connection.
 """
 
 import asyncio
-import re
 import socket
 import struct
 
 import aiohttp
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from proxy.aiohttp_fast import TransparentResponse, UpstreamResponse
 from proxy.causes import Cause
 from proxy.errors import ClientStalled, ProxyError, UpstreamFailed, let_go
 from proxy.exchange import Exchange, Phase
 from proxy.progress import Progress
-from proxy.protocol import headers, sse
-from proxy.protocol.message import Echo
-from proxy.relay.head import FROM_GATEWAY, is_encoded, refuse_unsendable, response_headers
+from proxy.protocol import sse
+from proxy.relay.head import FROM_GATEWAY, refuse_unsendable, response_headers
 from proxy.relay.pump import Pump
 from proxy.upstreams.failures import READ_ERRORS, to_proxy_error
+from proxy.upstreams.opening import Opening
 
-_EVENT_STREAM = re.compile(r"\s*text/event-stream\s*(;|$)", re.IGNORECASE)
 _LINGER_S = 10.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-
-
-def is_stream(upstream: UpstreamResponse) -> bool:
-    """Return whether a response is to be copied chunk by chunk. An error never is, whatever it calls itself."""
-    content_type = upstream.headers.get(headers.CONTENT_TYPE)
-    if content_type is None or content_type == headers.JSON:
-        return False
-    return upstream.is_success and _EVENT_STREAM.match(content_type) is not None
 
 
 async def relay(
     request: web.Request,
     exchange: Exchange,
     upstream: UpstreamResponse,
-    echo: Echo | None,
+    opening: Opening,
     response: web.StreamResponse | None = None,
 ) -> web.StreamResponse:
     """Copy a stream to the client as it comes.
@@ -50,14 +40,11 @@ async def relay(
     Args:
         request: whose client it goes to.
         exchange: notes what comes of it.
-        upstream: the upstream's response, which `is_stream`.
-        echo: which model to name.
+        upstream: the upstream's response.
+        opening: of its stream.
         response: of which head and pings have gone out already; None: its head is made of the upstream's.
     """
-    tap = _tap_for(upstream, echo)
-    exchange.stream = True
-    exchange.usage, exchange.told = tap.usage, tap.told
-    exchange.opaque = isinstance(tap, sse.BlindTap)
+    tap = opening.tap
     if response is None:
         fields = response_headers(exchange, upstream)
         refuse_unsendable(upstream.reason, fields)
@@ -71,7 +58,15 @@ async def relay(
         await response.prepare(request)
     try:
         try:
-            await Pump(request, exchange, upstream, response, tap).run()
+            if opening.held:
+                exchange.bytes_out += len(opening.held)
+                with exchange.waiting(Phase.CLIENT):
+                    await response.write(opening.held)
+            if not opening.is_whole:
+                pump = Pump(
+                    request, exchange, upstream, response, tap, read_bytes=opening.read_bytes
+                )
+                await pump.run()
         finally:
             _note_end(exchange, tap)
         if not tap.finished:
@@ -100,20 +95,6 @@ def _note_end(exchange: Exchange, tap: sse.Tap) -> None:
         exchange.progress = Progress.COMPLETE
     elif not tap.usage and tap.told.model is None:
         exchange.progress = Progress.REFUSED
-
-
-def _tap_for(upstream: UpstreamResponse, echo: Echo | None) -> sse.Tap:
-    framed = _is_framed(upstream)
-    if is_encoded(upstream):
-        return sse.BlindTap(framed=framed)
-    return sse.StreamTap(echo, framed=framed)
-
-
-def _is_framed(upstream: UpstreamResponse) -> bool:
-    """Return whether the end of a body can be told from a cut: by its length, or by its last chunk."""
-    fields = upstream.headers
-    last = fields.getall(hdrs.TRANSFER_ENCODING, ("",))[-1].rpartition(",")[2]
-    return hdrs.CONTENT_LENGTH in fields or last.strip().lower() == "chunked"
 
 
 async def end_broken(

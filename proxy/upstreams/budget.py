@@ -27,12 +27,16 @@ class RetryBudget:
         if self._left < _MOST:
             self._left += _EARNED_A_REQUEST
 
-    def spend(self, now: float) -> bool:
-        """Take a further attempt; return whether there was one."""
+    def has_one(self, now: float) -> bool:
+        """Return whether there is a further attempt."""
         if self._left < _FEW:
             self._left = min(_FEW, self._left + _EARNED_A_SECOND * max(0.0, now - self._at_s))
         self._at_s = now
-        if self._left < 1:
+        return self._left >= 1
+
+    def spend(self, now: float) -> bool:
+        """Take a further attempt; return whether there was one."""
+        if not self.has_one(now):
             return False
         self._left -= 1
         return True

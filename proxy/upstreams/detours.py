@@ -74,7 +74,7 @@ class Detours:
 
     def can_move(self, now: float) -> bool:
         """Return whether there is another one that could be asked now."""
-        return self._left > 0 and self._next_ready(now) is not None
+        return self._left > 0 and self._next_ready(now) is not None and self._budget.has_one(now)
 
     def _may_move(self, move: Move, last: Route, now: float) -> bool:
         match move:

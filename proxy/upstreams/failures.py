@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import re
 import ssl
 
 import aiohttp
@@ -11,7 +10,6 @@ from aiohttp.http_exceptions import HttpProcessingError
 from proxy.aiohttp_fast import UpstreamResponse
 from proxy.causes import Cause
 from proxy.errors import (
-    REQUEST_ID,
     Overloaded,
     ProxyError,
     UpstreamFailed,
@@ -26,8 +24,6 @@ _log = logging.getLogger(__name__)
 # What reading an answer can raise.
 READ_ERRORS = (aiohttp.ClientError, OSError)
 
-# What can stand in a header, a log line and an error's body alike.
-_ADOPTABLE_ID = re.compile(r"[!-~]{1,100}")
 _NO_FILE_LEFT = (errno.EMFILE, errno.ENFILE)
 
 
@@ -138,9 +134,3 @@ def refuse_unfit(response: UpstreamResponse, exchange: Exchange) -> None:
         case _:
             return
     raise error
-
-
-def given_request_id(response: UpstreamResponse) -> str | None:
-    """Return the upstream's id; None when it gives no good one."""
-    given = response.headers.get(REQUEST_ID)
-    return given if given is not None and _ADOPTABLE_ID.fullmatch(given) else None

@@ -72,18 +72,20 @@ async def test_a_message_logs_its_usage() -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "cause"),
+    ("script", "status", "cause"),
     [
-        pytest.param(streaming(*EVENTS[:3]), "upstream_cut", id="no message_stop"),
-        pytest.param(streaming(*EVENTS[:3], FAILING), "upstream_error", id="error event"),
-        pytest.param(streaming(EVENTS[0][:40]), "upstream_cut", id="half of message_start"),
+        pytest.param(streaming(*EVENTS[:3]), 200, "upstream_cut", id="no message_stop"),
+        pytest.param(streaming(*EVENTS[:3], FAILING), 200, "upstream_error", id="error event"),
+        pytest.param(streaming(EVENTS[0][:40]), 502, "upstream_cut", id="half of message_start"),
     ],
 )
-async def test_a_stream_that_fails_logs_why_and_every_byte(script: Script, cause: str) -> None:
+async def test_a_stream_that_fails_logs_why_and_every_byte(
+    script: Script, status: int, cause: str
+) -> None:
     async with gateway_before(script) as (_, gateway):
         reply = await ask(gateway)
     (line,) = gateway.log
-    assert (line["status"], line["cause"]) == (200, cause)
+    assert (line["status"], line["cause"]) == (status, cause)
     assert line["bytes_out"] == len(reply.body)
 
 
