@@ -1,9 +1,13 @@
 """A defect of ours harms the request it is in, and no other; it is logged with its traceback; nothing looks whole."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from proxy.app import assemble
 from proxy.protocol import sse
+from proxy.server.connection import Connection
 from proxy.server.serve import listening
 from tests.support.client import Response, ask, connected, request
 from tests.support.gateways import STREAM_BODY, config_for
@@ -64,3 +68,29 @@ async def test_a_line_that_cannot_be_written_costs_nobody_an_answer(
                 answers.append(await client.answer())
     assert [each.status for each in answers] == [200, 200]
     assert caplog.text.count(DEFECT) == 2
+
+
+async def test_a_defect_behind_an_answer_ends_its_connection_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    note = Connection.log_access
+    defects = iter([LookupError(DEFECT)])
+
+    def fail_once(connection: Connection, *args: Any) -> None:
+        for defect in defects:
+            raise defect
+        note(connection, *args)
+
+    monkeypatch.setattr(Connection, "log_access", fail_once)
+
+    async def script(exchange: UpstreamSide) -> None:
+        await exchange.send(answer())
+
+    async with gateway_before(script) as (_, gateway):
+        async with connected(gateway.host, gateway.port) as client:
+            await client.send(request())
+            assert (await client.answer()).status == 200
+            async with asyncio.timeout(5):
+                assert await client.reader.read() == b""
+        assert (await ask(gateway, request())).status == 200
+    assert DEFECT in caplog.text

@@ -258,3 +258,13 @@ def test_the_received_headers_are_left_alone() -> None:
     before = list(received.items())
     outbound(received, [("x", "2")])
     assert list(received.items()) == before
+
+
+def test_the_names_that_clients_invent_fill_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(headers, "_CACHED_NAMES", 10)
+    ours = headers.RequestHeaders([])
+    for n in range(100):
+        name = f"x-{n}"
+        sent = CIMultiDictProxy(CIMultiDict({name: "v"}))
+        assert f"{name}: v\r\n".encode() in ours.render([(name.encode(), b"v")], sent)
+        assert len(ours._crosses) <= 10
