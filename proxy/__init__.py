@@ -27,6 +27,7 @@ from proxy.config import (
     Reload,
     Store,
     Timeouts,
+    Tls,
     Upstream,
 )
 from proxy.config_file.faults import ConfigError
@@ -61,6 +62,7 @@ __all__ = [
     "Reload",
     "Store",
     "Timeouts",
+    "Tls",
     "Upstream",
     "create_admin_app",
     "create_app",

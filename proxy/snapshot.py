@@ -59,7 +59,7 @@ class Snapshot:
             else None,
             upstreams={
                 each.name: kept
-                if (kept := known.get(each.name)) is not None and kept.upstream == each
+                if (kept := known.get(each.name)) is not None and kept.is_of(each)
                 else UpstreamTemplate(each, token=tokens.get(each.name))
                 for each in config.upstreams
             },
@@ -111,5 +111,5 @@ def successor(
         )
     try:
         return Snapshot.of(config, before, tokens)
-    except (ValueError, ProxyUnusableError) as error:
+    except (OSError, ValueError, ProxyUnusableError) as error:
         raise ConfigError(f"upstreams: {error}") from None

@@ -10,6 +10,7 @@ This rests on aiohttp's internals: tests/unit/test_aiohttp_facts.py names them a
 
 import asyncio
 import functools
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -50,6 +51,7 @@ class RequestTemplate(aiohttp.ClientRequest):
         client: whose requests they are. Connections are pooled for each client apart.
         proxy: on the way; None: there is none.
         proxy_authorization: the value of `Proxy-Authorization`; None: the proxy wants none.
+        tls: how the upstream is spoken to; True: as everybody is.
     """
 
     connection_key: Any = None  # aiohttp's is a property, worked out at each request
@@ -60,10 +62,12 @@ class RequestTemplate(aiohttp.ClientRequest):
         client: str,
         proxy: URL | None = None,
         proxy_authorization: str | None = None,
+        *,
+        tls: ssl.SSLContext | bool = True,
     ) -> None:
         self.url = self.original_url = url
         self.proxy = self.proxy_auth = self.proxy_headers = self.server_hostname = None
-        self._ssl = True
+        self._ssl = tls
         path, fields = url.raw_path_qs, f"Host: {url.host_port_subcomponent}\r\n"
         if proxy is not None and url.scheme == "https":
             # A tunnel: the connector asks the proxy for it by CONNECT, with these.
@@ -134,8 +138,8 @@ class UpstreamResponse(Response):
 class Client(Sender):
     """Sends each request on a connection of a pool, or on one of its own."""
 
-    def __init__(self, connect_s: float) -> None:
-        self._pooled = _connector(force_close=False)
+    def __init__(self, connect_s: float, keepalive_s: float) -> None:
+        self._pooled = _connector(keepalive_timeout=keepalive_s)
         self._fresh = _connector(force_close=True)
         self.connect_within(connect_s)
 
@@ -188,9 +192,9 @@ class Client(Sender):
             raise
 
 
-def _connector(*, force_close: bool) -> aiohttp.TCPConnector:
+def _connector(**options: Any) -> aiohttp.TCPConnector:
     """Make a connector whose connections are `UpstreamConnection`s, as many as are needed."""
-    made = aiohttp.TCPConnector(limit=0, force_close=force_close, resolver=Resolver())
+    made = aiohttp.TCPConnector(limit=0, resolver=Resolver(), **options)
     factory: functools.partial[Any] = functools.partial(
         UpstreamConnection, asyncio.get_running_loop()
     )

@@ -10,6 +10,7 @@ What it cannot do:
 
 import inspect
 import io
+import ssl
 from collections.abc import Callable
 
 import aiohttp
@@ -40,6 +41,7 @@ class RequestTemplate:
         client: whose requests they are: no connection serves two clients.
         proxy: on the way; None: there is none.
         proxy_authorization: the value of `Proxy-Authorization`; None: the proxy wants none.
+        tls: how the upstream is spoken to; True: as everybody is.
     """
 
     def __init__(
@@ -48,8 +50,11 @@ class RequestTemplate:
         client: str,
         proxy: URL | None = None,
         proxy_authorization: str | None = None,
+        *,
+        tls: ssl.SSLContext | bool = True,
     ) -> None:
         self.url = url
+        self.tls = tls
         self.client = client
         self.proxy = proxy
         self.to_proxy: CIMultiDict[str] = CIMultiDict()
@@ -82,7 +87,8 @@ class UpstreamResponse(Response):
 class Client(Sender):
     """Sends each request on a connection of its own."""
 
-    def __init__(self, connect_s: float) -> None:
+    def __init__(self, connect_s: float, keepalive_s: float) -> None:
+        del keepalive_s  # no connection is kept
         options = {"max_line_size": MAX_LINE_BYTES, "max_field_size": MAX_LINE_BYTES}
         if "max_headers" in inspect.signature(aiohttp.ClientSession).parameters:
             options["max_headers"] = MAX_HEADERS
@@ -127,6 +133,7 @@ class Client(Sender):
                 data=io.BytesIO(b"".join(body)),
                 allow_redirects=False,
                 timeout=self._timeout,
+                ssl=template.tls,
                 proxy=template.proxy,
                 proxy_headers=template.to_proxy,
             )

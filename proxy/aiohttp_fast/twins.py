@@ -67,6 +67,7 @@ class Sender(abc.ABC):
 
     Args:
         connect_s: to connect, the name's look-up, the proxy and the TLS handshake included.
+        keepalive_s: for a connection to wait for its next request.
     """
 
     @abc.abstractmethod

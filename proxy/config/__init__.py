@@ -20,6 +20,7 @@ from proxy.config.serving import (
     Pool,
     Reload,
     Timeouts,
+    Tls,
     Upstream,
 )
 from proxy.config.tenancy import (
@@ -57,6 +58,7 @@ __all__ = [
     "Reload",
     "Store",
     "Timeouts",
+    "Tls",
     "Upstream",
     "with_listen",
 ]

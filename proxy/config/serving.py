@@ -39,6 +39,21 @@ class Auth:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Tls:
+    """Files of PEM, for the way to an upstream.
+
+    Attributes:
+        ca: the authorities that are trusted, and no others; None: the system's.
+        cert: the gateway's certificate, for an upstream that wants one; None: it has none.
+        key: of `cert`; None: it is in the same file.
+    """
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Drop:
     """What an upstream would refuse: values of `anthropic-beta`, and members of the body."""
 
@@ -56,6 +71,8 @@ class Upstream:
         counts_tokens: whether it counts tokens.
         betas: sent beside the client's `anthropic-beta`.
         drop: what of a request it does not get.
+        tls: how it is spoken to; None: as everybody is.
+        proxy: the HTTP proxy on the way, perhaps with user and password; None: the environment's, if any.
     """
 
     name: str
@@ -66,6 +83,8 @@ class Upstream:
     counts_tokens: bool = True
     betas: tuple[str, ...] = ()
     drop: Drop = Drop()
+    tls: Tls | None = None
+    proxy: str | None = dataclasses.field(default=None, repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -183,6 +202,7 @@ class Timeouts:
     request_body_idle_s: float = 30
     client_idle_s: float = 75
     drain_s: float = 30
+    keepalive_s: float = 60
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from proxy.config import Auth, Budgets, Config, Pool, Quota, RateLimits, Upstream
-from proxy.config_file import price_faults, quotas, references, rules
+from proxy.config_file import price_faults, quotas, references, rules, tls
 from proxy.config_file.faults import ConfigError, Fault
 
 _MICROS_PER_DOLLAR = 1_000_000
@@ -30,6 +30,7 @@ def check(config: Config) -> None:
     faults += references.faults(document, broken)
     faults += quotas.faults(document, broken)
     faults += price_faults.faults(config.prices)
+    faults += tls.faults(config)
     if faults:
         raise ConfigError(*map(str, faults))
 
@@ -61,6 +62,7 @@ def _upstream(upstream: Upstream) -> dict[str, Any]:
         "counts_tokens": upstream.counts_tokens,
         "betas": list(upstream.betas),
         "drop": _plain(upstream.drop),
+        **_plain({"tls": upstream.tls, "proxy": upstream.proxy}),
     }
 
 

@@ -29,6 +29,7 @@ def without_restart(running: Config, wanted: Config) -> Config:
         wanted,
         listen=running.listen,
         limits=dataclasses.replace(wanted.limits, max_connections=running.limits.max_connections),
+        timeouts=dataclasses.replace(wanted.timeouts, keepalive_s=running.timeouts.keepalive_s),
         log=dataclasses.replace(wanted.log, format=running.log.format),
         # Without it, nothing looks at the origins of requests.
         cors=wanted.cors if running.cors.origins else running.cors,

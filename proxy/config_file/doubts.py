@@ -72,14 +72,19 @@ def _plain_secrets(document: Any) -> Iterator[Fault]:
         # Not what stands there for a server that takes any.
         if _is_plain(key) and looks_secret(key):
             yield _in_the_file(("upstreams", name, "auth", "key"))
+        if _holds_password(entry.get("proxy")):
+            yield _in_the_file(("upstreams", name, "proxy"))
     for i, entry in enumerate((document.get("admin") or {}).get("keys") or ()):
         if _is_plain(entry.get("key")):
             yield _in_the_file(("admin", "keys", i, "key"))
     for section in ("store", "redis"):
-        url = (document.get(section) or {}).get("url")
-        password = _WITH_PASSWORD.search(url) if isinstance(url, str) else None
-        if password is not None and _is_plain(password[1]):
+        if _holds_password((document.get(section) or {}).get("url")):
             yield _in_the_file((section, "url"))
+
+
+def _holds_password(url: object) -> bool:
+    password = _WITH_PASSWORD.search(url) if isinstance(url, str) else None
+    return password is not None and _is_plain(password[1])
 
 
 def _is_plain(value: object) -> TypeGuard[str]:

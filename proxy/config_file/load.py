@@ -23,9 +23,10 @@ from proxy.config import (
     Pool,
     Reload,
     Timeouts,
+    Tls,
     Upstream,
 )
-from proxy.config_file import doubts, lines, price_faults, quotas, references, rules, tenancy
+from proxy.config_file import doubts, lines, price_faults, quotas, references, rules, tenancy, tls
 from proxy.config_file.document import References, parse_with_doubles
 from proxy.config_file.faults import ConfigError
 from proxy.config_file.files import FilesRead
@@ -123,16 +124,19 @@ def config_from(
         raise ConfigError(*faults)
     config = _build(document, folder)
     _note_other_files(config, files)
-    if wrong := price_faults.faults(config.prices):
+    if wrong := [*price_faults.faults(config.prices), *tls.faults(config)]:
         raise ConfigError(*wrong)
     return config
 
 
 def _note_other_files(config: Config, files: FilesRead) -> None:
     """Have the files watched that are read where they are used; what is wrong with them is said there."""
-    if config.prices.file is not None:
+    named = [] if config.prices.file is None else [config.prices.file]
+    for upstream in config.upstreams:
+        named += () if upstream.tls is None else tls.files_of(upstream.tls)
+    for file in named:
         with contextlib.suppress(OSError, ValueError):
-            files.read_bytes(config.prices.file)
+            files.read_bytes(file)
 
 
 def check_key_name(name: str) -> None:
@@ -159,7 +163,7 @@ def _build(document: Mapping[str, Any], folder: Path) -> Config:
     versions = document.get("anthropic_versions", "any")
     return Config(
         upstreams=tuple(
-            _build_upstream(name, entry) for name, entry in document["upstreams"].items()
+            _build_upstream(name, entry, folder) for name, entry in document["upstreams"].items()
         ),
         models=tuple(
             Model(**{**entry, "aliases": tuple(entry.get("aliases", ()))})
@@ -193,7 +197,7 @@ def _build_listen(entry: Mapping[str, Any]) -> Listen:
     return listen
 
 
-def _build_upstream(name: str, entry: Mapping[str, Any]) -> Upstream:
+def _build_upstream(name: str, entry: Mapping[str, Any], folder: Path) -> Upstream:
     return Upstream(
         name=name,
         base_url=entry["base_url"].rstrip("/"),
@@ -203,12 +207,18 @@ def _build_upstream(name: str, entry: Mapping[str, Any]) -> Upstream:
         counts_tokens=entry.get("counts_tokens", True),
         betas=tuple(entry.get("betas", ())),
         drop=Drop(**{name: tuple(each) for name, each in entry.get("drop", {}).items()}),
+        tls=_build_tls(entry["tls"], folder) if "tls" in entry else None,
+        proxy=entry.get("proxy"),
     )
 
 
 def _build_pool(name: str, entry: Mapping[str, Any]) -> Pool:
     members = tuple(Member(**each) for each in entry["members"])
     return Pool(**{**entry, "name": name, "members": members})
+
+
+def _build_tls(entry: Mapping[str, str], folder: Path) -> Tls:
+    return Tls(**{name: str(folder.absolute() / file) for name, file in entry.items()})
 
 
 def _build_auth(entry: Mapping[str, Any]) -> Auth:

@@ -82,6 +82,11 @@ class _Checks:
             if (wrong := placeholder_fault(at_key, self._at(*at_key))) is not None:
                 yield Fault(at_key, wrong)
             yield from self._auth((*path, "auth"))
+            tls = self._at(*path, "tls") or {}
+            if tls and (url or "").startswith("http:"):
+                yield Fault((*path, "tls"), "not used with http; leave it out, or write https")
+            if "key" in tls and "cert" not in tls:
+                yield Fault((*path, "tls", "cert"), "missing, and required with a key")
 
     def _auth(self, path: Path) -> Iterator[Fault]:
         scheme, given = self._at(*path, "scheme"), self._at(*path) or {}

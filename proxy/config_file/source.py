@@ -19,7 +19,8 @@ class Source:
 
     Attributes:
         path: of the file.
-        name: of what was read last, in a few characters, the same in every process forked from one.
+        name: of what was read last, in a few characters, the same in every process forked from one. `was`: of what was
+            read before it.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Source:
     ) -> None:
         self.path = path
         self.name = ""
+        self.was = ""
         self._adjust = adjust
         self._environ = environ
         self._stamps: Mapping[str, Stamp] = {path: None}
@@ -47,7 +49,7 @@ class Source:
             return Loaded(self._adjust(config), warnings)
         finally:
             self._stamps = self._seen = files.stamps
-            self.name = files.name
+            self.was, self.name = self.name, files.name
 
     def differs(self) -> bool:
         """Return whether any of the files is another than was read."""

@@ -133,7 +133,8 @@ def say_reloaded(source: Source, loaded: Loaded, reloaded: Reloaded) -> None:
     if reloaded.after_restart:
         line = f"after a restart only: {changes.told(reloaded.after_restart)}"
         _log.warning(line)
-    said = changes.told(reloaded.changes) or "nothing has changed"
+    nothing = "nothing has changed" if source.name == source.was else "the content of files changed"
+    said = changes.told(reloaded.changes) or nothing
     line = f"configuration {source.name} is served: {said}"
     _log.info(line)
 

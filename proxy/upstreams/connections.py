@@ -27,12 +27,13 @@ from proxy.aiohttp_fast import (
 )
 from proxy.causes import Cause
 from proxy.config import Timeouts, Upstream
+from proxy.config_file.tls import context_of
 from proxy.exchange import Exchange, Phase
 from proxy.progress import Progress
 from proxy.protocol import headers, json_members
 from proxy.upstreams.credentials import own_headers
 from proxy.upstreams.failures import to_proxy_error
-from proxy.upstreams.proxies import proxy_for
+from proxy.upstreams.proxies import proxy_of
 
 _log = logging.getLogger(__name__)
 
@@ -53,11 +54,13 @@ class UpstreamTemplate:
         name: of the upstream.
         headers: renders the client's headers with the upstream's own.
         proxy: on the way; None: there is none.
+        tls: how it is spoken to; True: as everybody is.
         where: its host and port, and the proxy, for the log.
 
     Raises:
         ValueError: one of its headers cannot be sent.
         ProxyUnusableError: the environment names a proxy for it that is no HTTP proxy.
+        OSError: a file of its TLS cannot be used.
     """
 
     def __init__(
@@ -71,12 +74,17 @@ class UpstreamTemplate:
         self.drops = upstream.drop.members
         self.present(token)
         url = URL(upstream.base_url, encoded=True)
-        self.proxy = proxy_for(url, environ)
+        self.proxy = proxy_of(upstream, environ)
+        self.tls = context_of(upstream.tls)
         self.where = f"{url.host_subcomponent}:{url.port}"
         if self.proxy is not None:
             self.where += f" through the proxy {self.proxy.url}"
         self._base_url = upstream.base_url
         self._request = functools.lru_cache(_CACHED_TEMPLATES)(self._make_request)
+
+    def is_of(self, upstream: Upstream) -> bool:
+        """Return whether it would be made of an upstream as it is; its files may have changed."""
+        return upstream == self.upstream and context_of(upstream.tls) is self.tls
 
     def present(self, token: str | None) -> None:
         """Send this token from now on, when a command prints the upstream's."""
@@ -111,8 +119,9 @@ class UpstreamTemplate:
     def _make_request(self, path_qs: str, client: str) -> RequestTemplate:
         url = URL(self._base_url + path_qs, encoded=True)
         if self.proxy is None:
-            return RequestTemplate(url, client)
-        return RequestTemplate(url, client, self.proxy.url, self.proxy.authorization)
+            return RequestTemplate(url, client, tls=self.tls)
+        proxy = self.proxy
+        return RequestTemplate(url, client, proxy.url, proxy.authorization, tls=self.tls)
 
 
 # Given an upstream that has refused the gateway's credential, and the headers that it was sent: returns those with a
@@ -136,7 +145,7 @@ class UpstreamConnections:
         self._client: Client | None = None
 
     async def __aenter__(self) -> Self:
-        self._client = Client(self._timeouts.connect_s)
+        self._client = Client(self._timeouts.connect_s, self._timeouts.keepalive_s)
         return self
 
     def change(self, timeouts: Timeouts) -> None:

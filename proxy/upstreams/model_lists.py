@@ -16,9 +16,10 @@ from yarl import URL
 
 from proxy.aiohttp_fast import Resolver
 from proxy.config import Pool, Upstream
+from proxy.config_file.tls import context_of
 from proxy.routing.model_ids import OwnIds
 from proxy.upstreams.credentials import own_headers
-from proxy.upstreams.proxies import proxy_for
+from proxy.upstreams.proxies import proxy_of
 from proxy.upstreams.reasons import describe
 
 _log = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ class ModelLists:
         headers = {"anthropic-version": _VERSION}
         credential = own_headers(upstream, self._tokens().get(upstream.name))
         headers |= {name: value for name, value in credential if value is not None}
-        proxy = proxy_for(url, os.environ)
+        proxy = proxy_of(upstream, os.environ)
         to_proxy: dict[str, str] = {}
         if proxy is not None and proxy.authorization is not None:
             to_proxy[hdrs.PROXY_AUTHORIZATION] = proxy.authorization
@@ -135,6 +136,7 @@ class ModelLists:
                 allow_redirects=False,
                 proxy=None if proxy is None else proxy.url,
                 proxy_headers=to_proxy,
+                ssl=context_of(upstream.tls),
             ) as response:
                 if response.status != HTTPStatus.OK:
                     raise aiohttp.ClientResponseError(

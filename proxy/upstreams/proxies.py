@@ -1,4 +1,4 @@
-"""Which proxy leads to an upstream, by the environment's variables.
+"""Which proxy leads to an upstream: the one of its own, or else by the environment's variables.
 
 As curl and Go read them: `https_proxy` for https, `http_proxy` for http, `all_proxy` for both, `no_proxy` for neither;
 the lower-case name counts before the upper-case one, and one that is set and empty means no proxy. As with Go, an
@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 import msgspec
 from yarl import URL
+
+from proxy.config import Upstream
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -37,8 +39,19 @@ class Proxy(msgspec.Struct, frozen=True):
         return f"Proxy({self.url}, from {self.variable})"
 
 
+def proxy_of(upstream: Upstream, environ: Mapping[str, str]) -> Proxy | None:
+    """Find the proxy on the way to an upstream: its own, or the environment's; None when there is none.
+
+    Raises:
+        ProxyUnusableError: it is no HTTP proxy.
+    """
+    if upstream.proxy is not None:
+        return _parsed(upstream.proxy, f"upstreams.{upstream.name}.proxy")
+    return proxy_for(URL(upstream.base_url, encoded=True), environ)
+
+
 def proxy_for(url: URL, environ: Mapping[str, str]) -> Proxy | None:
-    """Find the proxy on the way to a URL; None when there is none.
+    """Find the environment's proxy on the way to a URL; None when there is none.
 
     Raises:
         ProxyUnusableError: it is no HTTP proxy.

@@ -28,6 +28,7 @@ def configurations() -> proxy.Config:
                 "https://cloud.example.com/anthropic",
                 proxy.Auth("bearer", command=("print-token",), refresh_s=600),
                 betas=("oauth-2025-04-20",),
+                tls=proxy.Tls(ca="corp.pem"),
                 drop=proxy.Drop(betas=("some-beta-2026-01-01",), members=("metadata",)),
             ),
         ),

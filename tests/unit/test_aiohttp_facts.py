@@ -65,7 +65,7 @@ async def test_connector_factory_makes_the_protocol_of_a_new_connection() -> Non
         assert factory.func is ResponseHandler
         assert factory.keywords == {"loop": asyncio.get_running_loop()}
     async with listening(Answering) as port:
-        client = upstream_http.Client(5)
+        client = upstream_http.Client(5, 60)
         target = upstream_http.RequestTemplate(URL(f"http://127.0.0.1:{port}/"), "")
         answer = await client.post(target, b"", [b""], lambda: None)
         connection = answer.connection

@@ -75,6 +75,7 @@ def _keys() -> tuple[Key, ...]:
         {"listen": Listen(port=9)},
         {"limits": Limits(max_connections=9)},
         {"log": Log(format="json")},
+        {"timeouts": Timeouts(keepalive_s=9)},
         {"cors": Cors(("https://a",))},
         {"admin": Admin()},
     ],

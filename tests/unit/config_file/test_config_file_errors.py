@@ -54,7 +54,7 @@ UNKNOWN_KEYS = [
         "upstreams.a.x",
         (
             "upstreams.a.x: unknown field; known here: base_url, auth, headers, model_ids, "
-            "counts_tokens, betas, drop"
+            "counts_tokens, betas, drop, tls, proxy"
         ),
     ),
     (
@@ -87,7 +87,7 @@ UNKNOWN_KEYS = [
         "timeouts.x",
         (
             "timeouts.x: unknown field; known here: connect_s, first_byte_s, idle_s, ping_after_s, "
-            "request_head_s, request_body_idle_s, client_idle_s, drain_s"
+            "request_head_s, request_body_idle_s, client_idle_s, keepalive_s, drain_s"
         ),
     ),
     ("log.x", "log.x: unknown field; known here: level, format, probes, error_messages"),
