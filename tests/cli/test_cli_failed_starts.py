@@ -32,7 +32,7 @@ async def test_what_keeps_a_worker_from_its_start_is_one_line_and_exit_1(
 # `anyrouter`, whose workers have a defect.
 DEFECTIVE = (
     "import proxy.commands.serve as serve;"
-    "serve.serve_one = lambda *_: [][0];"
+    "serve.serve_one = lambda *_, **__: [][0];"
     "from proxy.__main__ import main; raise SystemExit(main())"
 )
 
