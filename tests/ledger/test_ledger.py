@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from proxy.ledger import spooler
 from proxy.ledger.row import Row
+from proxy.ledger.spool import Spool
 from proxy.store.rows import RowStore
 from proxy.store.spent import Spent
 from tests.ledger.rows import ledger, until
@@ -241,6 +243,28 @@ async def test_a_defect_in_the_writer_loses_nothing(
         await until(lambda: running.status().stored_rows == 1)
         assert not running.status().restarting
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+async def test_a_defect_in_the_spool_loses_nothing(
+    tmp_path: Path,
+    store_file: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    append = Spool.append
+    defects = iter([LookupError("a defect")])
+
+    def append_badly(self: Spool, data: bytes, rows: int) -> None:
+        for each in defects:
+            raise each
+        append(self, data, rows)
+
+    monkeypatch.setattr(Spool, "append", append_badly)
+    monkeypatch.setattr(spooler, "_SECOND_S", 0.01)
+    async with ledger(f"sqlite:///{store_file}", tmp_path) as running:
+        running.add(row(1))
+        await until(lambda: running.status().stored_rows == 1)
+    assert "a defect of the ledger's spool" in caplog.text
 
 
 async def test_what_is_in_flight_is_taken_between_turns_and_forgotten_at_the_end(
