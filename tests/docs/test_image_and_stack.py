@@ -44,3 +44,17 @@ def test_what_the_image_installs_is_locked_with_hashes() -> None:
     ]
     assert from_index
     assert all("--require-hashes" in line and "--no-deps" in line for line in from_index)
+
+
+def test_a_store_is_in_the_one_folder_that_image_stack_unit_and_manifests_give_it() -> None:
+    folder = "/var/lib/anyrouter"
+    line = f'store: {{url: "sqlite:///{folder}/anyrouter.db", state_dir: {folder}}}'
+    for name in ("docker-compose.yml", "deploy/anyrouter.service"):
+        assert f"#   {line}\n" in (ROOT / name).read_text("utf-8"), name
+    assert f"state:{folder}" in STACK["services"]["gateway"]["volumes"]
+    assert "state" in STACK["volumes"]
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    assert f"RUN install -d -o 10001 -g 10001 -m 0700 {folder}\n" in dockerfile
+    for name in ("deploy/kubernetes.yaml", "deploy/scale.yaml"):
+        assert f"state_dir: {folder}" in (ROOT / name).read_text("utf-8"), name
+    assert f"mountPath: {folder}}}" in (ROOT / "deploy/kubernetes.yaml").read_text("utf-8")
