@@ -121,6 +121,20 @@ async def test_what_the_api_would_choose_is_for_keys_that_may_use_every_model(
         )
 
 
+@pytest.mark.parametrize("key", [KEY, LISTED], ids=["any", "listed"])
+@pytest.mark.parametrize("place", PLACES)
+async def test_one_that_only_some_readers_find_reaches_no_upstream(
+    gateway: Running, upstream: RawUpstream, place: str, key: str
+) -> None:
+    named = json.dumps({**GOOD, **PLACES[place]("claude-opus-5")})
+    at = named.rindex('"model": "claude-opus-5"')
+    body = named[:at] + named[at:].replace('"model"', '"mod\\u0045l"')
+    async with gateway.post(body.encode(), headers={"x-api-key": key}) as response:
+        error = await refusal(response, 400, "invalid_request_error")
+    assert error["message"].startswith(f"{place}.")
+    assert not upstream.requests
+
+
 async def test_a_clients_own_tool_with_a_model_passes_untouched(
     gateway: Running, upstream: RawUpstream
 ) -> None:
