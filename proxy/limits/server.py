@@ -30,8 +30,9 @@ class Server:
         self.name = name
         self.timeout_s = timeout_s
         self._client: Any = None
-        # What the client and the server are to blame for; anything else is a defect of ours.
-        self._troubles: tuple[type[Exception], ...] = (OSError, EOFError)
+        # What the client and the server are to blame for; anything else is a defect of ours. RuntimeError is uvloop's
+        # word for writing to a connection that the server has just closed.
+        self._troubles: tuple[type[Exception], ...] = (OSError, EOFError, RuntimeError)
 
     async def open(self) -> None:
         """Make the client. It connects with the first call."""

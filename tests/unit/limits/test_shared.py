@@ -499,6 +499,24 @@ async def test_a_defect_of_ours_is_told_as_ours_and_is_no_outage(
     assert "ZeroDivisionError" in caplog.text
 
 
+async def test_a_connection_that_was_closed_under_the_call_is_an_outage_and_no_defect(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def closed(*_: Any) -> None:  # as uvloop words it
+        raise RuntimeError("unable to perform operation on <TCPTransport>; the handler is closed")
+
+    async with a_process(redis_server.url) as process:
+        policy = policy_of(process.local, key={"max_in_flight": 20})
+        monkeypatch.setattr("redis.asyncio.Redis.evalsha", closed)
+        while not process.shared.in_outage:
+            assert (await process.granted(policy)).readings is None
+        monkeypatch.undo()
+        await _until(lambda: not process.shared.in_outage)
+    assert [line.levelname for line in caplog.records if line.levelname == "ERROR"] == ["ERROR"]
+    assert "the handler is closed" in caplog.text
+    assert "defect" not in caplog.text
+
+
 async def test_a_defect_of_the_probe_ends_no_outage_and_is_asked_again(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
