@@ -24,7 +24,11 @@ def tenancy(config: dict[str, Any], state_dir: Path, servers: Servers | None) ->
         servers: PostgreSQL and Redis; None: SQLite, and counts in the process.
     """
     store = f"sqlite:///{state_dir}/store.db" if servers is None else servers.database()
-    redis = None if servers is None else {"url": servers.counts(), "name": state_dir.name}
+    redis = (
+        None
+        if servers is None
+        else {"url": servers.counts(), "name": state_dir.name.replace(" ", "-")}
+    )
     return config | {
         "keys": [key | _BOUNDS | {"owner": "team"} for key in config["keys"]],
         "owners": [{"name": "team"} | _BOUNDS],
