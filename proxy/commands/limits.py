@@ -27,7 +27,7 @@ _RATES = {
     "input_tokens_per_minute": "input tokens per minute",
     "output_tokens_per_minute": "output tokens per minute",
 }
-_BUDGETS = {"day": "dollars a day", "month": "dollars a month"}
+_BUDGETS = {"day": "dollars per day", "month": "dollars per month"}
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:

@@ -1,12 +1,17 @@
 """Two gateways that each count for themselves would let twice as much through: the second one does not start."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
+from proxy import Listen, Store, setup
 from proxy.tenancy import alone
 from proxy.tenancy.alone import Alone
+from tests.support.gateways import config_for
 
 
 async def test_the_second_does_not_start_and_is_told_what_to_do(
@@ -39,3 +44,36 @@ async def test_elsewhere_nobody_is_in_the_way(tmp_path: Path) -> None:
     await second.acquire()
     first.release()
     second.release()
+
+
+@contextlib.asynccontextmanager
+async def _an_application(state: Path, store_url: str, processes: int) -> AsyncIterator[None]:
+    """Run an application that holds a gateway, as one of its processes does."""
+    app = web.Application()
+    config = config_for(
+        "http://127.0.0.1:9",
+        listen=Listen(workers=processes, base_path="/llm"),
+        store=Store(store_url, str(state)),
+    )
+    setup(app, config)
+    runner = web.AppRunner(app)
+    try:
+        await runner.setup()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def test_the_second_process_of_an_application_does_not_start_unless_it_says_how_many_there_are(
+    tmp_path: Path, postgres_store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alone, "_WITHIN_S", 0.2)
+    async with _an_application(tmp_path, postgres_store, 1):
+        with pytest.raises(RuntimeError, match="says in how many"):
+            async with _an_application(tmp_path, postgres_store, 1):
+                pass
+    async with (
+        _an_application(tmp_path, postgres_store, 2),
+        _an_application(tmp_path, postgres_store, 2),
+    ):
+        pass

@@ -4,7 +4,9 @@ Elsewhere some ends keep what was reserved: BerriAI/litellm#27639, #36592, #3046
 """
 
 import errno
+import shutil
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -42,6 +44,12 @@ CAUSES = {
     *(Cause.UPSTREAM_TIMEOUT, Cause.UPSTREAM_TOO_LARGE, Cause.UPSTREAM_UNREACHABLE),
     Cause.UNSENDABLE_HEADER,
 }
+
+
+@pytest.fixture
+def store_url(tmp_path: Path, sqlite_made: Path) -> str:
+    """Return a store in SQLite only: what is told apart here is where the counts are."""
+    return f"sqlite:///{shutil.copy(sqlite_made, tmp_path / 'store.db')}"
 
 
 def _counters(gateway: Running) -> Counters:

@@ -16,7 +16,7 @@ from tests.ledger.rows import until
 from tests.store.rows import opened
 from tests.tenancy.conftest import Start, Tenant
 
-AT_ONCE, EACH, PHASES = 4, 25, 3
+AT_ONCE, EACH, PHASES = 4, 25, 2
 
 
 @contextmanager
