@@ -17,7 +17,7 @@ import jsonschema
 import referencing
 
 from fuzz import json_texts
-from fuzz.json_reader import Member, Unreadable, members, strings
+from fuzz.json_reader import Member, Unreadable, depth, members, strings
 from fuzz.machine import slowness
 from fuzz.program import Broken, Program
 from proxy import schema_files
@@ -146,7 +146,8 @@ class JsonBodies(Program[bytes]):
             and not _HUGE.search(body)
             and all(len(name) < _LONG_NAME for name in values)
             and all(self._meant[schema_name].get(_squeezed(name), name) == name for name in values)
-            and all(_is_plain(each.value, _DEEP) for each in read)
+            and depth(body) <= _DEEP
+            and all(_is_finite(each.value) for each in read)
             and not any("\ud800" <= char <= "\udfff" for text in strings(body) for char in text)
             and self._validators[schema_name].is_valid(values)
         )
@@ -205,12 +206,10 @@ def _folded(name: str) -> str:
     return "".join(folded if len(folded := char.casefold()) == 1 else char for char in name)
 
 
-def _is_plain(value: Any, depth: int) -> bool:
-    """Tell whether a value is neither deep nor beyond a float."""
+def _is_finite(value: Any) -> bool:
+    """Tell whether no number in a value is beyond a float."""
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, dict):
-        return depth > 0 and all(_is_plain(each, depth - 1) for each in value.values())
-    if isinstance(value, list):
-        return depth > 0 and all(_is_plain(each, depth - 1) for each in value)
-    return True
+        return all(map(_is_finite, value.values()))
+    return not isinstance(value, list) or all(map(_is_finite, value))

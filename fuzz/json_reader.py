@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from typing import Any
 _DEEPER = 30_000
 _EXACT_DIGITS = 4000
 _SPACE = " \t\r\n"
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_BRACKET = re.compile(rb"[\[\]{}]")
 
 
 class Unreadable(Exception):
@@ -50,6 +53,15 @@ def members(body: bytes) -> list[Member]:
             return list(_members(text))
     except (ValueError, IndexError, StopIteration, RecursionError) as error:
         raise Unreadable(str(error)) from None
+
+
+def depth(body: bytes) -> int:
+    """Count how deep a text that `members` has read is nested, also where a later member of a name hides it."""
+    open_, deepest = 0, 0
+    for bracket in _BRACKET.findall(_STRING.sub(b"", body)):
+        open_ += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, open_)
+    return deepest
 
 
 def strings(body: bytes) -> list[str]:

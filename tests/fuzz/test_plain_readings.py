@@ -3,7 +3,7 @@
 import pytest
 
 from fuzz.event_stream_standard import Event, events, told
-from fuzz.json_reader import Unreadable, members
+from fuzz.json_reader import Unreadable, depth, members
 from fuzz.strict_http import Malformed, Reader
 
 POST = b"POST / HTTP/1.1\r\nhost: a\r\n"
@@ -106,6 +106,19 @@ def test_members_are_found_with_their_bytes_in_order_and_twice() -> None:
     read = members(body)
     found = [(each.name, body[each.start : each.end]) for each in read]
     assert found == [("\u00e9", b"[1, {}]"), ("a", '"\u00e9"'.encode()), ("a", b"2e1")]
+
+
+DEPTHS = {
+    b"{}": 1,
+    b'{"a":[[]],"b":1}': 3,
+    b'{"a":"[[[{","b":"\\"[["}': 1,
+    b'{"a":[[[]]],"a":1}': 4,  # what a later member hides is read all the same
+}
+
+
+@pytest.mark.parametrize(("body", "deep"), DEPTHS.items(), ids=repr)
+def test_the_depth_of_a_text_is_that_of_its_brackets(body: bytes, deep: int) -> None:
+    assert depth(body) == deep
 
 
 @pytest.mark.parametrize(
