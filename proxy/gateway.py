@@ -50,6 +50,7 @@ class Gateway:
         deadlines: the clock over the requests in flight.
         standing: what was learned of the upstreams.
         model_lists: what the upstreams of wildcards list.
+        leaving: whether the process is about to end, and still serves.
         draining: set when the process is about to end: no new request is taken.
         is_hosted: whether the server is not ours: it may undo Content-Encoding, as aiohttp does by default, and does
             not tell when a client leaves.
@@ -79,6 +80,7 @@ class Gateway:
         self.model_lists = ModelLists(
             _of_wildcards(config), config.pools, lambda: self.credentials.tokens
         )
+        self.leaving = False
         self.draining = False
         self.is_hosted = True
         self.has_admin = False

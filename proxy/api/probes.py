@@ -49,7 +49,7 @@ async def report_health(_request: web.Request) -> web.Response:
 async def report_readiness(request: web.Request) -> web.Response:
     """Serve `/readyz`: 503 while draining, and until one key at least can be known."""
     gateway = request.app[GATEWAY]
-    if gateway.draining:
+    if gateway.leaving or gateway.draining:
         return _json(b'{"status":"draining"}', status=503)
     managed = None if gateway.tenancy is None else gateway.tenancy.managed
     if managed is not None and not managed.was_asked and not gateway.snapshot.config.keys:

@@ -203,6 +203,7 @@ class Timeouts:
     client_idle_s: float = 75
     drain_s: float = 30
     keepalive_s: float = 60
+    leave_s: float = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -40,7 +40,11 @@ class Listener:
     """
 
     def __init__(
-        self, server: web.Server, config: Config, ended: Callable[[Exchange], None]
+        self,
+        server: web.Server,
+        config: Config,
+        ended: Callable[[Exchange], None],
+        is_leaving: Callable[[], bool] = bool,
     ) -> None:
         self._server = server
         self._ended = ended
@@ -55,6 +59,8 @@ class Listener:
 
         # More arguments than these may come: aiohttp has given some of its own later.
         def begin_request(message: Any, body: Any, protocol: Any, writer: Any, *rest: Any) -> Any:
+            if is_leaving():
+                message = message._replace(should_close=True)
             protocol.request_began(message, body, writer)
             return make_request(message, body, protocol, writer, *rest)
 

@@ -65,7 +65,7 @@ async def _servers(
         gateway.is_hosted = False
         handle = route_early(app, runner.server.request_handler)
         runner.server.request_handler = handle  # type: ignore[assignment] # AppRunner always builds web.Request
-        listener = Listener(runner.server, config, gateway.ended)
+        listener = Listener(runner.server, config, gateway.ended, lambda: gateway.leaving)
         gateway.on_reload.append(listener.change)
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as opened:
@@ -83,6 +83,16 @@ async def _servers(
                 listener.close()
     finally:
         await runner.cleanup()
+
+
+async def leave(app: web.Application, leave_s: float, force_exit: asyncio.Event) -> None:
+    """Serve on for a while, not ready any more: each connection closes behind its next response."""
+    if leave_s:
+        app[GATEWAY].leaving = True
+        _log.info("leaving: not ready any more; serving on for %g s, until nobody comes", leave_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(leave_s):
+                await force_exit.wait()
 
 
 async def drain(app: web.Application, drain_s: float, force_exit: asyncio.Event) -> None:
@@ -161,7 +171,9 @@ async def serve(
             reloading.cancel()
         if parent is None:
             notify("STOPPING=1")
-        await drain(app, app[GATEWAY].snapshot.config.timeouts.drain_s, force_exit)
+        timeouts = app[GATEWAY].snapshot.config.timeouts
+        await leave(app, timeouts.leave_s, force_exit)
+        await drain(app, timeouts.drain_s, force_exit)
     _log.info("stopped")
 
 

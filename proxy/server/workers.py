@@ -107,7 +107,8 @@ def _drain(workers: Workers, signals: Signals) -> int:
     """End every worker; kill those that take too long."""
     notify("STOPPING=1")
     workers.signal(signal.SIGTERM)
-    deadline = time.monotonic() + workers.config.timeouts.drain_s + _KILL_AFTER_S
+    timeouts = workers.config.timeouts
+    deadline = time.monotonic() + timeouts.leave_s + timeouts.drain_s + _KILL_AFTER_S
     failed = False
     while True:
         # Before the first wait, too: of one that ended meanwhile, the signal to stop may have told as well.

@@ -91,10 +91,12 @@ async def test_the_probes_ask_for_paths_that_answer() -> None:
 
 
 def test_the_end_waits_for_the_drain_and_for_those_who_still_send() -> None:
-    pause_s = int(container()["lifecycle"]["preStop"]["exec"]["command"][1])
+    timeouts = yaml.safe_load(manifest("ConfigMap")["data"]["anyrouter.yaml"])["timeouts"]
     readiness_s = container()["readinessProbe"]["periodSeconds"]
-    assert pause_s > readiness_s
-    assert pod()["terminationGracePeriodSeconds"] > pause_s + proxy.Timeouts().drain_s + 5
+    assert timeouts["leave_s"] > readiness_s
+    assert (
+        pod()["terminationGracePeriodSeconds"] > timeouts["leave_s"] + proxy.Timeouts().drain_s + 5
+    )
 
 
 def test_it_runs_as_the_images_user_without_rights() -> None:
