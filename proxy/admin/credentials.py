@@ -1,6 +1,5 @@
 """Who may use the admin API. A client's key never opens it, and its credentials open nothing else."""
 
-import secrets
 from collections.abc import Iterable
 
 from multidict import MultiMapping
@@ -8,13 +7,6 @@ from multidict import MultiMapping
 from proxy.access.keys import digest, presented
 from proxy.config import AdminKey
 from proxy.errors import AdminForbidden, AdminUnauthenticated
-
-PREFIX = "ara-"
-
-
-def new_credential() -> str:
-    """Make a credential: `ara-` and 32 random bytes in URL-safe base64."""
-    return PREFIX + secrets.token_urlsafe(32)
 
 
 class AdminRing:

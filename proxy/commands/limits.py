@@ -60,8 +60,9 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
     show.add_argument("name", nargs="?", metavar="NAME", help="of the key or owner")
     show.add_argument(
         "--url",
-        default=os.environ.get("ANYROUTER_ADMIN_URL", "http://127.0.0.1:8081"),
-        help="of the admin API; default: $ANYROUTER_ADMIN_URL, or %(default)s",
+        default=os.environ.get("ANYROUTER_ADMIN_URL"),
+        help="of the admin API; default: $ANYROUTER_ADMIN_URL, or that of the configuration here, or "
+        "http://127.0.0.1:8081",
     )
     show.add_argument("--key", help="one of admin.keys; default: $ANYROUTER_ADMIN_KEY")
     show.add_argument("--ca", metavar="FILE", help="certificate of an authority to trust")
@@ -94,12 +95,14 @@ async def _found(args: argparse.Namespace) -> list[dict[str, Any]]:
         session.headers["x-api-key"] = _given_key(args)
         if args.kind is not None:
             name = "" if args.name is None else f"/{urllib.parse.quote(args.name, safe='')}"
-            return [await _asked(session, args.url, f"limits/{args.kind}{name}")]
+            return [
+                await _asked(session, options.given_admin_url(args), f"limits/{args.kind}{name}")
+            ]
         found: list[dict[str, Any]] = []
         after: str | None = ""
         while after is not None:
             query = urllib.parse.urlencode({"limit": _PAGE, "after": after})
-            page = await _asked(session, args.url, f"limits?{query}")
+            page = await _asked(session, options.given_admin_url(args), f"limits?{query}")
             found += page["data"]
             after = page["next"]
         return found

@@ -2,7 +2,6 @@
 
 import json
 import time
-from pathlib import Path
 
 import pytest
 
@@ -13,16 +12,17 @@ from tests.support.commands import write_config
 from tests.support.stores import make_store
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> str:
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Give a configuration whose store has requests of today."""
-    url = f"sqlite:///{tmp_path / 'store.db'}"
+    folder = tmp_path_factory.mktemp("spent")
+    url = f"sqlite:///{folder / 'store.db'}"
     make_store(url)
     with opened(url) as engine:
         now_ms = time.time_ns() // 1_000_000
         rows = [row(number, key="tester", owner=None, at_ms=now_ms) for number in (1, 2)]
         RowStore(engine).put(rows)
-    return str(write_config(tmp_path, more='store: {url: "sqlite:///store.db"}\n'))
+    return str(write_config(folder, more='store: {url: "sqlite:///store.db"}\n'))
 
 
 def test_what_a_key_has_spent_is_shown(config: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,6 +67,18 @@ def test_the_line_of_the_store_goes_where_init_has_it_and_is_the_one_that_is_adv
     assert line.strip() in HOW_TO_HAVE_ONE
 
 
+def test_the_line_of_the_admin_api_goes_where_init_has_it() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (line,) = re.findall(r"`(admin: \{.*\})`", readme)
+    shipped = (ROOT / "config.yaml").read_text("utf-8")
+    text = re.sub(r"^admin: null.*$", line, shipped, flags=re.MULTILINE)
+    credential = f"ara-{os.urandom(32).hex()}"
+    config = parse_config(text, ENVIRON | {"ANYROUTER_ADMIN_KEY": credential})
+    assert config.admin is not None
+    assert [(key.name, key.role) for key in config.admin.keys] == [("ops", "write")]
+    assert f":{config.admin.port}/admin/v1/usage" in readme
+
+
 async def test_a_budget_stops_its_key_is_seen_in_the_table_and_raised(tmp_path: Path) -> None:
     sandbox = await serve_sandbox("127.0.0.1", 0, Knobs())
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"

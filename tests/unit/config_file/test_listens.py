@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config_file.listens import base_url_of
+from proxy.config_file.listens import admin_url_of, base_url_of
 
 FILES = {
     "the defaults": ("upstreams: {}\n", "http://127.0.0.1:8080/api"),
@@ -32,6 +32,21 @@ def test_the_base_url_is_that_of_the_file(tmp_path: Path, text: str, url: str | 
     file = tmp_path / "c.yaml"
     file.write_text(text, "utf-8")
     assert base_url_of(str(file)) == url
+
+
+ADMINS = {
+    "its default": ("upstreams: {}\nadmin: {keys: []}\n", "http://127.0.0.1:8081"),
+    "a port": ("upstreams: {}\nadmin: {port: 9001, keys: ['${UNSET}']}\n", "http://127.0.0.1:9001"),
+    "a wrong port": ("upstreams: {}\nadmin: {port: x}\n", None),
+    "none": ("upstreams: {}\nadmin: null\n", None),
+}
+
+
+@pytest.mark.parametrize(("text", "url"), ADMINS.values(), ids=ADMINS)
+def test_so_is_the_url_of_the_admin_api(tmp_path: Path, text: str, url: str | None) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(text, "utf-8")
+    assert admin_url_of(str(file)) == url
 
 
 def test_no_file_is_no_url(tmp_path: Path) -> None:
