@@ -12,6 +12,7 @@ from proxy.commands import (
     keys,
     limits,
     owners,
+    reload,
     sandbox,
     serve,
     standard_files,
@@ -23,7 +24,21 @@ from proxy.commands.parser import FAILED, WRONG_USE, Parser
 from proxy.config_file.faults import ConfigError
 from proxy.version import __version__
 
-_COMMANDS = (demo, init, serve, check, keys, owners, limits, usage, store, doctor, claude, sandbox)
+_COMMANDS = (
+    demo,
+    init,
+    serve,
+    check,
+    reload,
+    keys,
+    owners,
+    limits,
+    usage,
+    store,
+    doctor,
+    claude,
+    sandbox,
+)
 _START = """\
 anyrouter demo         a gateway with a sandbox behind it, ready to try
 anyrouter init         write a configuration with a first key

@@ -23,6 +23,7 @@ COMMANDS = (
         "init",
         "serve",
         "check",
+        "reload",
         "keys",
         "owners",
         "limits",

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 
 from tests.cli.test_cli_workers import LISTENING, all_listen
-from tests.support.commands import Command, readable, started, status_of, write_config
+from tests.support.commands import Command, ran, readable, started, status_of, write_config
 
 OTHER = "ar-another-key-0123456789"
 MODELS = "/v1/models"
@@ -41,7 +41,13 @@ async def test_sighup_makes_keys_of_the_file_count_and_a_wrong_file_changes_noth
         command.tell(signal.SIGHUP)
         assert await command.says(b"is served: ") == "keys +1 -1"
         assert await statuses(port, OTHER) == {200}
+        pid = str(command.process.pid)
+        status, out, _ = await ran("reload", "--config", config, "--pid", pid)
+        assert status == 0
+        assert f"process {pid} reads it" in out
+        await command.says(b"nothing has changed")
         give_keys(config, "short")
+        assert (await ran("reload", "--config", config, "--pid", pid))[0] == 2
         command.tell(signal.SIGHUP)
         await command.says(b"was not taken over")
         assert "config.yaml:5: keys.0.key: must be" in command.err.decode()
