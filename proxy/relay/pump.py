@@ -16,7 +16,8 @@ from aiohttp import web
 from proxy.aiohttp_fast import Pipe, UpstreamResponse
 from proxy.aiohttp_fast.wake import Wake
 from proxy.exchange import Exchange, Phase
-from proxy.protocol.sse import PING, Tap
+from proxy.protocol.sse import PING
+from proxy.upstreams.opening import Opening
 
 
 class Pump:
@@ -27,8 +28,7 @@ class Pump:
         exchange: its phase is kept, and its bytes are counted.
         upstream: the upstream's response.
         response: prepared; its end is left to the caller.
-        tap: watches the stream.
-        read_bytes: of the upstream's body, already.
+        opening: of the stream, and what watches it.
     """
 
     def __init__(
@@ -37,15 +37,14 @@ class Pump:
         exchange: Exchange,
         upstream: UpstreamResponse,
         response: web.StreamResponse,
-        tap: Tap,
-        *,
-        read_bytes: int,
+        opening: Opening,
     ) -> None:
         self._exchange = exchange
         self._response = response
-        self._tap = tap
+        self._tap = opening.tap
+        self._held = opening.held
         self._upstream_at_s = time.monotonic()
-        self._pipe = Pipe(request, upstream, response, self._pass_on, read_bytes)
+        self._pipe = Pipe(request, upstream, response, self._pass_on, opening.read_bytes)
 
     async def run(self) -> None:
         """Copy until the upstream's end.
@@ -59,6 +58,12 @@ class Pump:
         exchange = self._exchange
         exchange.on_quiet = self._ping
         try:
+            if held := self._held:
+                self._held = b""
+                exchange.bytes_out += len(held)
+                if not self._pipe.put(held):
+                    with exchange.waiting(Phase.CLIENT):
+                        await self._response.write(held)
             while (woken := await self._flow()) is not Wake.END:
                 if woken is Wake.CLIENT_GONE:
                     raise ConnectionResetError

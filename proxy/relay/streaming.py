@@ -58,15 +58,12 @@ async def relay(
         await response.prepare(request)
     try:
         try:
-            if opening.held:
+            if opening.is_whole:
                 exchange.bytes_out += len(opening.held)
                 with exchange.waiting(Phase.CLIENT):
                     await response.write(opening.held)
-            if not opening.is_whole:
-                pump = Pump(
-                    request, exchange, upstream, response, tap, read_bytes=opening.read_bytes
-                )
-                await pump.run()
+            else:
+                await Pump(request, exchange, upstream, response, opening).run()
         finally:
             _note_end(exchange, tap)
         if not tap.finished:
