@@ -1,6 +1,7 @@
 """`anyrouter demo`: gateway and sandbox upstream in one process, ready to try."""
 
 import argparse
+import contextlib
 from collections.abc import Sequence
 
 import uvloop
@@ -9,7 +10,7 @@ from proxy.access import keys
 from proxy.app import assemble
 from proxy.commands import options, standard_files
 from proxy.commands.parser import add_command
-from proxy.config import Auth, Config, Key, Listen, Log, Model, Upstream
+from proxy.config import Auth, Config, Key, Listen, Log, Member, Model, Pool, Upstream
 from proxy.sandbox import Knobs, serve_sandbox
 from proxy.server.serve import serve
 from proxy.server.signals import ignore_user_signals
@@ -45,6 +46,12 @@ Python (pip install anthropic):
 TypeScript (npm install @anthropic-ai/sdk), in a file hi.mjs:
   new Anthropic({{ baseURL: "{url}", apiKey: "{key}" }})
 """
+_POOL_GUIDE = """
+Two accounts: all requests go to `first`, and to `second` what it declines. Add one of these to the curl above, and look
+at the end of its line below:
+  -H 'x-sandbox: status=529'                    first is overloaded: second answers
+  -H 'x-sandbox: status=429,retry_after=60'     first is over its limit: it is left alone for a minute
+"""
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
@@ -55,7 +62,12 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
         "a gateway with a sandbox behind it, ready to try",
         "Starts a gateway and a sandbox that answers like the API, in one process, and prints a key and what to type: "
         "no account, no configuration, no network needed. Ctrl-C ends it.",
-        examples=("anyrouter demo", "anyrouter demo --port 9000"),
+        examples=("anyrouter demo", "anyrouter demo --port 9000", "anyrouter demo --pool"),
+    )
+    parser.add_argument(
+        "--pool",
+        action="store_true",
+        help="two accounts in a pool, the first of which fails when a header says so",
     )
     parser.add_argument("--port", type=options.port, default=8080, help="default: %(default)s")
     parser.set_defaults(run=run)
@@ -68,35 +80,51 @@ def run(args: argparse.Namespace) -> int:
         stream = standard_files.output()
         sink = BufferedSink(stream)
         try:
-            uvloop.run(_demo(args.port, AccessLog(sink, Log(), look_for("text", stream))))
+            access_log = AccessLog(sink, Log(), look_for("text", stream))
+            uvloop.run(_demo(args.port, access_log, pool=args.pool))
         finally:
             sink.close()
     return 0
 
 
-def demo_config(port: int, sandbox_url: str, key: str) -> Config:
-    """Configure a gateway in front of a sandbox."""
+def demo_config(port: int, sandbox_urls: Sequence[str], key: str) -> Config:
+    """Configure a gateway in front of a sandbox, or of several in a pool."""
+    auth = Auth("x-api-key", "sandbox")
+    first, *others = sandbox_urls
+    if not others:
+        upstreams: tuple[Upstream, ...] = (Upstream("sandbox", first, auth),)
+        pools: tuple[Pool, ...] = ()
+    else:
+        # Only the first account is told by the client how to answer.
+        own = (("x-sandbox", None),)
+        second = (Upstream("second", url, auth, own) for url in others)
+        upstreams = (Upstream("first", first, auth), *second)
+        pools = (Pool("sandbox", (Member("first"), Member("second", priority=2))),)
     return Config(
-        upstreams=(Upstream("sandbox", sandbox_url, Auth("x-api-key", "sandbox")),),
+        upstreams=upstreams,
         models=(
             *(Model(model, "sandbox", aliases=(family,)) for family, model in _MODELS.items()),
             Model(id="anthropic/*", upstream="sandbox"),
         ),
         keys=(Key(name="demo", sha256=keys.digest(key)),),
         listen=Listen(port=port),
+        pools=pools,
     )
 
 
-async def _demo(port: int, access_log: AccessLog) -> None:
-    sandbox = await serve_sandbox("127.0.0.1", 0, Knobs())
-    try:
+async def _demo(port: int, access_log: AccessLog, *, pool: bool) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        urls: list[str] = []
+        for _ in range(2 if pool else 1):
+            sandbox = await serve_sandbox("127.0.0.1", 0, Knobs())
+            stack.push_async_callback(sandbox.cleanup)
+            urls.append(f"http://127.0.0.1:{sandbox.addresses[0][1]}")
         key = keys.new_key()
-        config = demo_config(port, f"http://127.0.0.1:{sandbox.addresses[0][1]}", key)
+        config = demo_config(port, urls, key)
 
         def ready(addresses: Sequence[tuple[str, int]]) -> None:
             url = f"http://127.0.0.1:{addresses[0][1]}{config.listen.base_path}"
-            standard_files.say(_GUIDE.format(version=__version__, key=key, url=url, model=MODEL))
+            guide = _GUIDE.format(version=__version__, key=key, url=url, model=MODEL)
+            standard_files.say(guide + _POOL_GUIDE if pool else guide)
 
         await serve(assemble(config, access_log), config, ready)
-    finally:
-        await sandbox.cleanup()

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
+from proxy.pooled import Attempt
+
 MAX_COLUMNS = 120
 
 _RED, _GREEN, _YELLOW, _DIM, _PLAIN = "31", "32", "33", "2", ""
@@ -38,6 +40,9 @@ class Record(Protocol):
     cost_micros: int | None
     client_product: str | None
     client_version: str | None
+    upstream: str | None
+    away: bool
+    attempts: list[Attempt] | None
     cause: str | None
     error_type: str | None
     detail: str | None
@@ -80,6 +85,8 @@ def _words(record: Record) -> Iterator[tuple[str, str]]:
         yield tokens, _PLAIN
     if record.cost_micros:
         yield f"${record.cost_micros / 1e6:.4f}", _PLAIN
+    if way := _way(record):
+        yield f"via {way}", _PLAIN
     if record.cause is None:
         return
     yield record.cause, colour
@@ -91,6 +98,15 @@ def _words(record: Record) -> Iterator[tuple[str, str]]:
     if record.client_product is not None:
         version = f"/{record.client_version}" if record.client_version else ""
         yield _shown(record.client_product + version), _DIM
+
+
+def _way(record: Record) -> str:
+    """Return which upstreams were asked, when it was not the conversation's own alone."""
+    if record.attempts:
+        *failed, last = record.attempts
+        said = [f"{_shown(each.upstream)}:{each.cause or each.status}" for each in failed]
+        return ">".join((*said, _shown(last.upstream)))
+    return _shown(record.upstream or "") if record.away else ""
 
 
 def _shown(text: str) -> str:

@@ -52,13 +52,43 @@ async def test_the_curl_works_when_pasted() -> None:
 
 
 def test_the_small_configuration_is_complete() -> None:
-    text, _ = snippets("README.md", "yaml")
+    text, *_ = snippets("README.md", "yaml")
     config = parse_config(text, ENVIRON)
     assert config.upstreams[0].auth.key == "sk-made-up"
 
 
+def test_the_pool_of_two_accounts_is_complete() -> None:
+    _, text, _ = snippets("README.md", "yaml")
+    config = parse_config(text, {"FIRST_API_KEY": "sk-1", "SECOND_API_KEY": "sk-2"})
+    assert [member.weight for member in config.pools[0].members] == [2, 1]
+
+
+async def test_the_demo_of_two_accounts_says_who_answered() -> None:
+    (commands,) = snippets("README.md", "bash")
+    async with started("demo", "--pool", "--port", "0") as demo:
+        await demo.says(b"left alone for a minute")
+        guide = demo.out.decode()
+        (key,) = re.findall(r"Your key, for this run: +(\S+)", guide)
+        (url,) = re.findall(r"curl -s (\S+)/api/v1/messages", guide)
+        process = await asyncio.create_subprocess_exec(
+            "sh",
+            "-euc",
+            commands.replace(README_URL, url),
+            env={"PATH": "/usr/bin:/bin", "ANYROUTER_KEY": key},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(30):
+            output, _ = await process.communicate()
+            await demo.says(b"tok via second")
+        lines = [line for line in demo.out.decode().splitlines() if " POST messages " in line]
+    assert output.decode().count("You said: say hi") == 4
+    said = [line.partition(" tok")[2] for line in lines]
+    assert said == ["", " via first:529>second", " via first:429>second", " via second"]
+    assert "upstream first cools 60 s" in demo.text
+
+
 def test_the_line_of_the_store_goes_where_init_has_it_and_is_the_one_that_is_advised() -> None:
-    _, line = snippets("README.md", "yaml")
+    *_, line = snippets("README.md", "yaml")
     shipped = (ROOT / "config.yaml").read_text("utf-8")
     (before,) = re.findall(r"^store: null.*\n", shipped, re.MULTILINE)
     config = parse_config(shipped.replace(before, line), ENVIRON, Path("/etc/anyrouter"))
@@ -84,7 +114,7 @@ async def test_a_budget_stops_its_key_is_seen_in_the_table_and_raised(tmp_path: 
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     try:
         url = f"http://127.0.0.1:{sandbox.addresses[0][1]}"
-        _, store = snippets("README.md", "yaml")
+        *_, store = snippets("README.md", "yaml")
         config = write_config(tmp_path, url, store)
         async with started("serve", "--config", config) as gateway:
             port = (await gateway.says(b"listening on http://127.0.0.1:")).strip()
