@@ -1,4 +1,4 @@
-"""How a request travels on an upstream connection: over a connector's pool, past `ClientSession._request`.
+"""How a request travels on an upstream connection: over a pool of ours, past `ClientSession._request`.
 
 `ClientSession._request` makes each request anew for cookies, redirects, proxies, traces and forms, none of which a
 gateway has, and sends its body from a task. Here a request enters at the connector, in one write. The plain twin,
@@ -21,6 +21,7 @@ from aiohttp.http_parser import RawResponseMessage
 from multidict import CIMultiDict
 from yarl import URL
 
+from proxy.aiohttp_fast.idle import Pool, Pools
 from proxy.aiohttp_fast.resolver import Resolver
 from proxy.aiohttp_fast.twins import (
     MAX_INTERIM_HEADS,
@@ -55,6 +56,8 @@ class RequestTemplate(aiohttp.ClientRequest):
     """
 
     connection_key: Any = None  # aiohttp's is a property, worked out at each request
+    # Of the connections it may use again; the client's to set.
+    pool: Pool | None = None
 
     def __init__(
         self,
@@ -89,12 +92,16 @@ class RequestTemplate(aiohttp.ClientRequest):
 
 
 class UpstreamResponse(Response):
-    """A response on a connection, which goes back to its pool at the response's end."""
+    """A response on a connection, which goes back to its pool at the response's end; without one, it is closed then."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_pool")
 
     def __init__(
-        self, connection: Connection, message: RawResponseMessage, content: aiohttp.StreamReader
+        self,
+        connection: Connection,
+        message: RawResponseMessage,
+        content: aiohttp.StreamReader,
+        pool: Pool | None,
     ) -> None:
         self.status = message.code
         self.is_success = 200 <= message.code < 300  # noqa: PLR2004 - as the attribute says
@@ -102,6 +109,7 @@ class UpstreamResponse(Response):
         self.headers = message.headers
         self.content = content
         self._connection: Connection | None = connection
+        self._pool = pool
         protocol = self.connection
         content.on_eof(self._release)
         if self._connection is None and protocol is not None:
@@ -119,7 +127,10 @@ class UpstreamResponse(Response):
         connection, self._connection = self._connection, None
         if connection is not None:
             protocol = connection.protocol
-            connection.release()
+            if self._pool is None or protocol is None or protocol.should_close:
+                connection.close()
+            else:
+                self._pool.put(connection)
             if isinstance(protocol, UpstreamConnection):
                 protocol.answered(self.status)
 
@@ -139,8 +150,8 @@ class Client(Sender):
     """Sends each request on a connection of a pool, or on one of its own."""
 
     def __init__(self, connect_s: float, keepalive_s: float) -> None:
-        self._pooled = _connector(keepalive_timeout=keepalive_s)
-        self._fresh = _connector(force_close=True)
+        self._connector = _connector()
+        self._pools = Pools(keepalive_s)
         self.connect_within(connect_s)
 
     def connect_within(self, connect_s: float) -> None:
@@ -149,8 +160,8 @@ class Client(Sender):
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._pooled.close()
-        await self._fresh.close()
+        self._pools.close()
+        await self._connector.close()
 
     async def post(
         self,
@@ -162,16 +173,14 @@ class Client(Sender):
         pooled: bool = True,
     ) -> UpstreamResponse:
         """Send a request and wait for the head of the response; as `Sender.post`."""
-        connector, closing = (
-            (self._pooled, b"") if pooled else (self._fresh, b"Connection: close\r\n")
-        )
+        pool = (template.pool or self._pool_of(template)) if pooled else None
+        closing = b"" if pooled else b"Connection: close\r\n"
         length = sum(map(len, body))
         head = b"%b%bContent-Length: %d\r\n%b\r\n" % (template.head_start, fields, length, closing)
         refuse_controls(head)
-        try:
-            connection = await connector.connect(template, [], self._timeout)
-        except TimeoutError as error:
-            raise aiohttp.ConnectionTimeoutError from error
+        connection = pool.take() if pool is not None else None
+        if connection is None:
+            connection = await self._connect(template)
         protocol = connection.protocol
         if not isinstance(protocol, UpstreamConnection):
             connection.close()
@@ -183,7 +192,7 @@ class Client(Sender):
                 message, content = await protocol.read()
                 code = message.code
                 if not _CONTINUE <= code < _FIRST_FINAL or code == _SWITCHING_PROTOCOLS:
-                    return UpstreamResponse(connection, message, content)
+                    return UpstreamResponse(connection, message, content, pool)
             raise TooManyInterimHeadsError  # noqa: TRY301 - as any other failure
         except BaseException as error:
             connection.close()
@@ -191,10 +200,20 @@ class Client(Sender):
                 raise StaleConnectionError from error
             raise
 
+    async def _connect(self, template: RequestTemplate) -> Connection:
+        try:
+            return await self._connector.connect(template, [], self._timeout)
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError from error
 
-def _connector(**options: Any) -> aiohttp.TCPConnector:
+    def _pool_of(self, template: RequestTemplate) -> Pool:
+        pool = template.pool = self._pools.of(template.connection_key)
+        return pool
+
+
+def _connector() -> aiohttp.TCPConnector:
     """Make a connector whose connections are `UpstreamConnection`s, as many as are needed."""
-    made = aiohttp.TCPConnector(limit=0, resolver=Resolver(), **options)
+    made = aiohttp.TCPConnector(limit=0, resolver=Resolver())
     factory: functools.partial[Any] = functools.partial(
         UpstreamConnection, asyncio.get_running_loop()
     )

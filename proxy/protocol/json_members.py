@@ -103,14 +103,14 @@ def spliced(
 
 def span(body: bytes, members: Members, name: str) -> Span | None:
     """Find where the value of one member stands in `body`; None when a name comes twice."""
-    raws = list(members.values())
-    spent = len(body) - sum(map(len, raws))
+    lengths = [len(raw) for raw in members.values()]
+    spent = len(body) - sum(lengths)
     layout = _short_layout if spent <= _CACHED_NAME_BYTES else _layout
     index, before, compact = layout(tuple(members), name)
     if spent == compact:
         # As long as it is without white space and doubled names: so it has neither, and each value's place is known.
-        start = before + sum(map(len, raws[:index]))
-        return start, start + len(raws[index])
+        start = before + sum(lengths[:index])
+        return start, start + lengths[index]
     found = spans(body, members)
     return None if found is None else found[name]
 
