@@ -97,10 +97,7 @@ class KeyRing:
             Unauthenticated: none, unknown, disabled, or expired.
             KeysUnavailable: unknown, and what is managed may know it by now.
         """
-        scheme = inbound.get(headers.AUTHORIZATION, "").strip().lower()
-        reason, remark = "missing", ""
-        if scheme not in ("", _BEARER.strip()):
-            reason, remark = "malformed", "`authorization` holds something else"
+        reason, remark = "", ""
         for value in presented(inbound):
             sha256 = digest(value)
             key = self._keys.get(sha256)
@@ -118,4 +115,9 @@ class KeyRing:
             return key
         if reason == "unknown" and managed is not None and not managed.is_fresh:
             raise KeysUnavailable
+        if not reason:
+            scheme = inbound.get(headers.AUTHORIZATION, "").strip().lower()
+            is_other = scheme not in ("", _BEARER.strip())
+            reason = "malformed" if is_other else "missing"
+            remark = "`authorization` holds something else" if is_other else ""
         raise Unauthenticated(reason, remark=remark)

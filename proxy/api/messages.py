@@ -24,13 +24,13 @@ COUNT_TOKENS_PATH = "/v1/messages/count_tokens"
 _NOTHING_READ: tuple[bytes, ...] = ()
 
 
-async def relay_messages(request: web.Request) -> web.StreamResponse:
+def relay_messages(request: web.Request) -> Awaitable[web.StreamResponse]:
     """Serve `POST /v1/messages`."""
     config, exchange = request[SNAPSHOT].config, request[EXCHANGE]
     if config.early_head and exchange.stream:
         respond = functools.partial(_relay, request, MESSAGES_PATH, may_echo=config.echo_model)
-        return await early.relay(request, exchange, respond)
-    return await _relay(request, MESSAGES_PATH, None, may_echo=config.echo_model)
+        return early.relay(request, exchange, respond)
+    return _relay(request, MESSAGES_PATH, None, may_echo=config.echo_model)
 
 
 async def relay_count_tokens(request: web.Request) -> web.StreamResponse:

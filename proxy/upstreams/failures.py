@@ -3,6 +3,7 @@
 import errno
 import logging
 import ssl
+from http import HTTPStatus
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
@@ -86,6 +87,8 @@ def refuse_unfit(response: UpstreamResponse, exchange: Exchange) -> None:
     Raises:
         UpstreamFailed, UpstreamRefusedCredential: it is one of them.
     """
+    if response.status == HTTPStatus.OK:
+        return
     request_id, upstream, status = exchange.request_id, exchange.upstream, response.status
     kind = {"upstream": upstream}
     error: ProxyError
