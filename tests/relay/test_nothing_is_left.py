@@ -16,8 +16,6 @@ from tests.support.gateways import STREAM_BODY, Running
 from tests.support.raw import EVENTS, SSE_HEAD, STREAM, Script, answer, chunk
 from tests.support.scripts import gateway_before, says, then_closes, then_waits
 
-BOTH_LOOPS = True
-
 MANY = 5
 LARGE = STREAM_BODY.replace(b"say hi", b"x" * 300_000)
 SHORT_WAITS = Timeouts(first_byte_s=0.2, idle_s=0.2, request_body_idle_s=0.2)
