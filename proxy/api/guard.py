@@ -29,8 +29,10 @@ from proxy.relay.head import FROM_GATEWAY
 
 _log = logging.getLogger(__name__)
 _MAX_PATH_CHARS = 200
-# Endpoints of the API that clients may know.
-_NOT_SERVED = re.compile(r"/(messages/batches|files|skills|complete|organizations|experimental)\b")
+# Endpoints of the API, and of other vendors', that clients may know.
+_NOT_SERVED = re.compile(
+    r"/(messages/batches|files|skills|complete|organizations|experimental|chat/completions|completions|responses|embeddings)\b"
+)
 # Of the request line `OPTIONS * HTTP/1.1` (RFC 9110 section 9.3.7), which a router of paths cannot have.
 _WHOLE_SERVER = "*"
 _HOST = re.compile(r"[\w.:\[\]-]{1,200}", re.ASCII)

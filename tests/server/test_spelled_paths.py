@@ -94,7 +94,13 @@ async def test_a_host_that_is_none_is_not_repeated(gateway: Running) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/v1/messages/batches", "/api/v1/messages/batches/b/results", "/v1/files", "/v1/skills/x"],
+    [
+        "/v1/messages/batches",
+        "/api/v1/messages/batches/b/results",
+        "/v1/files",
+        "/v1/skills/x",
+        "/v1/chat/completions",
+    ],
 )
 async def test_what_the_api_has_and_the_gateway_has_not_says_so(
     gateway: Running, path: str
