@@ -103,7 +103,7 @@ def spliced(
 
 def span(body: bytes, members: Members, name: str) -> Span | None:
     """Find where the value of one member stands in `body`; None when a name comes twice."""
-    lengths = [len(raw) for raw in members.values()]
+    lengths = list(map(len, members.values()))
     spent = len(body) - sum(lengths)
     layout = _short_layout if spent <= _CACHED_NAME_BYTES else _layout
     index, before, compact = layout(tuple(members), name)
