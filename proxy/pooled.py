@@ -32,7 +32,7 @@ class Pooled(msgspec.Struct):
         home: the upstream that its conversation belongs to.
         affinity: how the conversation was known: `session`, `user`, `prompt`, `key`; None: all have one home.
         is_thread: whether later requests may refer to its answer by its id.
-        attempts: whom it has asked so far.
+        attempts: whom it has asked so far; none when the first has answered.
         is_noted: whether what came of the last of them has been noted of the upstream.
     """
 

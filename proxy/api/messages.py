@@ -13,7 +13,7 @@ from proxy.progress import Progress
 from proxy.protocol.message import Echo
 from proxy.relay import buffered, early, streaming
 from proxy.routing.router import Route
-from proxy.upstreams.attempts import Attempts
+from proxy.upstreams.attempts import first_fit
 from proxy.upstreams.connections import UpstreamTemplate
 from proxy.upstreams.failures import refuse_unfit
 from proxy.upstreams.opening import Opening, hold
@@ -82,9 +82,9 @@ async def _relay(
     if route.choices:
         ask = functools.partial(_ask, request, path_qs)
         order, standing = request[SNAPSHOT].pools[route.pool or ""], request[LIVE].standing
-        attempts = Attempts(exchange, call, ask, order, standing, asked)
-        route, response, read, opening = await attempts.first_fit()
-        del attempts
+        route, response, read, opening = await first_fit(
+            exchange, call, ask, order, standing, asked
+        )
     else:
         response = await _ask(request, path_qs, route)
     # Sent and answered: a stream may live for minutes, and must not keep megabytes of a request.

@@ -76,7 +76,8 @@ def row_of(exchange: Exchange, bill: Bill, now_s: float, would_refuse: str | Non
         gateway_us=None if exchange.gateway_s is None else max(0, round(exchange.gateway_s * 1e6)),
         compacted=int(hints.compacted),
         away=int(pooled is not None and route is not None and route.upstream != pooled.home),
-        attempts=len(pooled.attempts) if pooled else int(exchange.progress is not Progress.UNSENT),
+        attempts=(len(pooled.attempts) if pooled else 0)
+        or int(exchange.progress is not Progress.UNSENT),
         billed_entries=len(bill.billed) or None,
         cache_miss_reason=told.cache_miss,
         trace_id=hints.trace_id,

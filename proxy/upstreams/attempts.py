@@ -8,7 +8,8 @@ import functools
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
 
 from proxy.aiohttp_fast import UpstreamResponse
 from proxy.errors import ProxyError
@@ -22,6 +23,7 @@ from proxy.routing.router import Route
 from proxy.upstreams import marks, outcomes
 from proxy.upstreams import verdict as verdicts
 from proxy.upstreams.affinity import session_of
+from proxy.upstreams.budget import RetryBudget
 from proxy.upstreams.detours import Detours
 from proxy.upstreams.failures import refuse_unfit
 from proxy.upstreams.opening import hold
@@ -41,8 +43,15 @@ _PREVIOUS = re.compile(rb'"previous_message_id"[ \t\r\n]*:[ \t\r\n]*"([^"\\]{1,2
 _MS_PER_S = 1000
 
 
-class Attempts:
-    """The attempts of one request.
+async def first_fit(  # noqa: PLR0917 - one for each thing that takes part
+    exchange: Exchange,
+    call: Call,
+    ask: Ask,
+    order: PoolOrder,
+    standing: Standing,
+    asked: str | None,
+) -> Answer:
+    """Ask the upstreams of a pool until there is an answer to pass on; the exchange's route then is that of the answer.
 
     Args:
         exchange: with a route that has choices.
@@ -51,105 +60,141 @@ class Attempts:
         order: of the pool.
         standing: of all upstreams.
         asked: the model that answers are to name; None: they stay as they are.
+
+    Raises:
+        ProxyError: there is none, and the kindest failure is this one.
+    """
+    began_s = time.monotonic()
+    budget = standing.budget(order.pool.name, began_s)
+    budget.earn()
+    candidates = _candidates(exchange, call, order, standing, began_s)
+    first: UpstreamResponse | ProxyError | None = None
+    if standing.health.is_well:
+        # Nearly always: home answers, and nothing of what follows is needed.
+        exchange.route = home = candidates[0]
+        try:
+            first = await ask(home)
+        except ProxyError as error:
+            first = error
+        else:
+            if first.status == HTTPStatus.OK and not is_stream(first):
+                return Answer(home, first)
+    is_costly = functools.partial(_is_costly, order.pool.prefer, call)
+    way = Detours(candidates, order, standing.health, budget, is_costly)
+    attempts = _Attempts(exchange, ask, way, asked)
+    try:
+        return await attempts.run(standing, budget, first, began_s)
+    finally:
+        attempts.close()
+
+
+class _Attempts:
+    """The attempts of one request.
+
+    Args:
+        exchange: with a route that has choices.
+        ask: one of them.
+        way: through them.
+        asked: the model that answers are to name; None: they stay as they are.
     """
 
-    def __init__(  # noqa: PLR0917 - one for each thing that takes part
-        self,
-        exchange: Exchange,
-        call: Call,
-        ask: Ask,
-        order: PoolOrder,
-        standing: Standing,
-        asked: str | None,
-    ) -> None:
+    def __init__(self, exchange: Exchange, ask: Ask, way: Detours, asked: str | None) -> None:
         self._exchange = exchange
         self._ask = ask
-        self._pool = order.pool.name
-        self._standing = standing
+        self._way = way
         self._asked = asked
-        now = time.monotonic()
-        self._budget = standing.budget(self._pool, now)
-        self._budget.earn()
-        candidates, self._pooled = _candidates(exchange, call, order, standing, now)
-        exchange.pooled = self._pooled
-        is_costly = functools.partial(_is_costly, order.pool.prefer, call)
         self._refusals: list[Outcome] = []
-        self._way = Detours(candidates, order, standing.health, self._budget, is_costly)
 
-    async def first_fit(self) -> Answer:
-        """Ask until there is an answer to pass on; the exchange's route then is that of the answer.
-
-        Raises:
-            ProxyError: there is none, and the kindest failure is this one.
-        """
+    async def run(
+        self,
+        standing: Standing,
+        budget: RetryBudget,
+        first: UpstreamResponse | ProxyError | None,
+        began_s: float,
+    ) -> Answer:
+        """Ask until there is an answer; `first` came from the home, if that has been asked, `began_s`."""
         way, exchange, refusals = self._way, self._exchange, self._refusals
-        route: Route | None = way.first(time.monotonic())
-        try:
-            while route is not None:
-                outcome = await self._attempt(route)
-                if outcome.verdict is None:
-                    return outcome.given_to(exchange)
-                now = time.monotonic()
-                refusals.append(outcome)
-                marks.note(self._standing, route, outcome.verdict, outcome.what, now)
-                route = way.next(outcome.verdict, now) if outcome.is_whole else None
-                if way.is_broke and self._budget.is_news(now):
-                    _log.warning(
-                        "pool %s: its retry budget is empty, so requests that fail are not sent elsewhere: "
-                        "most of its upstreams fail",
-                        self._pool,
-                    )
-            self._pooled.is_noted = True
-            chosen = outcomes.kindest(refusals)
-            refusals.remove(chosen)
-            return chosen.given_to(exchange)
-        finally:
-            for left in refusals:
-                if left.answer is not None:
-                    left.answer.response.close()
+        route: Route | None = way.first(began_s) if first is None else way.home_first()
+        while route is not None:
+            outcome = await self._attempt(route, first, began_s)
+            if isinstance(outcome, Answer):
+                return outcome
+            first, began_s = None, time.monotonic()
+            refusals.append(outcome)
+            marks.note(standing, route, outcome.verdict, outcome.what, began_s)
+            route = way.next(outcome.verdict, began_s) if outcome.is_whole else None
+            if way.is_broke and budget.is_news(began_s):
+                _log.warning(
+                    "pool %s: its retry budget is empty, so requests that fail are not sent elsewhere: "
+                    "most of its upstreams fail",
+                    outcome.route.pool,
+                )
+        if exchange.pooled is not None:
+            exchange.pooled.is_noted = True
+        chosen = outcomes.kindest(refusals)
+        refusals.remove(chosen)
+        return chosen.given_to(exchange)
 
-    async def _attempt(self, route: Route) -> Outcome:
-        """Ask one upstream, and judge what comes of it."""
-        exchange, began_s = self._exchange, time.monotonic()
-        exchange.route, exchange.upstream_request_id = route, None
-        exchange.usage = exchange.told = None
+    def close(self) -> None:
+        """Close what is not passed on."""
+        for left in self._refusals:
+            if left.answer is not None:
+                left.answer.response.close()
+
+    async def _attempt(
+        self, route: Route, first: UpstreamResponse | ProxyError | None, began_s: float
+    ) -> Answer | Outcome:
+        """Ask one upstream, unless it has been; return what can be passed on, or what else came, with a verdict."""
+        exchange = self._exchange
+        exchange.route = route
+        if self._refusals:
+            exchange.upstream_request_id = exchange.usage = exchange.told = None
         status: int | None = None
-        error: ProxyError | None = None
         try:
-            response = await self._ask(route)
+            if isinstance(first, ProxyError):
+                raise first
+            response = await self._ask(route) if first is None else first
             status = response.status
             exchange.upstream_request_id = given_request_id(response)
             exchange.progress = Progress.BEGUN if response.is_success else Progress.REFUSED
             try:
                 refuse_unfit(response, exchange)
-                outcome = await self._judge(route, response)
+                found = await self._judge(route, response)
             except BaseException:
                 response.close()
                 raise
-        except ProxyError as failure:
-            error = failure
+        except ProxyError as error:
             verdict = verdicts.of_failure(error.cause, counts=exchange.endpoint == COUNT_TOKENS)
-            outcome = Outcome(route, None, error, verdict)
-        outcome = outcome.known_to(exchange)
-        attempt = Attempt(
-            route.upstream, round((time.monotonic() - began_s) * _MS_PER_S, 2), status
-        )
-        attempt.cause = None if error is None else error.cause
-        attempt.request_id = outcome.request_id
-        if outcome.verdict is not None:
-            attempt.cause = attempt.cause or outcome.verdict.why or None
-            attempt.usage = outcome.usage or None
-        self._pooled.attempts.append(attempt)
-        return outcome
+            found = Outcome(route, None, error, verdict)
+        if isinstance(found, Outcome) or self._refusals:
+            found = self._recorded(route, found, status, time.monotonic() - began_s)
+        return found
 
-    async def _judge(self, route: Route, response: UpstreamResponse) -> Outcome:
+    def _recorded(
+        self, route: Route, found: Answer | Outcome, status: int | None, took_s: float
+    ) -> Answer | Outcome:
+        """Return what came of an attempt with what the exchange knows of it, and record it for the log."""
+        attempt = Attempt(route.upstream, round(took_s * _MS_PER_S, 2), status)
+        attempt.request_id = self._exchange.upstream_request_id
+        if isinstance(found, Outcome):
+            found = found.known_to(self._exchange)
+            attempt.cause = None if found.error is None else found.error.cause
+            attempt.cause = attempt.cause or found.verdict.why or None
+            attempt.usage = found.usage or None
+        else:
+            attempt.request_id = given_request_id(found.response)
+        if self._exchange.pooled is not None:
+            self._exchange.pooled.attempts.append(attempt)
+        return found
+
+    async def _judge(self, route: Route, response: UpstreamResponse) -> Answer | Outcome:
         """Return what a response is; of a stream that could still be moved once its beginning is there."""
         if not response.is_success:
             return await outcomes.of_refusal(self._exchange, route, response)
         is_readable = is_stream(response) and not is_encoded(response)
         # Also the last one is held when there is something kinder to say than its error.
         if not is_readable or not (self._refusals or self._way.can_move(time.monotonic())):
-            return Outcome(route, Answer(route, response))
+            return Answer(route, response)
         echo = None if self._asked is None else Echo(route.upstream_model, self._asked)
         opening = await hold(self._exchange, response, echo, until_content=True)
         return outcomes.of_opening(route, response, opening)
@@ -157,7 +202,7 @@ class Attempts:
 
 def _candidates(
     exchange: Exchange, call: Call, order: PoolOrder, standing: Standing, now: float
-) -> tuple[list[Route], Pooled]:
+) -> Sequence[Route]:
     """Return the members that can serve a request, the home of its conversation first."""
     route = exchange.route
     if route is None or exchange.key is None:
@@ -165,20 +210,28 @@ def _candidates(
     session, affinity = "", None
     if not order.is_fixed:
         session, affinity = session_of(exchange.key.name, exchange.session_id, call)
-    choices = route.choices
-    candidates = [choices[name] for name in order.of(session) if name in choices]
-    home = candidates[0].upstream
+    choices, names = route.choices, order.of(session)
+    if len(choices) < len(names):
+        names = tuple(name for name in names if name in choices)
+    pooled = exchange.pooled = Pooled(names[0], affinity)
+    members = call.members or call.spans
+    if "thread" in members or "container" in members:
+        names = _pinned(exchange, pooled, call, standing, now) or names
+    return [choices[name] for name in names if name in choices] or [choices[pooled.home]]
+
+
+def _pinned(
+    exchange: Exchange, pooled: Pooled, call: Call, standing: Standing, now: float
+) -> tuple[str, ...]:
+    """Return the one upstream that has what a request names, an object of an account; none: it names nothing."""
     thread = call.beginning("thread", _THREAD_BYTES)
-    is_thread = thread not in (b"", b"null")
+    pooled.is_thread = thread not in (b"", b"null")
     # Its answer's id is told with what only costs depend on.
-    exchange.reckoned |= is_thread
-    if is_thread and (previous := _PREVIOUS.search(thread)) is not None:
+    exchange.reckoned |= pooled.is_thread
+    if pooled.is_thread and (previous := _PREVIOUS.search(thread)) is not None:
         holder = standing.holder_of(previous[1].decode("utf-8", "replace"), now)
-        candidates = [choices.get(holder or home, candidates[0])]
-    elif call.beginning("container", 5) not in (b"", b"null"):
-        # It names an object of one account.
-        candidates = candidates[:1]
-    return candidates, Pooled(home, affinity, is_thread, [])
+        return (holder or pooled.home,)
+    return (pooled.home,) if call.beginning("container", 5) not in (b"", b"null") else ()
 
 
 def _is_costly(prefer: str, call: Call) -> bool:

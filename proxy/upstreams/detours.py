@@ -57,6 +57,10 @@ class Detours:
         self._left = 1
         return self._ask(min(self._candidates, key=self._ready_at))
 
+    def home_first(self) -> Route:
+        """Return its home, which has been asked already."""
+        return self._ask(self._home)
+
     def next(self, verdict: Verdict, now: float) -> Route | None:
         """Return whom to ask after the last one, of which all was noted; None: what it said is final."""
         last = self._asked[-1]

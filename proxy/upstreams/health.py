@@ -45,6 +45,11 @@ class Health:
         self._upstreams: dict[str, Condition] = {}
         self._models: OrderedDict[tuple[str, str], Condition] = OrderedDict()
 
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing has failed that has not answered since."""
+        return not self._upstreams and not self._models
+
     def ready_at(self, upstream: str, model: str) -> float:
         """Return since or from when an upstream may be asked for a model."""
         # Nearly always nothing has failed: then both are empty, or nearly.
@@ -101,7 +106,7 @@ class Health:
 
     def alive(self, upstream: str, model: str, now: float) -> bool:
         """Take note of an answer; return whether that is news, since it had cooled."""
-        if not self._upstreams and not self._models:
+        if self.is_well:
             return False
         own, of_model = self._upstreams.get(upstream), self._models.get((upstream, model))
         for condition in (own, of_model):

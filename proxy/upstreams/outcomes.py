@@ -39,19 +39,19 @@ class Answer(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of an attempt, and what the exchange then knew of it.
+    """What came of an attempt that is no success, and what the exchange then knew of it.
 
     Attributes:
         route: by which it was asked.
         answer: what can be passed on; None: there is an `error`.
-        verdict: on a refusal or a failure; None: it is neither.
+        verdict: on the refusal or the failure.
         is_whole: whether all of a refusal was read: only then it may be overtaken.
     """
 
     route: Route
-    answer: Answer | None = None
-    error: ProxyError | None = None
-    verdict: Verdict | None = None
+    answer: Answer | None
+    error: ProxyError | None
+    verdict: Verdict
     is_whole: bool = True
     request_id: str | None = None
     progress: Progress = Progress.UNSENT
@@ -88,14 +88,14 @@ class Outcome(NamedTuple):
         return self.answer
 
 
-def of_opening(route: Route, response: UpstreamResponse, opening: Opening) -> Outcome:
+def of_opening(route: Route, response: UpstreamResponse, opening: Opening) -> Answer | Outcome:
     """Return what comes of a stream that was held: declined when its first real event is an error that says so."""
     answer = Answer(route, response, (), opening)
     if (error_type := opening.declined_by) is not None:
         verdict = verdicts.of_event(error_type, has_begun=False)
         if verdict.move is Move.ALWAYS:
             return Outcome(route, answer, None, verdict._replace(why=error_type))
-    return Outcome(route, answer)
+    return answer
 
 
 async def of_refusal(exchange: Exchange, route: Route, response: UpstreamResponse) -> Outcome:
@@ -133,4 +133,4 @@ async def _read_some(exchange: Exchange, response: UpstreamResponse, parts: list
 
 def kindest(refusals: list[Outcome]) -> Outcome:
     """Return the refusal that the client can do most with; of equal ones the first, the home's."""
-    return min(refusals, key=lambda each: each.verdict.rank if each.verdict else (0, 0.0))
+    return min(refusals, key=lambda each: each.verdict.rank)
