@@ -13,9 +13,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 import uvloop
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 
 from proxy.aiohttp_fast import IS_FAST
+from tests.support.commands import COVERAGE
 from tests.support.fast_only import FAST_ONLY, NEWER_ONLY
 from tests.support.postgres import Postgres, find_binaries
 from tests.support.redis_server import RedisServer, find_server
@@ -31,6 +32,7 @@ _SECOND_LOOP = asyncio.new_event_loop
 _BOTH = {**_UVLOOP, "asyncio": _SECOND_LOOP}
 _ON_BOTH = {"relay", "server"}
 _PROCESSES = "cli"
+_SHOWN = "docs"
 
 
 def pytest_asyncio_loop_factories(
@@ -49,7 +51,11 @@ def _is_left_out(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark as slow what starts processes or runs on the second loop; leave out what cannot be done here."""
+    """Mark as slow what starts processes or runs on the second loop; leave out what cannot be done here.
+
+    What runs lines of the package that others run too, only more often, goes without coverage, which
+    would double its time: what is slow but the commands, properties, and what the pages show.
+    """
     left_out = {item for item in items if _is_left_out(item)}
     if left_out:
         config.hook.pytest_deselected(items=left_out)
@@ -59,6 +65,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         second = callspec is not None and _SECOND_LOOP in callspec.params.values()
         if second or item.path.parent.name == _PROCESSES:
             item.add_marker(pytest.mark.slow)
+        is_slow = item.get_closest_marker("slow") is not None
+        is_property = is_hypothesis_test(getattr(item, "obj", None))
+        folder = item.path.parent.name
+        if is_property or folder == _SHOWN or (is_slow and folder != _PROCESSES):
+            item.add_marker(pytest.mark.no_cover)
+
+
+@pytest.fixture(autouse=True)
+def _processes_without_coverage(request: pytest.FixtureRequest) -> None:
+    """Start the processes of a test that goes without coverage without it, too."""
+    if request.node.get_closest_marker("no_cover") is not None:
+        patch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+        for name in COVERAGE:
+            patch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

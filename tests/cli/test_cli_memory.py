@@ -13,6 +13,8 @@ from tests.support.client import connected, request
 from tests.support.commands import started, write_config
 from tests.support.gateways import BODY
 
+pytestmark = pytest.mark.no_cover  # what it runs, others run too
+
 BUDGET = 1 << 26
 MOST_BYTES = 150_000_000 + BUDGET
 LIMITS = f"limits: {{body_memory_bytes: {BUDGET}, max_connections: 200}}\n"

@@ -16,6 +16,8 @@ from tests.support.commands import environment, started, status_of, write_config
 from tests.support.gateways import BODY, HEADERS, STREAM_BODY
 from tests.support.raw import EVENTS, MESSAGE, SSE_HEAD, Exchange, answer, chunk, raw_upstream
 
+pytestmark = pytest.mark.no_cover  # what it runs, others run too
+
 LISTENING = b"listening on http://127.0.0.1:"
 FEW = 200
 # `anyrouter` that may have few files open.

@@ -16,6 +16,8 @@ import pytest
 from tests.support.commands import WITHIN_S, environment, status_of, write_config
 from tests.support.gateways import BODY, HEADERS
 
+pytestmark = pytest.mark.no_cover  # what it runs, others run too
+
 CLOSED = ["<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"]
 FULL = [">/dev/full", "2>/dev/full", ">/dev/full 2>&1"]
 

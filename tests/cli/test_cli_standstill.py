@@ -11,6 +11,8 @@ from tests.support.commands import started, write_config
 from tests.support.gateways import BODY, STREAM_BODY
 from tests.support.raw import EVENTS, MESSAGE, SSE_HEAD, UpstreamSide, answer, chunk, raw_upstream
 
+pytestmark = pytest.mark.no_cover  # what it runs, others run too
+
 LIMIT_S = 1.0
 STILL_S = 2.0
 TIMEOUTS = ["first_byte_s", "idle_s", "request_head_s", "request_body_idle_s", "client_idle_s"]

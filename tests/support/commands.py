@@ -17,6 +17,8 @@ from tests.support.gateways import KEY, UPSTREAM_KEY
 
 ROOT = Path(__file__).parents[2]
 WITHIN_S = 15.0
+# By which coverage reaches a process.
+COVERAGE = ("COVERAGE_PROCESS_START", "COVERAGE_FILE", "COVERAGE_PROCESS_CONFIG")
 CONFIG = """\
 listen: {{port: 0}}
 upstreams:
@@ -28,11 +30,7 @@ keys: [{{name: tester, key: "${{CLIENT_KEY}}"}}]
 
 def environment(**more: str) -> dict[str, str]:
     """Give an environment without anything of the developer's but what finds programs."""
-    passed = {
-        name: os.environ[name]
-        for name in ("PATH", "COVERAGE_PROCESS_START", "COVERAGE_FILE", "COVERAGE_PROCESS_CONFIG")
-        if name in os.environ
-    }
+    passed = {name: os.environ[name] for name in ("PATH", *COVERAGE) if name in os.environ}
     return {
         **passed,
         "PYTHONPATH": str(ROOT),

@@ -5,6 +5,7 @@ Time is told to the script, so that no test waits; who is in flight is renewed a
 
 from typing import Any
 
+import pytest
 import redis
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -151,6 +152,7 @@ class Twins(RuleBasedStateMachine):
             )
 
 
+@pytest.mark.no_cover
 def test_both_say_and_keep_the_same(redis_server: RedisServer) -> None:
     with redis_server.client() as client:
         machine = type("Twins", (Twins,), {"server": Server(client)})
