@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs what `make run` and `make test` install, what the image holds, and the package by `pip install .`, with the
-# oldest pip that Python 3.11 brought, Debian 12's or the newest, against the index as it is today: what is published
-# elsewhere must never break a clone. Of the image it runs the Dockerfile's own lines, with its folders below a temporary
+# Installs what `make run` and `make test` install with the oldest pip that Python 3.11 brought, and what the image holds
+# with Debian 12's, against the index as it is today: what is published elsewhere must never break a clone. Given pips,
+# both and `pip install .` with each. Of the image it runs the Dockerfile's own lines, with its folders below a temporary
 # one.
-#   tests/install/run.sh [PIP…]   such as pip==23.0: all of it with each of these, which takes three minutes for each
+#   tests/install/run.sh [PIP…]   such as pip==23.0: which takes three minutes for each
 # Needs what `make run` needs, and git.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -99,8 +99,8 @@ try() {
 if [ "$#" -gt 0 ]; then
   for pip in "$@"; do try locks "$pip"; try image "$pip"; try source "$pip"; done
 else
-  # What `make test` and the stack install is tried there with the machine's pip and the newest.
+  # What `make test` and the stack install is tried there with the machine's pip; tests/wheel tries `pip install .` with
+  # the newest.
   try locks pip==22.3
   try image pip==23.0
-  try source pip
 fi

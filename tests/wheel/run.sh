@@ -2,7 +2,7 @@
 # Builds the wheel from a clean copy of the tracked files, installs it into an empty environment outside the checkout,
 # and uses it from there; then the same with `pip install .`.
 #   tests/wheel/run.sh
-# Needs Python 3.11 or newer with venv ($PYTHON, default python3), git, curl, and a package index.
+# Needs what `make run` needs, git, curl, and a package index. The wheel is built in .venv of this checkout.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/support/checks.sh
@@ -31,9 +31,7 @@ run() {
 }
 
 build_wheel() {
-  "$PYTHON" -m venv "$work/build" &&
-    "$work/build/bin/pip" install --quiet --no-deps --require-hashes -r "$source/requirements/build.txt" &&
-    "$work/build/bin/pip" wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir "$work/dist" "$source" &&
+  .venv/bin/pip wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir "$work/dist" "$source" &&
     ls "$work"/dist/anyrouter-*-py3-none-any.whl
 }
 
@@ -61,8 +59,10 @@ install_wheel() {
     "$work/wheel/bin/pip" check
 }
 
+# With the newest pip, against the index as it is today.
 install_source() {
   "$PYTHON" -m venv "$work/source-install" &&
+    "$work/source-install/bin/pip" install --quiet --upgrade pip &&
     "$work/source-install/bin/pip" install --quiet "$source" &&
     "$work/source-install/bin/pip" check
 }
@@ -161,6 +161,7 @@ for needed in git curl "$PYTHON"; do
 done
 trap finish EXIT
 
+must "what builds" make --silent .venv/.run
 must "a clean copy of the tracked files" copy_tracked "$source"
 must "the wheel builds, without build isolation or an index" build_wheel
 check "the wheel holds the package and the schemas, no more" wheel_holds_what_it_should
