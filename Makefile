@@ -16,7 +16,7 @@ DEPLOY := $(VENV)/deploy
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test-quickstart test test-quick check fmt lock clean test-clients test-stack test-wheel test-install bench bench-quick bench-reload test-sdist test-sbom test-deploy test-aiohttp sbom fuzz fuzz-atheris
+.PHONY: help run install test-quickstart test test-quick check fmt lock clean test-clients test-stack test-wheel test-install bench bench-quick bench-failover bench-reload test-sdist test-sbom test-deploy test-aiohttp sbom fuzz fuzz-atheris
 
 help:
 	@echo "make run [PORT=8080]   install into .venv and start the demo gateway"
@@ -158,6 +158,9 @@ bench-reload: $(VENV)/.dev
 
 bench-quick: $(VENV)/.dev
 	$(BIN)/python -m bench.run --quick
+
+bench-failover: $(VENV)/.dev
+	$(BIN)/python -m bench.failover
 
 fmt: $(VENV)/.dev
 	$(BIN)/ruff format .
