@@ -39,7 +39,7 @@ async def test_a_stream_in_which_ours_fails_looks_broken_and_the_next_is_whole(
     async with gateway_before(streams) as (_, gateway):
         broken = await ask(gateway, request(body=STREAM_BODY))
         whole = await ask(gateway, request(body=STREAM_BODY))
-    assert not broken.whole
+    assert broken.status == 500 or not broken.whole  # as far as it had come
     assert whole.ending == "message"
     assert len(whole.body) >= len(STREAM) - 100
     assert DEFECT in caplog.text
