@@ -1,12 +1,10 @@
-"""What comes before a handler, in the order of the chain: draining, authentication, version, body and route, limits.
+"""The middlewares of the routes, in the order of the chain: draining, authentication, version, body and route, limits.
 
-Which route has which is in `routes.py`. Each step puts what it found into the request's `Exchange`, or raises. They are
-no middlewares: none has anything to do behind the handler, and each frame around it costs a request twice.
+Which route has which is in `routes.py`. Each puts what it found into the request's `Exchange`.
 """
 
-from collections.abc import Awaitable, Callable
-
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from proxy.api.context import EXCHANGE, LIVE, SNAPSHOT
 from proxy.api.request_body import read_body
@@ -19,24 +17,24 @@ from proxy.routing.named_models import with_named
 
 _MAX_LOGGED_ID_CHARS = 100
 
-# One that need not wait returns None.
-Step = Callable[[web.Request], Awaitable[None] | None]
 
-
-def refuse_while_draining(request: web.Request) -> None:
+@web.middleware
+async def refuse_while_draining(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Take no new request while the process is about to end."""
     if request[LIVE].draining:
         raise Draining
+    return await handler(request)
 
 
-def authenticate(endpoint: str) -> Step:
-    """Return the step that finds whose key the request carries, before a byte of its body is read.
+def authenticate(endpoint: str) -> Middleware:
+    """Return the middleware that finds whose key the request carries, before a byte of its body is read.
 
     Args:
         endpoint: what it then asks for, in the ledger's words.
     """
 
-    async def find_key(request: web.Request) -> None:
+    @web.middleware
+    async def find_key(request: web.Request, handler: Handler) -> web.StreamResponse:
         exchange, gateway = request[EXCHANGE], request[LIVE]
         if gateway.authenticate is not None:
             exchange.key = await gateway.host_key(request)
@@ -53,6 +51,7 @@ def authenticate(endpoint: str) -> Step:
         if gateway.tenancy is not None:
             exchange.hints = hints.read(request.headers)
             exchange.prices = gateway.tenancy.prices
+        return await handler(request)
 
     return find_key
 
@@ -73,16 +72,19 @@ def _cut(value: str | None) -> str | None:
     return value[:_MAX_LOGGED_ID_CHARS] if value else None
 
 
-def require_version(request: web.Request) -> None:
+@web.middleware
+async def require_version(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Require a well-formed and accepted `anthropic-version`; it is forwarded as it came."""
     versions = request.headers.getall(headers.ANTHROPIC_VERSION, ())
     check_version(versions, request[SNAPSHOT].config.anthropic_versions)
+    return await handler(request)
 
 
-def route_model(schema_name: str) -> Step:
-    """Return the step that reads the body, checks it against a schema, and finds the upstream of its model."""
+def route_model(schema_name: str) -> Middleware:
+    """Return the middleware that reads the body, checks it against a schema, and finds the upstream of its model."""
 
-    async def route(request: web.Request) -> None:
+    @web.middleware
+    async def route(request: web.Request, handler: Handler) -> web.StreamResponse:
         exchange = request[EXCHANGE]
         call = await _read_call(request, schema_name)
         exchange.stream = call.stream
@@ -93,11 +95,15 @@ def route_model(schema_name: str) -> Step:
         if call.named:
             found = with_named(call, found, router, caller(request).models)
         exchange.call, exchange.route = call, found
+        # The exchange lets go of it once it is answered, while this frame waits for the handler.
+        del call
+        return await handler(request)
 
     return route
 
 
-async def admit(request: web.Request) -> None:
+@web.middleware
+async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let the request in, unless a limit or a budget of its key, its key's owner or all together is against it."""
     exchange, tenancy = request[EXCHANGE], request[LIVE].tenancy
     if exchange.call is not None:
@@ -107,6 +113,7 @@ async def admit(request: web.Request) -> None:
     exchange.reckoned = True
     if tenancy is not None:
         await tenancy.admission.admit(exchange)
+    return await handler(request)
 
 
 async def _read_call(request: web.Request, schema_name: str) -> Call:

@@ -59,8 +59,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return error_response(exchange, error)
     except web.HTTPException as error:
         if request.method == hdrs.METH_OPTIONS and request.rel_url.raw_path == _WHOLE_SERVER:
-            mark_probe(request)
-            return _completed(exchange, await answer_options(request))
+            return _completed(exchange, await mark_probe(request, answer_options))
         return error_response(exchange, from_http_exception(request, error))
     except (asyncio.CancelledError, ConnectionError) as error:
         errors.let_go(error)

@@ -2,6 +2,7 @@
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from proxy.access.keys import presented
 from proxy.api.context import EXCHANGE, LIVE, SNAPSHOT
@@ -14,9 +15,11 @@ _HELLO = {"service": "anyrouter", "version": __version__}
 HEALTHY = b'{"status":"ok"}'
 
 
-def mark_probe(request: web.Request) -> None:
+@web.middleware
+async def mark_probe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Record that the request asks for nothing of the API: balancers ask every other second."""
     request[EXCHANGE].is_probe = True
+    return await handler(request)
 
 
 async def say_hello(request: web.Request) -> web.Response:

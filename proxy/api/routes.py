@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from proxy import received
 from proxy.api.chain import (
-    Step,
     admit,
     authenticate,
     refuse_while_draining,
@@ -32,29 +31,22 @@ from proxy.protocol.call import COUNT_TOKENS, MESSAGES
 
 
 class Endpoint(NamedTuple):
-    """One row: `chain` comes before the handler, step by step; GET answers HEAD, too."""
+    """One row: `chain` are middlewares, outermost first; GET answers HEAD, too."""
 
     method: str
     path: str
-    chain: tuple[Step, ...]
+    chain: tuple[Middleware, ...]
     handler: Handler
 
-    def without(self, step: Step) -> "Endpoint":
-        """Return the row without one of its steps."""
-        return self._replace(chain=tuple(each for each in self.chain if each is not step))
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Take every step, and answer."""
-        for step in self.chain:
-            if (waiting := step(request)) is not None:
-                await waiting
-        return await self.handler(request)
+    def without(self, middleware: Middleware) -> "Endpoint":
+        """Return the row without one of its middlewares."""
+        return self._replace(chain=tuple(each for each in self.chain if each is not middleware))
 
 
 OPEN = (mark_probe,)
 
 
-def _keyed(endpoint: str) -> tuple[Step, ...]:
+def _keyed(endpoint: str) -> tuple[Middleware, ...]:
     return (refuse_while_draining, authenticate(endpoint), require_version)
 
 
@@ -123,9 +115,12 @@ def add(router: web.UrlDispatcher, bases: Sequence[str], *, limited: bool) -> No
 
 
 def _add(router: web.UrlDispatcher, path: str, endpoint: Endpoint) -> None:
+    handler = endpoint.handler
+    for middleware in reversed(endpoint.chain):
+        handler = functools.partial(middleware, handler=handler)
     add_route = (
         router.add_get
         if endpoint.method == "GET"
         else functools.partial(router.add_route, endpoint.method)
     )
-    add_route(path, endpoint.answer, expect_handler=defer_continue)
+    add_route(path, handler, expect_handler=defer_continue)
