@@ -50,7 +50,12 @@ def unfinished(data: bytes, fed: Fed) -> int:  # noqa: PLR0911 - one return per 
     elif len(data) <= body:
         return 0
     # Nothing here has searched a whole body so far.
-    behind = len(data) - (data.rfind(_BLANK_LINE) + len(_BLANK_LINE) if _BLANK_LINE in data else 0)
+    blank = data.rfind(_BLANK_LINE)
+    if blank < 0 and (fed.begun or not body):
+        # The blank line that ends the head, or the chunks, began before these bytes.
+        rest = next((size for size in (3, 2, 1) if data.startswith(_BLANK_LINE[-size:])), 0)
+        return max(len(data) - rest - body, 0)
+    behind = len(data) - (blank + len(_BLANK_LINE) if blank >= 0 else 0)
     if fed.begun:
         return behind if fed.chunked else max(behind - body, 1)
     return min(len(data) - body, behind)

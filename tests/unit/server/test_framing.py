@@ -33,6 +33,21 @@ UNFINISHED: dict[str, tuple[bytes, Fed, int]] = {
         Fed(False, 7, 10, True, False),
         len(PART),
     ),
+    **{
+        f"{name} whose blank line {end!r} ends, {more}": (
+            end + behind,
+            Fed(begun, None if begun else 10, 0 if begun else 10, True, False),
+            len(behind),
+        )
+        for name, begun in (("a head", True), ("chunks", False))
+        for end in (b"\n\r\n", b"\r\n", b"\n")
+        for more, behind in (("alone", b""), ("and a part", PART))
+    },
+    "a head whose blank line ends, and its body": (
+        b"\n" + BODY,
+        Fed(True, None, 10, True, False),
+        0,
+    ),
     "trailers": (b"x: y\r\nz", Fed(False, 10, 10, False, False), 7),
     "a chunk and trailers": (b"3\r\n789\r\n0\r\nx: y", Fed(False, 7, 10, False, False), 0),
     "a part behind a body with a blank line": (
