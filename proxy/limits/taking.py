@@ -68,16 +68,19 @@ def enter(subject: Subject, ask: Ask, now_us: int) -> bool:  # noqa: C901, PLR09
 
 
 def take(subject: Subject, ask: Ask, now_us: int, *, rates: bool) -> None:
-    """Take what a request takes of one subject, room or not; without rates, only the slot and the money."""
+    """Take what a request takes of one subject, room or not; without rates, only the slot and the money.
+
+    A bucket of which nothing is taken keeps its state, as in `tenancy.lua`.
+    """
     counters, request_us = subject.counters, subject.request_us if rates else 0
     if ask.counting:
         counters.counts_us = bucket.take(counters.counts_us, request_us, now_us)
         return
     counters.requests_us = bucket.take(counters.requests_us, request_us, now_us)
-    if rates and subject.input_tokens:
+    if rates and subject.input_tokens and ask.input_tokens:
         cost_us = bucket.cost_us(ask.input_tokens, subject.input_tokens)
         counters.input_us = bucket.take(counters.input_us, cost_us, now_us)
-    if rates and subject.output_tokens:
+    if rates and subject.output_tokens and ask.output_tokens:
         cost_us = bucket.cost_us(ask.output_tokens, subject.output_tokens)
         counters.output_us = bucket.take(counters.output_us, cost_us, now_us)
     counters.in_flight += 1

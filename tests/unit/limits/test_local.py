@@ -9,7 +9,7 @@ from proxy.limits.local import Local, Spent
 from proxy.limits.periods import periods_of_day
 from proxy.limits.policy import Policy
 from proxy.limits.verdict import Ask, Grant, Reading, Refusal, Rule
-from tests.unit.limits.making import NOW_US, PERIODS, count, message, policy_of
+from tests.unit.limits.making import NOW_US, PERIODS, count, message, policy_of, reading_of
 
 SECOND_US = 1_000_000
 NEXT_DAY = periods_of_day(PERIODS.day + 1)
@@ -224,6 +224,19 @@ def test_a_rate_in_shadow_mode_runs_up_no_debt_by_what_it_would_have_refused() -
     reading = _reading(local, policy)
     assert (reading.requests_us, reading.input_us, reading.output_us) == (60 * SECOND_US,) * 3
     assert (reading.in_flight, reading.held_micros, reading.day_micros) == (0, 0, 1000)
+
+
+@pytest.mark.parametrize("input_tokens", [1, 2], ids=["within", "beyond a shadow"])
+def test_a_bucket_of_which_nothing_is_taken_keeps_its_state(input_tokens: int) -> None:
+    """It is full since long: what is settled is taken of a time gone by."""
+    local = Local()
+    shadow = {"input_tokens_per_minute": 1, "limits_shadow": True}
+    policy = policy_of(local, key=shadow, owner={"output_tokens_per_minute": 1})
+    grant = local.admit(message(policy, input_tokens, 0), NOW_US)
+    assert isinstance(grant, Grant)
+    local.settle(grant, input_tokens, 1, 0)
+    _, owner = local.read(policy, PERIODS, NOW_US)
+    assert owner == reading_of(policy.subjects[1], {})
 
 
 def test_a_shadow_beside_an_enforced_limit_refuses_nothing_and_hides_nothing() -> None:
