@@ -349,7 +349,9 @@ def test_a_wrong_value_is_refused_with_its_path_and_no_secret(
 @pytest.mark.parametrize(
     # Nothing need be left slowly.
     "name",
-    schema_files.load("config")["properties"]["timeouts"]["properties"].keys() - {"leave_s"},
+    sorted(
+        schema_files.load("config")["properties"]["timeouts"]["properties"].keys() - {"leave_s"}
+    ),
 )
 def test_no_timeout_may_be_so_short_that_nothing_is_served(name: str, seconds: float) -> None:
     assert refused(changed(f"timeouts.{name}", seconds)).startswith(f"timeouts.{name}: must be ")
