@@ -1,6 +1,7 @@
 """The command line's parser: wrong use in one line, help with examples, variables and exit statuses."""
 
 import argparse
+import re
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -26,12 +27,18 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args: Any, notes: Mapping[str, str] | None = None, **more: Any) -> None:
         super().__init__(*args, **more)
         self._notes = dict(notes or {})
+        self._has_commands = False
+
+    def add_subparsers(self, **more: Any) -> Any:
+        """Note that the options are the commands'."""
+        self._has_commands = True
+        return super().add_subparsers(**more)
 
     def parse_known_args(self, *args: Any, **more: Any) -> Any:
         """Refuse what is no argument of a command, where its options are known: the parser of all knows none."""
         namespace, unknown = super().parse_known_args(*args, **more)
-        if unknown and self._subparsers is None:
-            known = [flag for action in self._actions for flag in action.option_strings]
+        if unknown and not self._has_commands:
+            known = [*re.findall(r"(?<=\[)-[^] ]+|(?<= )--[a-z-]+", self.format_usage()), "--help"]
             near = suggest(unknown[0].partition("=")[0], known)
             self.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
         return namespace, unknown
