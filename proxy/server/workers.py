@@ -69,7 +69,7 @@ def supervise(
             workers.spawn(work, slot)
         addresses = [one.getsockname()[:2] for one in sockets]
         failed = _supervise(workers, signals, hangup, reloads, lambda: ready(addresses))
-        status = _drain(workers, signals)
+        status = _drain(workers, signals, slots)
     if failed is not None:
         raise RuntimeError(failed.cause or failed.ending())
     return status
@@ -103,10 +103,13 @@ def _supervise(
         workers.respawn()
 
 
-def _drain(workers: Workers, signals: Signals) -> int:
+def _drain(workers: Workers, signals: Signals, slots: Sequence[Slot]) -> int:
     """End every worker; kill those that take too long."""
     notify("STOPPING=1")
     workers.signal(signal.SIGTERM)
+    # No worker follows: who connects is for those that still listen, and waits at none that has ended.
+    for slot in slots:
+        slot.close()
     timeouts = workers.config.timeouts
     deadline = time.monotonic() + timeouts.leave_s + timeouts.drain_s + _KILL_AFTER_S
     failed = False
