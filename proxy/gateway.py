@@ -103,12 +103,12 @@ class Gateway:
         """
         config = self.snapshot.config
         try:
-            await self.credentials.prepare(config.upstreams)
+            new = await self.credentials.prepare(config.upstreams)
         except TokenError as error:
             raise RuntimeError(str(error)) from None
-        for name, token in self.credentials.tokens.items():
-            self.snapshot.upstreams[name].present(token)
-        self.credentials.follow(config.upstreams)
+        for name, held in new.items():
+            self.snapshot.upstreams[name].present(held.token)
+        self.credentials.follow(config.upstreams, new)
 
     async def reload(self, config: Config) -> Reloaded:
         """Serve the requests that begin from now on by another configuration; those in flight keep theirs.
@@ -127,11 +127,11 @@ class Gateway:
     async def take_over(self, config: Config) -> Reloaded:
         """Serve by a configuration that was checked; otherwise as `reload`."""
         try:
-            await self.credentials.prepare(config.upstreams)
+            new = await self.credentials.prepare(config.upstreams)
         except TokenError as error:
             raise ConfigError(str(error)) from None
         before, tenancy = self.snapshot, self.tenancy
-        tokens = self.credentials.tokens
+        tokens = {**self.credentials.tokens, **{name: held.token for name, held in new.items()}}
         snapshot = successor(before, config, is_limited=tenancy is not None, tokens=tokens)
         config, wanted = snapshot.config, config
         try:
@@ -142,7 +142,7 @@ class Gateway:
         if tenancy is not None and prices is not None:
             tenancy.change(config, prices)
         self.snapshot = snapshot
-        self.credentials.follow(config.upstreams)
+        self.credentials.follow(config.upstreams, new)
         self.connections.change(config.timeouts)
         self.deadlines.change(
             config.timeouts, config.limits.min_body_bytes_per_s, config.quota.queue_s

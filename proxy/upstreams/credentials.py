@@ -39,7 +39,7 @@ def own_headers(upstream: Upstream, token: str | None = None) -> list[tuple[str,
 
 
 @dataclasses.dataclass
-class _Held:
+class Held:
     """What a command has printed, and what renews it."""
 
     auth: Auth
@@ -61,7 +61,7 @@ class Credentials:
     def __init__(self, renewed: Callable[[str, str], None], run: Run = token_of) -> None:
         self._renewed = renewed
         self._run = run
-        self._held: dict[str, _Held] = {}
+        self._held: dict[str, Held] = {}
         self._refused: dict[str, tuple[float, asyncio.Task[None]]] = {}
         self.reread: Callable[[], Awaitable[None]] | None = None
 
@@ -70,8 +70,11 @@ class Credentials:
         """Those that are known, by upstream."""
         return {name: held.token for name, held in self._held.items()}
 
-    async def prepare(self, upstreams: Iterable[Upstream]) -> None:
-        """Run the commands of which nothing is known yet, side by side.
+    async def prepare(self, upstreams: Iterable[Upstream]) -> dict[str, Held]:
+        """Run the commands of which nothing is known yet, side by side; those before are renewed as before.
+
+        Returns:
+            What they have printed, by upstream, which counts when it is followed.
 
         Raises:
             TokenError: there is no token for one of them.
@@ -80,14 +83,23 @@ class Credentials:
             each for each in upstreams if each.auth.command is not None and not self._knows(each)
         ]
         found = await asyncio.gather(*map(self._first, unknown), return_exceptions=True)
+        new = {}
         for upstream, token in zip(unknown, found, strict=True):
             if isinstance(token, BaseException):
                 raise token
-            self._forget(upstream.name)
-            self._held[upstream.name] = _Held(upstream.auth, token)
+            new[upstream.name] = Held(upstream.auth, token)
+        return new
 
-    def follow(self, upstreams: Iterable[Upstream]) -> None:
-        """Renew the tokens of these upstreams from now on, and no others."""
+    def follow(self, upstreams: Iterable[Upstream], new: Mapping[str, Held]) -> None:
+        """Renew the tokens of these upstreams from now on, and no others.
+
+        Args:
+            upstreams: of the configuration that counts from now on.
+            new: that were prepared for it.
+        """
+        for name, held in new.items():
+            self._forget(name)
+            self._held[name] = held
         wanted = {each.name for each in upstreams if self._knows(each)}
         for name in self._held.keys() - wanted:
             self._forget(name)
@@ -127,7 +139,7 @@ class Credentials:
         except TokenError as error:
             raise TokenError(f"upstreams.{upstream.name}.auth.command: {error}") from None
 
-    async def _keep_new(self, name: str, held: _Held) -> None:
+    async def _keep_new(self, name: str, held: Held) -> None:
         pause_s = held.auth.refresh_s
         while True:
             # Not all processes, and not all upstreams, at once.
@@ -139,7 +151,7 @@ class Credentials:
             else:
                 pause_s = min(pause_s * 2, _RETRY_AT_LAST_S)
 
-    async def _renew(self, name: str, held: _Held) -> bool:
+    async def _renew(self, name: str, held: Held) -> bool:
         """Return whether the command has printed a token; otherwise the one before goes on."""
         try:
             token = await self._run(held.auth.command or ())

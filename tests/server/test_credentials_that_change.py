@@ -143,14 +143,43 @@ async def test_a_token_is_printed_anew_in_time_and_an_old_one_serves_while_that_
     credentials = Credentials(renewed, run)
     upstream = Upstream("first", "http://127.0.0.1:1", auth)
     printed.put_nowait("sk-1")
-    await credentials.prepare([upstream])
-    credentials.follow([upstream])
+    credentials.follow([upstream], await credentials.prepare([upstream]))
     for each in ("fail", "sk-1", "fail", "sk-2"):
         printed.put_nowait(each)
     async with asyncio.timeout(10):
         await changed.wait()
     assert seen == ["sk-2"]
     assert credentials.tokens == {"first": "sk-2"}
+    await credentials.close()
+
+
+async def test_a_refused_reload_leaves_every_token_before_and_its_renewal() -> None:
+    renewed = asyncio.Event()
+    times = 0
+
+    async def run(command: tuple[str, ...]) -> str:
+        nonlocal times
+        if command == ("fail",):
+            raise TokenError("it ended with status 1")
+        times += 1
+        return f"sk-{command[0]}-{times}"
+
+    def upstreams(*commands: str) -> list[Upstream]:
+        return [
+            Upstream(name, "http://127.0.0.1:1", Auth("bearer", command=(each,), refresh_s=0.05))
+            for name, each in zip("ab", commands, strict=True)
+        ]
+
+    credentials = Credentials(lambda name, _: renewed.set() if name == "a" else None, run)
+    before = upstreams("old", "same")
+    credentials.follow(before, await credentials.prepare(before))
+    with pytest.raises(TokenError):
+        await credentials.prepare(upstreams("new", "fail"))
+    renewed.clear()
+    assert credentials.tokens["a"].startswith("sk-old-")
+    async with asyncio.timeout(10):
+        await renewed.wait()
+    assert credentials.tokens["a"].startswith("sk-old-")
     await credentials.close()
 
 
