@@ -198,7 +198,8 @@ def _of_wildcards(config: Config) -> list[Upstream]:
     for pool in config.pools:
         if pool.name in named:
             named.update(member.upstream for member in pool.members)
-    return [upstream for upstream in config.upstreams if upstream.name in named]
+    # Vertex lists models of its own kind, under another path.
+    return [each for each in config.upstreams if each.name in named and each.dialect == "messages"]
 
 
 GATEWAY = web.AppKey("gateway", Gateway)

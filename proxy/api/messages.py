@@ -13,6 +13,7 @@ from proxy.progress import Progress
 from proxy.protocol.message import Echo
 from proxy.relay import buffered, early, streaming
 from proxy.routing.router import Route
+from proxy.upstreams import dialects
 from proxy.upstreams.attempts import first_fit
 from proxy.upstreams.connections import UpstreamTemplate
 from proxy.upstreams.failures import refuse_unfit
@@ -118,5 +119,9 @@ def _ask(request: web.Request, path_qs: str, route: Route) -> Awaitable[Upstream
     call, upstream = exchange.call, request[SNAPSHOT].upstreams[route.upstream]
     if call is None:
         raise RuntimeError("the call has been let go")
-    body = call.body_for(route.upstream_model, route.named)
+    body: dialects.Pieces = call.body_for(route.upstream_model, route.named)
+    if upstream.is_rewritten:
+        path_qs, body = dialects.rewritten(
+            upstream.upstream, path_qs, body, route.upstream_model, stream=call.stream
+        )
     return request[LIVE].connections.post(exchange, upstream, path_qs, request, body)

@@ -73,6 +73,7 @@ class Upstream:
         drop: what of a request it does not get.
         tls: how it is spoken to; None: as everybody is.
         proxy: the HTTP proxy on the way, perhaps with user and password; None: the environment's, if any.
+        dialect: how it wants to be asked: `messages`, or `vertex`.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Upstream:
     drop: Drop = Drop()
     tls: Tls | None = None
     proxy: str | None = dataclasses.field(default=None, repr=False)
+    dialect: str = "messages"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

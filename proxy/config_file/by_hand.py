@@ -59,6 +59,7 @@ def _upstream(upstream: Upstream) -> dict[str, Any]:
         "auth": _auth(upstream.auth),
         "headers": dict(upstream.headers),
         "model_ids": dict(upstream.model_ids),
+        "dialect": upstream.dialect,
         "counts_tokens": upstream.counts_tokens,
         "betas": list(upstream.betas),
         "drop": _plain(upstream.drop),

@@ -204,6 +204,7 @@ def _build_upstream(name: str, entry: Mapping[str, Any], folder: Path) -> Upstre
         auth=_build_auth(entry.get("auth", {})),
         headers=tuple(entry.get("headers", {}).items()),
         model_ids=tuple(entry.get("model_ids", {}).items()),
+        dialect=entry.get("dialect", "messages"),
         counts_tokens=entry.get("counts_tokens", True),
         betas=tuple(entry.get("betas", ())),
         drop=Drop(**{name: tuple(each) for name, each in entry.get("drop", {}).items()}),

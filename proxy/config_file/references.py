@@ -82,6 +82,8 @@ class _Checks:
             if (wrong := placeholder_fault(at_key, self._at(*at_key))) is not None:
                 yield Fault(at_key, wrong)
             yield from self._auth((*path, "auth"))
+            if self._at(*path, "dialect") == "vertex":
+                yield from self._vertex(path)
             tls = self._at(*path, "tls") or {}
             if tls and (url or "").startswith("http:"):
                 yield Fault((*path, "tls"), "not used with http; leave it out, or write https")
@@ -102,6 +104,13 @@ class _Checks:
                 yield Fault((*path, "refresh_s"), "not used without a command; leave it out")
         elif "key" in given:
             yield Fault((*path, "key"), "the command prints it; leave one of the two out")
+
+    def _vertex(self, path: Path) -> Iterator[Fault]:
+        if not self._at(*path, "model_ids") and (*path, "model_ids") not in self._broken:
+            yield Fault((*path, "model_ids"), "missing, and required with dialect vertex")
+        scheme = (*path, "auth", "scheme")
+        if self._at(*scheme) != "bearer" and not {scheme, scheme[:-1]} & set(self._broken):
+            yield Fault(scheme, "must be bearer with dialect vertex")
 
     def _models(self) -> Iterator[Fault]:
         upstreams = [*(self._at("upstreams") or ()), *(self._at("pools") or ())]

@@ -30,7 +30,8 @@ from proxy.config import Timeouts, Upstream
 from proxy.config_file.tls import context_of
 from proxy.exchange import Exchange, Phase
 from proxy.progress import Progress
-from proxy.protocol import headers, json_members
+from proxy.protocol import headers
+from proxy.upstreams import dialects
 from proxy.upstreams.credentials import own_headers
 from proxy.upstreams.failures import to_proxy_error
 from proxy.upstreams.proxies import proxy_of
@@ -52,6 +53,7 @@ class UpstreamTemplate:
     Attributes:
         upstream: of the configuration.
         name: of the upstream.
+        is_rewritten: whether a request to it is put in its own words.
         headers: renders the client's headers with the upstream's own.
         proxy: on the way; None: there is none.
         tls: how it is spoken to; True: as everybody is.
@@ -71,7 +73,7 @@ class UpstreamTemplate:
     ) -> None:
         self.name = upstream.name
         self.upstream = upstream
-        self.drops = upstream.drop.members
+        self.is_rewritten = dialects.is_rewritten(upstream)
         self.present(token)
         url = URL(upstream.base_url, encoded=True)
         self.proxy = proxy_of(upstream, environ)
@@ -96,7 +98,7 @@ class UpstreamTemplate:
 
     def announce(self) -> None:
         """Say in the log through which proxy it is reached, if through one, and what it does not get."""
-        if dropped := (*self.upstream.drop.betas, *self.drops):
+        if dropped := (*self.upstream.drop.betas, *self.upstream.drop.members):
             _log.info("upstream %s gets none of: %s", self.name, ", ".join(dropped))
         if self.proxy is not None:
             _log.info(
@@ -188,8 +190,6 @@ class UpstreamConnections:
         """
         if self._client is None:
             raise RuntimeError("the connections are not open")
-        if upstream.drops:
-            body = (json_members.without(b"".join(body), upstream.drops),)
         template = upstream.request(path_qs, exchange.key.name if exchange.key is not None else "")
         try:
             with exchange.waiting(Phase.RESPONSE_HEAD):

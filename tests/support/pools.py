@@ -89,8 +89,10 @@ def config_of(
             Upstream(
                 name,
                 url,
-                Auth("x-api-key", f"sk-{name}-0123456789"),
-                **(upstreams or {}).get(name, {}),
+                **{
+                    "auth": Auth("x-api-key", f"sk-{name}-0123456789"),
+                    **(upstreams or {}).get(name, {}),
+                },
             )
             for name, url in urls.items()
         ),

@@ -30,6 +30,7 @@ PURE_MODULES = (
     "proxy.upstreams.affinity",
     "proxy.upstreams.budget",
     "proxy.upstreams.detours",
+    "proxy.upstreams.dialects",
     "proxy.upstreams.health",
     "proxy.upstreams.pools",
     "proxy.upstreams.proxies",

@@ -54,7 +54,7 @@ UNKNOWN_KEYS = [
         "upstreams.a.x",
         (
             "upstreams.a.x: unknown field; known here: base_url, auth, headers, model_ids, "
-            "counts_tokens, betas, drop, tls, proxy"
+            "dialect, counts_tokens, betas, drop, tls, proxy"
         ),
     ),
     (

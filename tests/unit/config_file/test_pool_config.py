@@ -95,6 +95,28 @@ FAULTS = {
         ("claude-x: y", "claude-x: y-*"),
         "upstreams.c.model_ids.claude-x: * stands for what a * of the native id matched",
     ),
+    "another dialect without its ids": (
+        (
+            '"https://b.example", ',
+            '"https://b.example", dialect: vertex, auth: {scheme: bearer, key: t}, ',
+        ),
+        "upstreams.b.model_ids: missing, and required with dialect vertex",
+    ),
+    "another dialect with another credential": (
+        (
+            '"https://c.example", ',
+            '"https://c.example", dialect: vertex, auth: {scheme: x-api-key, key: t}, ',
+        ),
+        "upstreams.c.auth.scheme: must be bearer with dialect vertex",
+    ),
+    "another dialect without a credential": (
+        ('"https://c.example", ', '"https://c.example", dialect: vertex, '),
+        "upstreams.c.auth.scheme: must be bearer with dialect vertex",
+    ),
+    "no dialect": (
+        ('"https://c.example", ', '"https://c.example", dialect: vertx, '),
+        "upstreams.c.dialect: must be one of messages, vertex; did you mean vertex?",
+    ),
     "two stars": (
         ("claude-x: y", "claude-x: '**'"),
         "upstreams.c.model_ids.claude-x: must be the id there, with at most one *",
