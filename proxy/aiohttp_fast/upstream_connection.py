@@ -4,6 +4,7 @@ This rests on aiohttp's internals: tests/unit/test_aiohttp_facts.py names them a
 """
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -123,6 +124,8 @@ class UpstreamConnection(ResponseHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Break the answer off, when there is one."""
+        # What breaks TLS was said by the upstream: it had not left.
+        self._heard = self._heard or isinstance(exc, ssl.SSLError)
         if exc is not None and self._payload is not None and not self._payload.is_eof():
             # A reset is no end, even for a body that only the end of the connection frames.
             self._payload.set_exception(aiohttp.ClientPayloadError(f"reset: {exc}"), exc)

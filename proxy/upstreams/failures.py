@@ -25,6 +25,21 @@ _log = logging.getLogger(__name__)
 # What reading an answer can raise.
 READ_ERRORS = (aiohttp.ClientError, OSError)
 
+# By OpenSSL's names.
+_CERTIFICATE_ALERTS = frozenset(
+    {
+        "SSLV3_ALERT_BAD_CERTIFICATE",
+        "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+        "SSLV3_ALERT_CERTIFICATE_REVOKED",
+        "SSLV3_ALERT_CERTIFICATE_UNKNOWN",
+        "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+        "TLSV1_ALERT_ACCESS_DENIED",
+        "TLSV1_ALERT_DECRYPT_ERROR",
+        "TLSV1_ALERT_UNKNOWN_CA",
+    }
+)
 _NO_FILE_LEFT = (errno.EMFILE, errno.ENFILE)
 
 
@@ -45,10 +60,14 @@ def to_proxy_error(error: Exception, exchange: Exchange, where: str = "") -> Pro
             return UpstreamTimeout("the upstream did not answer in time")
         case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError():
             cause, message = Cause.UPSTREAM_UNREACHABLE, "the upstream could not be reached"
-        # A server that wants a certificate says so after the handshake, when the request is on its way.
-        case ssl.SSLError() | aiohttp.ClientOSError(__cause__=ssl.SSLError()):
+        case ssl.SSLError() | aiohttp.ClientOSError() if _refuses_certificate(error):
             cause, message = Cause.UPSTREAM_UNREACHABLE, "the upstream could not be reached"
-        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | ConnectionError():
+        case (
+            aiohttp.ServerDisconnectedError()
+            | aiohttp.ClientOSError()
+            | ConnectionError()
+            | ssl.SSLError()
+        ):
             cause, message = (
                 Cause.UPSTREAM_CUT,
                 "the upstream closed the connection without an answer",
@@ -68,6 +87,16 @@ def to_proxy_error(error: Exception, exchange: Exchange, where: str = "") -> Pro
         "%s: upstream %s: %s: %s", exchange.request_id, name, cause, describe(error), extra=kind
     )
     return UpstreamFailed(message, cause)
+
+
+def _refuses_certificate(error: Exception) -> bool:
+    """Return whether a server refuses the gateway's certificate, or its having none.
+
+    In TLS 1.3 it says so behind the handshake, when the request is on its way, and reads none of it. Whatever else
+    breaks TLS there may come after the request was served.
+    """
+    alert = error if isinstance(error, ssl.SSLError) else error.__cause__
+    return isinstance(alert, ssl.SSLError) and alert.reason in _CERTIFICATE_ALERTS
 
 
 def _fault_of_ours(error: Exception, exchange: Exchange) -> ProxyError | None:

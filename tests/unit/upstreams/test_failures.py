@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 
 import aiohttp
 import pytest
@@ -41,3 +42,33 @@ async def test_lines_of_different_causes_or_upstreams_are_of_different_kinds(
             kinds.add(caplog.records[-1].__dict__["upstream"])
     causes = {cause for _, cause in FAILURES}
     assert kinds == {(upstream, cause) for upstream in ("a", "b") for cause in causes}
+
+
+def tls(reason: str) -> ssl.SSLError:
+    error = ssl.SSLError(1, f"[SSL: {reason}]")
+    error.reason = reason
+    return error
+
+
+@pytest.mark.parametrize("is_wrapped", [False, True], ids=["bare", "wrapped"])
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", Cause.UPSTREAM_UNREACHABLE),
+        ("TLSV1_ALERT_UNKNOWN_CA", Cause.UPSTREAM_UNREACHABLE),
+        ("SSLV3_ALERT_CERTIFICATE_EXPIRED", Cause.UPSTREAM_UNREACHABLE),
+        ("TLSV1_ALERT_INTERNAL_ERROR", Cause.UPSTREAM_CUT),
+        ("SSLV3_ALERT_BAD_RECORD_MAC", Cause.UPSTREAM_CUT),
+        ("DECRYPTION_FAILED_OR_BAD_RECORD_MAC", Cause.UPSTREAM_CUT),
+        ("WRONG_VERSION_NUMBER", Cause.UPSTREAM_CUT),
+        ("UNEXPECTED_EOF_WHILE_READING", Cause.UPSTREAM_CUT),
+    ],
+)
+async def test_only_alerts_about_certificates_say_that_nothing_was_served(
+    reason: str, cause: Cause, *, is_wrapped: bool
+) -> None:
+    error: OSError = tls(reason)
+    if is_wrapped:
+        error, cause_of_it = aiohttp.ClientOSError(1, reason), error
+        error.__cause__ = cause_of_it
+    assert to_proxy_error(error, an_exchange("a"), "").cause is cause
