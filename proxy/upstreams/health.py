@@ -5,7 +5,6 @@ asked instead. When it is ready again the next request is the probe: another fai
 success forgets everything. Nothing here refuses a request: health only chooses among alternatives.
 """
 
-from collections import OrderedDict
 from typing import NamedTuple
 
 import msgspec
@@ -43,7 +42,7 @@ class Health:
 
     def __init__(self) -> None:
         self._upstreams: dict[str, Condition] = {}
-        self._models: OrderedDict[tuple[str, str], Condition] = OrderedDict()
+        self._models: dict[tuple[str, str], Condition] = {}
 
     @property
     def is_well(self) -> bool:
@@ -140,9 +139,10 @@ class Health:
             return self._upstreams.setdefault(upstream, Condition())
         found = self._models.get((upstream, model))
         if found is None:
+            if len(self._models) >= _MAX_MODELS:
+                # One that does not cool, if there is one; else what is ready first.
+                del self._models[min(self._models, key=lambda key: self._models[key].until)]
             found = self._models[upstream, model] = Condition()
-            if len(self._models) > _MAX_MODELS:
-                self._models.popitem(last=False)
         return found
 
 

@@ -113,3 +113,15 @@ def test_models_that_clients_invent_are_bounded() -> None:
         health.cool(Place("a", f"m{number}"), 0, "429", 30)
     assert len(health.cooling(1)) == 1024
     assert health.ready_at("a", "m4999") == 30
+
+
+def test_models_that_clients_invent_do_not_wash_out_what_cools() -> None:
+    health = Health()
+    health.cool(A_M, 0, "429", 300)
+    for number in range(1500):
+        place = Place("a", f"m{number}")
+        health.strike(place, 1, "404")
+        if number % 2:
+            health.cool(place, 1, "429", 5)
+    assert health.ready_at("a", "m") == 300
+    assert len(health.cooling(2)) <= 1024
