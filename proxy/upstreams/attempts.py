@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 
 from proxy.aiohttp_fast import UpstreamResponse
-from proxy.errors import ProxyError
+from proxy.errors import ProxyError, let_go
 from proxy.exchange import Exchange
 from proxy.pooled import Attempt, Pooled
 from proxy.progress import Progress
@@ -148,7 +148,9 @@ class _Attempts:
         exchange = self._exchange
         exchange.route = route
         if self._refusals:
+            # Of the one before, which has been recorded.
             exchange.upstream_request_id = exchange.usage = exchange.told = None
+            exchange.progress = Progress.UNSENT
         status: int | None = None
         try:
             if isinstance(first, ProxyError):
@@ -164,6 +166,8 @@ class _Attempts:
                 response.close()
                 raise
         except ProxyError as error:
+            # It is kept while others are asked, and must not keep the request's body.
+            let_go(error)
             verdict = verdicts.of_failure(error.cause, counts=exchange.endpoint == COUNT_TOKENS)
             found = Outcome(route, None, error, verdict)
         if isinstance(found, Outcome) or self._refusals:

@@ -195,17 +195,13 @@ class UpstreamConnections:
             with exchange.waiting(Phase.RESPONSE_HEAD):
                 presented = upstream.headers
                 fields = presented.render(inbound.raw_headers, inbound.headers)
-                try:
-                    response = await self._client.post(template, fields, body, exchange.sent)
-                except StaleConnectionError:
-                    response = await self._client.post(
-                        template, fields, body, exchange.sent, pooled=False
-                    )
+                response = await _send(self._client, template, fields, body, exchange.sent)
                 if response.status == HTTPStatus.UNAUTHORIZED:
+                    exchange.progress = Progress.REFUSED
                     newer = await self._newer(upstream, presented, response)
                     if newer is not None:
                         fields = newer.render(inbound.raw_headers, inbound.headers)
-                        return await self._client.post(template, fields, body, exchange.sent)
+                        return await _send(self._client, template, fields, body, exchange.sent)
                 return response
         except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
             failure = to_proxy_error(error, exchange, upstream.where)
@@ -228,3 +224,17 @@ class UpstreamConnections:
         if newer is not None:
             refused.close()
         return newer
+
+
+async def _send(
+    client: Client,
+    template: RequestTemplate,
+    fields: bytes,
+    body: Pieces,
+    on_sent: Callable[[], None],
+) -> UpstreamResponse:
+    """Send a request, and once more when the pooled connection had died before it could be asked."""
+    try:
+        return await client.post(template, fields, body, on_sent)
+    except StaleConnectionError:
+        return await client.post(template, fields, body, on_sent, pooled=False)

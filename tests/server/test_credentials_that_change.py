@@ -84,6 +84,32 @@ async def test_a_hundred_refusals_at_once_run_the_command_once_and_all_are_answe
         assert {line["status"] for line in gateway.log} == {200}
 
 
+async def test_the_connection_of_a_refusal_may_be_closed_behind_it(tmp_path: Path) -> None:
+    """The newer token then goes out on a connection of its own, as any request does."""
+    guarded = Guarded("sk-1")
+
+    async def script(upstream: UpstreamSide) -> None:
+        if upstream.writer in refused:
+            upstream.writer.close()
+            return
+        before = guarded.refused
+        await guarded(upstream)
+        if guarded.refused > before:
+            refused.append(upstream.writer)
+
+    refused: list[asyncio.StreamWriter] = []
+    (tmp_path / "token").write_text("sk-1\n")
+    async with (
+        raw_upstream(script) as upstream,
+        running(with_command(config_for(upstream.url), tmp_path)) as gateway,
+    ):
+        guarded.token = "sk-2"
+        (tmp_path / "token").write_text("sk-2\n")
+        assert await status(gateway) == 200
+        assert len(refused) == 1
+        assert gateway.log[-1]["status"] == 200
+
+
 async def test_a_refusal_that_no_new_token_follows_is_passed_after_one_request(
     tmp_path: Path,
 ) -> None:

@@ -12,6 +12,7 @@ FAST_ONLY = {
     "test_the_upstream_call_is_closed_while_the_request_is_still_going_out",
     # aiohttp tells nobody when there is a connection.
     "test_a_client_that_leaves_while_the_upstream_is_still_being_reached_pays_nothing",
+    "test_who_leaves_while_the_next_is_connected_to_has_sent_it_nothing",
     # aiohttp reads interim heads itself, however many come.
     "test_sixteen_interim_heads_are_taken_and_no_more",
     # aiohttp may find the connection closing while it sends the request, and then does not say why.
