@@ -132,7 +132,7 @@ class UpstreamResponse(Response):
             else:
                 self._pool.put(connection)
             if isinstance(protocol, UpstreamConnection):
-                protocol.answered(self.status)
+                protocol.answered(self.status, self.headers)
 
     def close(self) -> None:
         """Break it off, unless all of it has come."""

@@ -6,11 +6,12 @@ This rests on aiohttp's internals: tests/unit/test_aiohttp_facts.py names them a
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 import aiohttp
+from aiohttp import hdrs
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
@@ -81,14 +82,15 @@ class UpstreamConnection(ResponseHandler):
         at_once = time.monotonic() - self._asked_at < _STALE_WITHIN_S
         return self._requests > 1 and not self._heard and at_once
 
-    def answered(self, status: int) -> None:
+    def answered(self, status: int, headers: Mapping[str, str]) -> None:
         """Note the end of the answer. The parser of a plain success reads the next one, too: a new one takes 4 µs.
 
-        Of others, a length that was announced and not sent may be left in it (304).
+        Of others, a length that was announced and not sent may be left in it (304), or the last of the trailers, which
+        would be a header of the next one.
         """
         self.asked = False
         self.on_data = None
-        self._keeps_parser = status == HTTPStatus.OK
+        self._keeps_parser = status == HTTPStatus.OK and hdrs.TRANSFER_ENCODING not in headers
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of an answer that was asked for."""

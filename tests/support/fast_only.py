@@ -3,6 +3,8 @@
 FAST_ONLY = {
     # It uses no connection twice, so that none is stale, late or shared.
     "test_stale_connections.py",
+    "test_answers_of_one_connection.py",
+    "test_what_parsers_keep.py",
     # It cannot tell a reset from the end of a body that only the end of the connection frames.
     "test_an_error_cut_by_a_reset_is_a_502_however_it_was_framed",
     # aiohttp lets a body wait whose chunk size is none, until `idle_s` ends it.
