@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from proxy import Auth, Model
-from tests.support.gateways import BODY, MODEL, STREAM_BODY
+from tests.support.gateways import BODY, HEADERS, MODEL, STREAM_BODY
 from tests.support.pools import error, good, pooled
 from tests.support.raw import UpstreamSide
 
@@ -75,3 +75,11 @@ async def test_a_request_that_moves_is_put_in_the_words_of_the_next(
             each: [said(one) for one in upstream.requests]
             for each, upstream in pool.upstreams.items()
         } == {each: [one] for each, one in sent.items()}
+
+
+async def test_who_lists_no_models_is_not_asked_for_them() -> None:
+    async with pooled(good, good, upstreams={"a": VERTEX}) as pool:
+        url = f"{pool.gateway.url}/v1/models"
+        async with pool.gateway.session.get(url, headers=HEADERS) as response:
+            assert response.status == 200
+        assert pool.asked() == {"a": 0, "b": 1}
