@@ -27,6 +27,9 @@ settings.register_profile("whole", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=15)
 settings.load_profile("whole")
 
+# pytest-xdist gives its workers a width; a command would take it for the terminal's.
+os.environ.pop("COLUMNS", None)
+
 _UVLOOP = {"uvloop": uvloop.new_event_loop}
 _SECOND_LOOP = asyncio.new_event_loop
 _BOTH = {**_UVLOOP, "asyncio": _SECOND_LOOP}

@@ -44,7 +44,7 @@ Doctor = Callable[..., Awaitable[tuple[int, list[str]]]]
 @pytest.fixture
 def doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Doctor:
     """Return what runs it in a thread, and returns its exit status and its lines."""
-    for name in (*VARIABLES, "COLUMNS"):
+    for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
 
     async def examined(url: str, *more: str, key: str = KEY) -> tuple[int, list[str]]:
