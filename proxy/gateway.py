@@ -9,7 +9,7 @@ from aiohttp import web
 from proxy.body_memory import BodyMemory, default_bytes
 from proxy.config import Config, Key, Upstream
 from proxy.config_file.by_hand import check
-from proxy.config_file.faults import ConfigError
+from proxy.config_file.faults import ConfigError, NoCredentialError
 from proxy.deadlines import Deadlines
 from proxy.exchange import Exchange
 from proxy.money import price_file
@@ -129,7 +129,7 @@ class Gateway:
         try:
             new = await self.credentials.prepare(config.upstreams)
         except TokenError as error:
-            raise ConfigError(str(error)) from None
+            raise NoCredentialError(str(error)) from None
         before, tenancy = self.snapshot, self.tenancy
         tokens = {**self.credentials.tokens, **{name: held.token for name, held in new.items()}}
         snapshot = successor(before, config, is_limited=tenancy is not None, tokens=tokens)

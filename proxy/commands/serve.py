@@ -25,11 +25,11 @@ from proxy.server.addresses import bound
 from proxy.server.heartbeat import ParentLink
 from proxy.server.notify import notify
 from proxy.server.open_files import raise_open_file_limit
-from proxy.server.processes import Work
 from proxy.server.reload import ParentReloads, Reloader
 from proxy.server.serve import serve
 from proxy.server.signals import ignore_user_signals
 from proxy.server.state import StateSocket, state_sockets
+from proxy.server.worker import Work
 from proxy.server.workers import supervise
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.log import logging_to, set_level
@@ -202,8 +202,11 @@ def serve_one(
             source,
             gateway.take_over,
             None if parent is not None else lambda: gateway.snapshot.config.reload.watch,
+            taken=(lambda _: None) if parent is None else parent.took_over,
         )
-        gateway.credentials.reread = reloader.read_what_differs
+        gateway.credentials.reread = lambda name: reloader.read_key(
+            name, lambda: gateway.snapshot.config
+        )
         uvloop.run(serve(app, config, ready, reloader=reloader, parent=parent, sockets=sockets))
     finally:
         sink.close()

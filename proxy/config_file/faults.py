@@ -51,6 +51,10 @@ class ConfigError(Exception):
         super().__init__("\n".join(self.faults))
 
 
+class NoCredentialError(ConfigError):
+    """A command has printed no credential: the configuration may be good all the same, at another time."""
+
+
 def _one_line(text: str) -> str:
     return "".join(each if each.isprintable() else "?" for each in " ".join(text.split()))
 

@@ -51,6 +51,15 @@ class Source:
             self._stamps = self._seen = files.stamps
             self.was, self.name = self.name, files.name
 
+    def peek(self) -> Loaded:
+        """Read the file as it is now, which does not count as read.
+
+        Raises:
+            ConfigError: it cannot be used.
+        """
+        config, warnings = load(self.path, self._environ)
+        return Loaded(self._adjust(config), warnings)
+
     def differs(self) -> bool:
         """Return whether any of the files is another than was read."""
         return any(stamp(path) != read for path, read in self._stamps.items())

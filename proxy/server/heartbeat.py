@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 from collections.abc import Callable
 
@@ -10,6 +11,8 @@ FORCE_EXIT = b"!"
 RELOAD = b"r"
 # Before the cause of an end.
 FAILED = b"\0"
+# The name of a configuration that a worker has taken over.
+TAKEN = re.compile(rb"=(\w+);")
 
 _BEAT = b"."
 _MAX_CAUSE_BYTES = 2000
@@ -18,8 +21,9 @@ _MAX_CAUSE_BYTES = 2000
 class ParentLink:
     """A worker's socket to its parent.
 
-    Up goes a byte a second, the first one when the worker listens, and what keeps it from its work. Down come
-    `FORCE_EXIT` and `RELOAD`; and the socket's end, when the parent has died, however it did.
+    Up go a byte a second, the first one when the worker listens, the name of each configuration that it takes over, and
+    what keeps it from its work. Down come `FORCE_EXIT` and `RELOAD`; and the socket's end, when the parent has died,
+    however it did.
     """
 
     def __init__(self, parent: socket.socket) -> None:
@@ -30,6 +34,11 @@ class ParentLink:
         # The parent may be gone.
         with contextlib.suppress(OSError):
             self._parent.send(FAILED + cause.encode(errors="replace")[:_MAX_CAUSE_BYTES])
+
+    def took_over(self, name: str) -> None:
+        """Say that this worker serves by another configuration: its parent starts others by it from now on."""
+        with contextlib.suppress(OSError):
+            self._parent.send(f"={name};".encode())
 
     def follow(
         self,

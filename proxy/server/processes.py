@@ -6,18 +6,14 @@ import logging
 import os
 import signal
 import socket
-import sys
 import time
-import traceback
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from proxy.config import Config
-from proxy.server.heartbeat import FAILED, FORCE_EXIT, RELOAD, ParentLink
+from proxy.server.heartbeat import FORCE_EXIT, RELOAD, ParentLink
 from proxy.server.signals import STOP
 from proxy.server.slots import Slot
-
-Work = Callable[[Config, ParentLink, Sequence[socket.socket]], None]
+from proxy.server.worker import Work, Worker, run_worker
 
 _log = logging.getLogger("anyrouter")
 
@@ -30,51 +26,6 @@ _LOOK_EVERY_S = 1.0
 def respawn_pause_s(failures: int) -> float:
     """Return how long after its start a worker is replaced at the earliest, after so many that did not listen."""
     return min(_RESPAWN_AFTER_S * 2.0**failures, _RESPAWN_AT_LAST_S)
-
-
-@dataclasses.dataclass
-class Worker:
-    """A process.
-
-    Attributes:
-        pid: its id.
-        work: what it does.
-        slot: what it listens on; None: it sees to that itself.
-        link: where it is heard.
-        started: when.
-        heard_at: when its event loop last turned; before it listens, when it has to at the latest.
-        failures: how many before it for the same work ended without ever having listened.
-        listens: whether it ever did.
-        status: how it ended.
-        cause: what it said of its end.
-    """
-
-    pid: int
-    work: Work
-    slot: Slot | None
-    link: socket.socket
-    started: float
-    heard_at: float
-    failures: int = 0
-    listens: bool = False
-    status: int = 0
-    cause: str = ""
-
-    def hear(self) -> bool:
-        """Take what it says; return whether it said anything."""
-        try:
-            said = self.link.recv(4096)
-        except (BlockingIOError, ConnectionError):
-            return False
-        beats, _, cause = said.partition(FAILED)
-        self.listens |= bool(beats)
-        self.cause += cause.decode(errors="replace")
-        return bool(said)
-
-    def ending(self) -> str:
-        """Return how it ended, in one line."""
-        ended = f"worker {self.pid} ended with status {self.status}"
-        return f"{ended}: {self.cause}" if self.cause else ended
 
 
 class _Due(NamedTuple):
@@ -106,6 +57,7 @@ class Workers:
         self._due: list[_Due] = []
         self._looked_at = time.monotonic()
         self._slots: set[Slot] = set()
+        self._is_tried = False
         self.running: list[Worker] = []
 
     def spawn(self, work: Work, slot: Slot | None, failures: int = 0) -> None:
@@ -126,11 +78,13 @@ class Workers:
                 for other in self._slots - {slot}:
                     other.close()
                 sockets = () if slot is None else slot.sockets
-                _run_worker(lambda: work(self.config, ParentLink(parent), sockets))
+                run_worker(lambda: work(self.config, ParentLink(parent), sockets))
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
         parent.close()
         link.setblocking(False)
+        if self._is_tried:
+            link.send(RELOAD)
         now = time.monotonic()
         heard_at = now + _START_WITHIN_S - self._silent_s
         self.running.append(Worker(pid, work, slot, link, now, heard_at, failures))
@@ -139,8 +93,9 @@ class Workers:
         """Return where the workers are heard."""
         return [worker.link for worker in self.running]
 
-    def hear(self) -> None:
-        """Take the workers' beats."""
+    def hear(self) -> set[str]:
+        """Take the workers' beats; return the names of the configurations that they have taken over meanwhile."""
+        taken: set[str] = set()
         now = time.monotonic()
         # Who did not look for a while, being stopped itself or short of CPU, knows nothing of that time.
         missed = max(now - self._looked_at - _LOOK_EVERY_S, 0)
@@ -149,6 +104,9 @@ class Workers:
             worker.heard_at += missed
             if worker.hear():
                 worker.heard_at = now
+            taken |= worker.taken
+            worker.taken.clear()
+        return taken
 
     def all_listen(self) -> bool:
         """Return whether all of them do."""
@@ -211,10 +169,15 @@ class Workers:
         for worker in self.running:
             os.kill(worker.pid, number)
 
-    def reload(self, config: Config) -> None:
-        """Start workers by another configuration from now on, and have those that run read it."""
-        self.config = dataclasses.replace(config, listen=self.config.listen)
+    def reload(self) -> None:
+        """Have the workers try another configuration; those that are started meanwhile, too."""
+        self._is_tried = True
         self._say(RELOAD)
+
+    def adopt(self, config: Config) -> None:
+        """Start workers by a configuration from now on that one has taken over."""
+        self._is_tried = False
+        self.config = dataclasses.replace(config, listen=self.config.listen)
 
     def force_exit(self) -> None:
         """End the workers' drains."""
@@ -225,25 +188,3 @@ class Workers:
             # It may just have ended, or be stuck: then it is killed in the end.
             with contextlib.suppress(OSError):
                 worker.link.send(word)
-
-
-def _run_worker(work: Callable[[], None]) -> None:
-    """Work, and end the process."""
-    status = 1
-    try:
-        signal.set_wakeup_fd(-1)
-        # Ctrl-C and a closed terminal reach the whole group: the parent alone acts on them, and sends SIGTERM.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
-        work()
-        status = 0
-    except Exception:  # noqa: BLE001 - the process ends here, and must say why
-        traceback.print_exc()
-    finally:
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(status)

@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from proxy.config import Config, with_listen
 from proxy.server.addresses import bound
 from proxy.server.notify import notify
-from proxy.server.processes import Work, Worker, Workers
+from proxy.server.processes import Workers
 from proxy.server.reload import ParentReloads
 from proxy.server.signals import STOP, Hangup, Signals
 from proxy.server.slots import Slot
+from proxy.server.worker import Work, Worker
 
 _log = logging.getLogger("anyrouter")
 
@@ -89,9 +90,11 @@ def _supervise(
         is_asked = signal.SIGHUP in numbers
         if not {*STOP}.isdisjoint(numbers) or (is_asked and hangup.ends()):
             return None
-        if reloads is not None and (config := reloads.look(is_asked=is_asked)) is not None:
-            workers.reload(config)
-        workers.hear()
+        if reloads is not None and reloads.look(is_asked=is_asked):
+            workers.reload()
+        for name in workers.hear():
+            if reloads is not None and (config := reloads.taken(name)) is not None:
+                workers.adopt(config)
         if not told and workers.all_listen():
             told = True
             all_listen()

@@ -55,7 +55,7 @@ class Credentials:
         run: runs a command.
 
     Attributes:
-        reread: reads the files of the configuration, when one of them has changed; None: nobody does.
+        reread: reads the key of an upstream anew, when a file of the configuration has changed; None: nobody does.
     """
 
     def __init__(self, renewed: Callable[[str, str], None], run: Run = token_of) -> None:
@@ -63,7 +63,7 @@ class Credentials:
         self._run = run
         self._held: dict[str, Held] = {}
         self._refused: dict[str, tuple[float, asyncio.Task[None]]] = {}
-        self.reread: Callable[[], Awaitable[None]] | None = None
+        self.reread: Callable[[str], Awaitable[None]] | None = None
 
     @property
     def tokens(self) -> Mapping[str, str]:
@@ -131,7 +131,7 @@ class Credentials:
         if held is not None and held.auth == upstream.auth:
             await self._renew(upstream.name, held)
         elif self.reread is not None:
-            await self.reread()
+            await self.reread(upstream.name)
 
     async def _first(self, upstream: Upstream) -> str:
         try:

@@ -12,7 +12,7 @@ from proxy import Auth, Config, ConfigError, Drop, Listen, Upstream
 from proxy.access.keys import digest
 from proxy.app import create_app
 from proxy.config_file.source import Source
-from proxy.server.reload import Reloader
+from proxy.server.reload import Reloader, with_key_of
 from proxy.upstreams.credentials import Credentials
 from proxy.upstreams.token_command import TokenError
 from tests.support.gateways import BODY, KEY, Running, config_for, running
@@ -216,7 +216,7 @@ keys: [{{name: tester, sha256: "{sha256}"}}]
 """
 
 
-async def test_a_refusal_has_a_rotated_file_read_at_once(tmp_path: Path) -> None:
+async def test_a_refusal_has_a_rotated_key_read_at_once_and_nothing_else(tmp_path: Path) -> None:
     guarded = Guarded("sk-1")
     (tmp_path / "secret").write_text("sk-1")
     async with raw_upstream(guarded) as upstream:
@@ -227,11 +227,35 @@ async def test_a_refusal_has_a_rotated_file_read_at_once(tmp_path: Path) -> None
         )
         async with running(source.read().config) as gateway:
             reloader = Reloader(source, gateway.gateway.take_over, lambda: False)
-            gateway.gateway.credentials.reread = reloader.read_what_differs
+            gateway.gateway.credentials.reread = lambda name: reloader.read_key(
+                name, lambda: gateway.gateway.snapshot.config
+            )
             assert await status(gateway) == 200
             guarded.token = "sk-2"
             (tmp_path / "secret").write_text("sk-2")
+            # This waits for a reload: without its client's key nobody would be served.
+            file.write_text(FILE.format(url=upstream.url, sha256=digest("ar-another-0123456789")))
             assert set(await asyncio.gather(*(status(gateway) for _ in range(20)))) == {200}
+            assert source.differs()
+
+
+@pytest.mark.parametrize(
+    ("read", "is_taken"),
+    [
+        (Upstream("first", "http://a", Auth("bearer", "sk-2")), True),
+        (Upstream("first", "http://a", Auth("bearer", "sk-1")), False),
+        (Upstream("first", "http://b", Auth("bearer", "sk-2")), False),
+        (Upstream("second", "http://a", Auth("bearer", "sk-2")), False),
+    ],
+    ids=["another key", "the same", "for another address", "of another upstream"],
+)
+def test_a_key_is_read_anew_for_the_address_beside_which_it_stands(
+    read: Upstream, *, is_taken: bool
+) -> None:
+    before = Upstream("first", "http://a", Auth("bearer", "sk-1"))
+    served, now = (config_for("http://a", upstreams=(each,)) for each in (before, read))
+    taken = with_key_of("first", served, now)
+    assert (taken is not None and taken.upstreams == (read,)) is is_taken
 
 
 async def test_betas_are_added_and_dropped_and_members_too() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 
 from proxy.server.heartbeat import FORCE_EXIT, RELOAD, ParentLink
+from proxy.server.worker import Worker
 
 
 class FirstNothing(socket.socket):
@@ -32,3 +33,18 @@ async def test_a_poll_that_tells_of_nothing_does_not_stop_the_worker() -> None:
             assert not stopped.is_set()
             parent.close()
             await stopped.wait()
+
+
+def test_the_parent_hears_what_a_worker_has_taken_over_between_its_beats() -> None:
+    parent, worker = socket.socketpair()
+    with parent, worker:
+        parent.setblocking(False)
+        link = ParentLink(worker)
+        link.took_over("3f9c51d20a77")
+        worker.send(b"..")
+        link.took_over("0a773f9c51d2")
+        link.fail("=3f9c51d20a78; is not one")
+        heard = Worker(1, lambda *_: None, None, parent, 0.0, 0.0)
+        assert heard.hear()
+        assert heard.taken == {"3f9c51d20a77", "0a773f9c51d2"}
+        assert heard.cause == "=3f9c51d20a78; is not one"
