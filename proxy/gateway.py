@@ -1,6 +1,7 @@
 """What one gateway is made of while it runs: a frozen snapshot of its configuration, and the live parts beside it."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -93,7 +94,8 @@ class Gateway:
         self.tenancy = Tenancy(config, self.deadlines.in_flight) if is_limited else None
         self.on_reload: list[Callable[[Config], None]] = []
         # Billed first, so that the access line can tell the cost.
-        self._observers = observers if self.tenancy is None else (self.tenancy, *observers)
+        billed = observers if self.tenancy is None else (self.tenancy, *observers)
+        self._observers: tuple[Observer, ...] = (marks.Marks(self.standing), *billed)
 
     async def open(self) -> None:
         """Begin to serve, in the event loop that does: run the commands that print credentials.
@@ -147,7 +149,7 @@ class Gateway:
         self.deadlines.change(
             config.timeouts, config.limits.min_body_bytes_per_s, config.quota.queue_s
         )
-        self.standing.follow(before.config, config)
+        self.standing.follow(before.config, config, time.monotonic())
         self.model_lists.change(_of_wildcards(config), config.pools)
         self.body_memory.resize(_body_memory_bytes(config))
         for tell in self.on_reload:
@@ -179,8 +181,6 @@ class Gateway:
 
     def ended(self, exchange: Exchange) -> None:
         """Tell every observer that a request has ended; none suffers from another's defect."""
-        if exchange.pooled is not None:
-            marks.ended(self.standing, exchange)
         for observer in self._observers:
             try:
                 observer.ended(exchange)

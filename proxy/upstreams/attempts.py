@@ -121,7 +121,7 @@ class _Attempts:
                 return outcome
             first, began_s = None, time.monotonic()
             refusals.append(outcome)
-            marks.note(standing, route, outcome.verdict, outcome.what, began_s)
+            marks.note(standing, exchange, outcome.verdict, outcome.what, began_s)
             route = way.next(outcome.verdict, began_s) if outcome.is_whole else None
             if way.is_broke and budget.is_news(began_s):
                 _log.warning(

@@ -29,16 +29,35 @@ _ADVICE = {
 _OTHER_ADVICE = "the lines of upstream %s say what failed; it is asked again by itself"
 
 
-def note(standing: Standing, route: Route, verdict: Verdict, what: str, now: float) -> None:
-    """Note what an answer means for the upstream that gave it.
+class Marks:
+    """Notes what comes of the requests to pools, when they have ended.
 
     Args:
         standing: of all upstreams.
-        route: by which it was asked.
+    """
+
+    def __init__(self, standing: Standing) -> None:
+        self._standing = standing
+
+    def ended(self, exchange: Exchange) -> None:
+        """Note what came of the answer that was passed on."""
+        if exchange.pooled is not None:
+            ended(self._standing, exchange)
+
+
+def note(standing: Standing, exchange: Exchange, verdict: Verdict, what: str, now: float) -> None:
+    """Note what an answer means for the upstream that gave it, unless its name is another account's by now.
+
+    Args:
+        standing: of all upstreams.
+        exchange: with the route by which it was asked.
         verdict: on its answer.
         what: came, in a word.
         now: `time.monotonic()`.
     """
+    route = exchange.route
+    if route is None or standing.is_older(exchange.received.started_s, route.upstream):
+        return
     health, upstream, why = standing.health, route.upstream, verdict.why or what
     place = Place(upstream, None)
     cooling_s = 0.0
@@ -78,6 +97,8 @@ def ended(standing: Standing, exchange: Exchange) -> None:
     pooled, route = exchange.pooled, exchange.route
     if pooled is None or route is None or pooled.is_noted:
         return
+    if standing.is_older(exchange.received.started_s, route.upstream):
+        return
     now = time.monotonic()
     told = exchange.told
     if exchange.progress is Progress.COMPLETE:
@@ -88,12 +109,11 @@ def ended(standing: Standing, exchange: Exchange) -> None:
     elif exchange.cause is Cause.UPSTREAM_ERROR:
         has_begun = exchange.progress is not Progress.REFUSED
         verdict = verdicts.of_event(exchange.error_type or "", has_begun=has_begun)
-        note(standing, route, verdict, exchange.error_type or "error", now)
+        note(standing, exchange, verdict, exchange.error_type or "error", now)
     elif exchange.cause is not None:
         counts = exchange.endpoint == COUNT_TOKENS
-        note(
-            standing, route, verdicts.of_failure(exchange.cause, counts=counts), exchange.cause, now
-        )
+        verdict = verdicts.of_failure(exchange.cause, counts=counts)
+        note(standing, exchange, verdict, exchange.cause, now)
 
 
 def _note_alive(standing: Standing, route: Route, now: float) -> None:

@@ -22,6 +22,7 @@ class Standing:
 
     def __init__(self) -> None:
         self.health = Health()
+        self._anew_s: dict[str, float] = {}
         self._budgets: dict[str, RetryBudget] = {}
         self._threads: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
@@ -44,12 +45,17 @@ class Standing:
         upstream, at = self._threads.get(message_id, (None, 0.0))
         return upstream if now - at < _THREAD_S else None
 
-    def follow(self, before: Config, after: Config) -> None:
+    def is_older(self, started_s: float, upstream: str) -> bool:
+        """Return whether a request began when the upstream's name was another account's: it is sent to that one."""
+        return bool(self._anew_s) and started_s <= self._anew_s.get(upstream, 0.0)
+
+    def follow(self, before: Config, after: Config, now: float) -> None:
         """Forget the upstreams that another configuration does not have, or has as another account."""
         accounts = {each.name: _account(each) for each in after.upstreams}
         for upstream in before.upstreams:
             if accounts.get(upstream.name) != _account(upstream):
                 self.health.forget(upstream.name)
+                self._anew_s[upstream.name] = now
 
 
 def _account(upstream: Upstream) -> tuple[object, ...]:

@@ -1,5 +1,6 @@
 """A conversation keeps its upstream, whatever it calls itself by; what names one account's objects stays there."""
 
+import asyncio
 import collections
 import json
 from typing import Any
@@ -12,7 +13,7 @@ from proxy.upstreams.health import Place
 from proxy.upstreams.standing import Standing
 from tests.support.gateways import BODY, MODEL
 from tests.support.pools import config_of, error, good, one_after_the_other, pooled
-from tests.support.raw import MESSAGE, answer
+from tests.support.raw import MESSAGE, UpstreamSide, answer, raw_upstream
 from tests.support.scripts import says
 
 EQUAL = (Member("a"), Member("b"))
@@ -177,6 +178,27 @@ async def test_standing_outlives_a_configuration_by_the_upstreams_name() -> None
     standing = Standing()
     for name in "ab":
         standing.health.cool(Place(name, None), 0, "401", 60)
-    standing.follow(before, config_of({"a": "http://h:1", "b": "http://h:3"}))
+    standing.follow(before, config_of({"a": "http://h:1", "b": "http://h:3"}), 2.0)
     assert standing.health.ready_at("a", "m") == 60
     assert standing.health.ready_at("b", "m") == 0
+
+
+async def test_who_was_asked_before_a_reload_marks_no_other_account_of_that_name() -> None:
+    """Neither for the worse, by a refused credential, nor for the better."""
+    may_answer = asyncio.Event()
+
+    async def old(upstream: UpstreamSide) -> None:
+        await may_answer.wait()
+        await error(b"401 Unauthorized")(upstream)
+
+    async with pooled(old, good) as pool, raw_upstream(good) as another:
+        asking = asyncio.create_task(pool.ask(BODY))
+        await pool.upstreams["a"].arrived.wait()
+        urls = {"a": another.url, "b": pool.upstreams["b"].url}
+        await pool.gateway.gateway.reload(config_of(urls))
+        may_answer.set()
+        assert (await asking)[0] == 200
+        assert pool.asked() == {"a": 1, "b": 1}
+        assert pool.gateway.gateway.standing.health.is_well
+        assert (await pool.ask(BODY))[0] == 200
+        assert len(another.requests) == 1
