@@ -100,6 +100,7 @@ class _Attempts:
 
     def __init__(self, exchange: Exchange, ask: Ask, way: Detours, asked: str | None) -> None:
         self._exchange = exchange
+        self._asks_stream = exchange.stream
         self._ask = ask
         self._way = way
         self._asked = asked
@@ -150,7 +151,7 @@ class _Attempts:
         if self._refusals:
             # Of the one before, which has been recorded.
             exchange.upstream_request_id = exchange.usage = exchange.told = None
-            exchange.progress = Progress.UNSENT
+            exchange.progress, exchange.stream = Progress.UNSENT, self._asks_stream
         status: int | None = None
         try:
             if isinstance(first, ProxyError):

@@ -32,9 +32,9 @@ def own_headers(upstream: Upstream, token: str | None = None) -> list[tuple[str,
     key = upstream.auth.key if upstream.auth.command is None else token
     match upstream.auth.scheme:
         case "x-api-key":
-            own.append((headers.X_API_KEY, key or ""))
+            own.append((headers.X_API_KEY, key))
         case "bearer":
-            own.append((headers.AUTHORIZATION, f"Bearer {key}"))
+            own.append((headers.AUTHORIZATION, None if key is None else f"Bearer {key}"))
     return own
 
 

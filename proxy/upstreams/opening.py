@@ -64,7 +64,7 @@ async def hold(
     exchange.stream, exchange.usage, exchange.told = True, tap.usage, tap.told
     exchange.opaque = isinstance(tap, sse.BlindTap)
     content, since_s = upstream.content, time.monotonic()
-    held, read_bytes = b"", 0
+    held, read_bytes, known = b"", 0, 0
     try:
         while True:
             chunk = content.read_nowait()
@@ -77,7 +77,8 @@ async def hold(
                     chunk = await content.readany()
             read_bytes += len(chunk)
             held += tap.feed(chunk)
-            if held and _has_begun(held, tap, until_content=until_content):
+            known = _looked_through(held, known, tap, until_content=until_content)
+            if known < 0:
                 return Opening(tap, held, read_bytes, is_whole=False)
     except OpeningIsLongError:
         return Opening(tap, held, read_bytes, is_whole=False)
@@ -90,12 +91,21 @@ async def hold(
     return Opening(tap, held, read_bytes, is_whole=True)
 
 
-def _has_begun(held: bytes, tap: sse.Tap, *, until_content: bool) -> bool:
-    """Return whether what is held is the beginning of a stream, or over."""
-    if tap.finished or len(held) > _MAX_HELD_BYTES or isinstance(tap, sse.BlindTap):
-        return True
-    end = len(held) if held.endswith(b"\n\n") else events.last_end(held, 0)
-    return end >= 0 and (not until_content or _has_content(held[:end]))
+def _looked_through(held: bytes, start: int, tap: sse.Tap, *, until_content: bool) -> int:
+    """Return up to where what is held is only before its beginning; -1: the stream has begun, or is over.
+
+    Args:
+        held: so far.
+        start: up to where that is known already, so that each event is looked at once, however it comes.
+        tap: has watched it.
+        until_content: whether its beginning is content, or any event.
+    """
+    if held and (tap.finished or len(held) > _MAX_HELD_BYTES or isinstance(tap, sse.BlindTap)):
+        return -1
+    end = len(held) if held.endswith(b"\n\n") else events.last_end(held, start)
+    if end <= start:
+        return start
+    return -1 if not until_content or _has_content(held[start:end]) else end
 
 
 def _has_content(held: bytes) -> bool:

@@ -85,6 +85,7 @@ class Outcome(NamedTuple):
         exchange.usage, exchange.told = self.usage, self.told
         if self.answer is None:
             raise self.error or RuntimeError("neither an answer nor a failure")
+        exchange.stream = exchange.stream or self.answer.opening is not None
         return self.answer
 
 

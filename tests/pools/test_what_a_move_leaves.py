@@ -12,7 +12,7 @@ from proxy.progress import Progress
 from proxy.protocol.call import Call
 from tests.relay.settled import waits_in
 from tests.support.gateways import BODY, MODEL, STREAM_BODY, running
-from tests.support.pools import CONTENT, START, config_of, error
+from tests.support.pools import CONTENT, START, config_of, error, good, pooled
 from tests.support.raw import SSE_HEAD, Script, UpstreamSide, chunk, raw_upstream
 from tests.support.scripts import gateway_before, then_closes
 
@@ -89,3 +89,24 @@ async def test_a_refused_credential_is_a_refusal_while_a_newer_one_is_looked_for
                 await asyncio.sleep(0)
         may_go_on.set()
         assert (await asking).status == 502
+
+
+async def test_a_defect_in_noting_the_end_loses_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr("proxy.upstreams.marks.ended", breaks)
+    async with pooled(good, good) as pool:
+        assert (await pool.ask(BODY))[0] == 200
+        assert pool.last["status"] == 200
+
+
+async def test_a_stream_that_was_declined_does_not_make_a_stream_of_the_next_answer() -> None:
+    async def odd(upstream: UpstreamSide) -> None:
+        overload = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"x"}}\n\n'
+        await upstream.send(SSE_HEAD + chunk(overload) + chunk(b""))
+
+    async with pooled(odd, good) as pool:
+        assert (await pool.ask(BODY))[0] == 200
+        assert pool.asked() == {"a": 1, "b": 1}
+        assert "stream" not in pool.last

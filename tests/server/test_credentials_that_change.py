@@ -13,7 +13,7 @@ from proxy.access.keys import digest
 from proxy.app import create_app
 from proxy.config_file.source import Source
 from proxy.server.reload import Reloader, with_key_of
-from proxy.upstreams.credentials import Credentials
+from proxy.upstreams.credentials import Credentials, own_headers
 from proxy.upstreams.token_command import TokenError
 from tests.support.gateways import BODY, KEY, Running, config_for, running
 from tests.support.raw import RawUpstream, UpstreamSide, answer, raw_upstream
@@ -299,3 +299,14 @@ def test_a_credential_is_written_or_printed(auth: Auth, said: str) -> None:
     with pytest.raises(ConfigError) as refused:
         create_app(config)
     assert said in refused.value.faults
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [Auth("bearer", command=("print",)), Auth("x-api-key", command=("print",))],
+    ids=lambda auth: auth.scheme,
+)
+def test_a_token_that_nobody_has_printed_yet_is_not_presented(auth: Auth) -> None:
+    upstream = Upstream("first", "http://a", auth)
+    assert own_headers(upstream)[-1][1] is None
+    assert own_headers(upstream, "sk-1")[-1][1] is not None
