@@ -78,15 +78,20 @@ async def test_who_leaves_while_the_next_is_connected_to_has_sent_it_nothing() -
 
 
 async def test_a_refused_credential_is_a_refusal_while_a_newer_one_is_looked_for() -> None:
-    async with gateway_before(REFUSED) as (upstream, gateway):
-        may_go_on = asyncio.Event()
-        gateway.gateway.credentials.reread = may_go_on.wait  # type: ignore[assignment] # its result is not used
+    async with gateway_before(REFUSED) as (_, gateway):
+        may_go_on, is_looked_for = asyncio.Event(), asyncio.Event()
+
+        async def reread(name: str) -> None:
+            assert name == "first"
+            is_looked_for.set()
+            await may_go_on.wait()
+
+        gateway.gateway.credentials.reread = reread
         asking = asyncio.create_task(gateway.post(BODY).__aenter__())
-        await upstream.arrived.wait()
-        (exchange,) = gateway.gateway.deadlines.in_flight
         async with asyncio.timeout(5):
-            while exchange.progress is not Progress.REFUSED:  # noqa: ASYNC110 - it has no event
-                await asyncio.sleep(0)
+            await is_looked_for.wait()
+        (exchange,) = gateway.gateway.deadlines.in_flight
+        assert exchange.progress is Progress.REFUSED
         may_go_on.set()
         assert (await asking).status == 502
 
