@@ -79,12 +79,17 @@ class Workers:
                     other.close()
                 sockets = () if slot is None else slot.sockets
                 run_worker(lambda: work(self.config, ParentLink(parent), sockets))
+        except OSError:
+            link.close()
+            parent.close()
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
         parent.close()
         link.setblocking(False)
         if self._is_tried:
-            link.send(RELOAD)
+            with contextlib.suppress(OSError):  # it may have ended
+                link.send(RELOAD)
         now = time.monotonic()
         heard_at = now + _START_WITHIN_S - self._silent_s
         self.running.append(Worker(pid, work, slot, link, now, heard_at, failures))
@@ -142,7 +147,7 @@ class Workers:
         pause_s = respawn_pause_s(failures)
         _log.error("%s; starting another", ended.ending())
         if ended.slot is not None:
-            ended.slot.worker_died()
+            ended.slot.worker_lost(had_listened=ended.listens)
         self._due.append(_Due(ended.started + pause_s, ended.work, ended.slot, failures))
 
     def respawn(self) -> None:
@@ -157,6 +162,8 @@ class Workers:
                 self.spawn(each.work, each.slot, each.failures)
             except OSError as error:  # of memory, processes, files: the others go on
                 _log.error("no worker can be started, trying again: %s", error.strerror)
+                if each.slot is not None:
+                    each.slot.worker_lost(had_listened=not each.failures)
                 self._due.append(each._replace(at_s=now + _RESPAWN_AFTER_S))
 
     def next_spawn_in_s(self) -> float:

@@ -89,7 +89,9 @@ async def leave(app: web.Application, leave_s: float, force_exit: asyncio.Event)
     """Serve on for a while, not ready any more: each connection closes behind its next response."""
     if leave_s:
         app[GATEWAY].leaving = True
-        _log.info("leaving: not ready any more; serving on for %g s, until nobody comes", leave_s)
+        _log.info(
+            "leaving: not ready any more; serving on for %g s, so that balancers notice", leave_s
+        )
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(leave_s):
                 await force_exit.wait()

@@ -12,15 +12,16 @@ _log = logging.getLogger("anyrouter")
 
 BACKLOG = 2048
 
-_MOST_DEATHS = 5
-_DEATHS_WITHIN_S = 60.0
+_MOST_LOST = 5
+_LOST_WITHIN_S = 60.0
 
 
 class Slot:
     """What one worker after the other listens on.
 
     The kernel shares new connections out among the slots. One that is handed to a slot whose worker has died waits for
-    the next worker; so a slot is closed while its workers die one after the other.
+    the next worker; so where workers are lost one after the other, or one never comes to listen, nobody waits: the next
+    one is given a socket that is bound only, and listens itself.
 
     Args:
         hosts: of the configuration.
@@ -33,20 +34,24 @@ class Slot:
     def __init__(self, hosts: Sequence[str], port: int) -> None:
         self._hosts = hosts
         self._port = port
-        self._deaths_s: list[float] = []
+        self._lost_s: list[float] = []
+        self._is_waited_at = True
         self._opened = contextlib.ExitStack()
         self.sockets: list[socket.socket] = []
 
     def open(self) -> None:
-        """Listen, unless it does already.
+        """Bind, and listen where clients may wait for a worker, unless it is open already.
 
         Raises:
             OSError: no socket can be had.
         """
         if not self.sockets:
-            sockets = self._opened.enter_context(bound(self._hosts, self._port, reuse_port=True))
-            for each in sockets:
-                each.listen(BACKLOG)
+            with contextlib.ExitStack() as opened:
+                sockets = opened.enter_context(bound(self._hosts, self._port, reuse_port=True))
+                if self._is_waited_at:
+                    for each in sockets:
+                        each.listen(BACKLOG)
+                self._opened = opened.pop_all()
             self.sockets = sockets
 
     def close(self) -> None:
@@ -54,13 +59,20 @@ class Slot:
         self.sockets = []
         self._opened.close()
 
-    def worker_died(self) -> None:
-        """Close it when that has happened too often of late."""
+    def worker_lost(self, *, had_listened: bool) -> None:
+        """Have clients wait for the next worker, or nobody any more.
+
+        Args:
+            had_listened: whether the one that ended, or could not be started, or the one before it, ever did.
+        """
         now = time.monotonic()
-        self._deaths_s = [each for each in self._deaths_s if now - each < _DEATHS_WITHIN_S]
-        self._deaths_s.append(now)
-        if len(self._deaths_s) >= _MOST_DEATHS and self.sockets:
-            _log.error(
-                "a worker has died %d times in a minute: no client waits for it now", _MOST_DEATHS
-            )
+        self._lost_s = [each for each in self._lost_s if now - each < _LOST_WITHIN_S]
+        self._lost_s.append(now)
+        was_waited_at = self._is_waited_at
+        self._is_waited_at = had_listened and len(self._lost_s) < _MOST_LOST
+        if not self._is_waited_at:
             self.close()
+            if was_waited_at:
+                _log.error(
+                    "a worker is lost again and again, or never listens: no client waits for it now"
+                )
