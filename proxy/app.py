@@ -16,6 +16,7 @@ from proxy.protocol.checks import prepare
 from proxy.telemetry.access_log import AccessLog, LineSink
 from proxy.tenancy.alone import doubt_of_limits
 from proxy.tenancy.tenancy import has_bounds
+from proxy.trailers import close_behind_chunks
 
 # For the `AppRunner` of an application that holds a gateway, which does without: with it, a client that leaves cancels
 # its request at once, and not within a second; those of the application itself, too.
@@ -42,6 +43,7 @@ def create_app(
     """
     check(config)
     app = assemble(config, access_log)
+    app.middlewares.insert(0, close_behind_chunks)
     app.on_startup.append(_note_what_is_not_served)
     return app
 
@@ -88,6 +90,7 @@ def setup(
     """
     check(config)
     part = _gateway_app(config, access_log, authenticate)
+    part.middlewares.insert(0, close_behind_chunks)
     part.on_startup.append(_note_what_is_not_served)
     if not (config.keys or config.store or authenticate):
         _log.warning("no keys are configured: every request is refused with a 401")

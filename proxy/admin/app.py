@@ -16,6 +16,7 @@ from proxy.config import Config
 from proxy.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, ProxyError
 from proxy.gateway import Gateway
 from proxy.received import new_id
+from proxy.trailers import close_behind_chunks
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +77,8 @@ def create_app(config: Config, workers: Workers | None = None) -> web.Applicatio
         return await handler(request)
 
     app = web.Application(
-        middlewares=[_shape_errors, authenticate], client_max_size=_MAX_BODY_BYTES
+        middlewares=[close_behind_chunks, _shape_errors, authenticate],
+        client_max_size=_MAX_BODY_BYTES,
     )
     app[CONTEXT] = AdminContext(config)
     app[WORKERS] = SocketWorkers(()) if workers is None else workers

@@ -59,7 +59,7 @@ class Listener:
 
         # More arguments than these may come: aiohttp has given some of its own later.
         def begin_request(message: Any, body: Any, protocol: Any, writer: Any, *rest: Any) -> Any:
-            if is_leaving():
+            if message.chunked or is_leaving():  # of the former, proxy/trailers.py says why
                 message = message._replace(should_close=True)
             protocol.request_began(message, body, writer)
             return make_request(message, body, protocol, writer, *rest)

@@ -81,14 +81,10 @@ async def test_a_second_head_that_drips_is_closed(
 
 
 PROBE = b"GET /healthz HTTP/1.1\r\nHost: gateway\r\n\r\n"
-CHUNKED = request(
-    b"transfer-encoding: chunked", body=b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY), length=False
-)
 BEFORE = {
     "a probe": [PROBE],
     "probes": [PROBE * 3],
     "a message": [request()],
-    "a chunked message": [CHUNKED],
     "a body of its own": [request()[: -len(BODY)], BODY],
     "a body in two": [request()[:-9], request()[-9:]],
 }

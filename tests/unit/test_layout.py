@@ -153,6 +153,7 @@ LAYERS = (
         "received",
         "schema_files",
         "standstill",
+        "trailers",
         "version",
     },
     {"config", "errors"},

@@ -59,6 +59,7 @@ class HeadClock(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.now = 1000.0
         self.stream = b""
+        self.kinds = list[str]()
         self.heads = list[tuple[int, int]]()  # where each head ends, and each request
         self.sent = self.answered = 0  # bytes, requests
         self.since = self.now  # a head, or the next request, is waited for
@@ -66,6 +67,7 @@ class HeadClock(RuleBasedStateMachine):
 
     @initialize(kinds=st.lists(st.sampled_from(sorted(REQUESTS)), min_size=12, max_size=12))
     def choose(self, kinds: list[str]) -> None:
+        self.kinds = kinds
         for kind in kinds:
             head, body = REQUESTS[kind]
             begin = len(self.stream)
@@ -114,6 +116,11 @@ class HeadClock(RuleBasedStateMachine):
         return len(self.heads) > self.answered and self.sent >= self.heads[self.answered][0]
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the last answer was to a request in chunks, behind which there is no other."""
+        return self.answered > 0 and self.kinds[self.answered - 1] == "chunked"
+
+    @property
     def boundary(self) -> int:
         """Where the last answered request ends."""
         return self.heads[self.answered - 1][1] if self.answered else 0
@@ -149,6 +156,7 @@ class HeadClock(RuleBasedStateMachine):
         self.loop.run_until_complete(release())
         self.answered += 1
         self.since = self.now
+        assert self.wire.is_open != self.has_ended
 
     @precondition(lambda self: self.wire.is_open)
     @rule(seconds=st.sampled_from([0.5, 1.0, 2.0, 3.5, HEAD_S]))
@@ -166,7 +174,7 @@ class HeadClock(RuleBasedStateMachine):
 
     @invariant()
     def is_open_until_it_is_judged(self) -> None:
-        if hasattr(self, "wire") and self.is_busy:
+        if hasattr(self, "wire") and self.is_busy and not self.has_ended:
             assert self.wire.is_open
 
     async def _end(self) -> None:
