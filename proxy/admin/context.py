@@ -10,6 +10,7 @@ import msgspec
 import sqlalchemy as sa
 from aiohttp import web
 
+from proxy.aiohttp_fast.keys import RequestKey
 from proxy.config import AdminKey, Config
 from proxy.config_file import changes
 from proxy.errors import StoreUnavailable
@@ -84,7 +85,7 @@ class AdminContext:
 
 
 CONTEXT = web.AppKey("admin", AdminContext)
-ADMIN = web.RequestKey("admin", AdminKey)
+ADMIN = RequestKey("admin", AdminKey)
 
 
 def now_ms() -> int:

@@ -26,6 +26,7 @@ from proxy import (
     Upstream,
 )
 from proxy.access.keys import digest
+from proxy.aiohttp_fast import IS_FAST
 from proxy.config_file.source import Source
 from proxy.server.reload import Reloader
 from tests.support.gateways import KEY, STREAM_BODY, Running, running
@@ -87,7 +88,9 @@ async def test_streams_live_through_reloads_and_new_requests_use_the_new_credent
             if i % 10 == 0:
                 assert await status(gateway) == 200
                 assert b"sk-number-%d\r\n" % i in upstream.requests[-1].head
-        assert upstream.connections == count + 1, "connections outlive a reload"
+        # The plain client uses none again.
+        asked = 1 if IS_FAST else 10
+        assert upstream.connections == count + asked, "connections outlive a reload"
         go_on.set()
         assert await asyncio.gather(*under_way) == [STREAM] * count
 

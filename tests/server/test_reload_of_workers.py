@@ -1,24 +1,20 @@
 """A configuration that the first process cannot judge alone: a worker has to take it over before it counts."""
 
 import asyncio
-import dataclasses
-import os
-import socket
-from collections.abc import Sequence
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from proxy import ConfigError, Listen
+from proxy import ConfigError
 from proxy.config import Config
 from proxy.config_file.faults import NoCredentialError
 from proxy.config_file.source import Source
 from proxy.server import reload
-from proxy.server.heartbeat import ParentLink
-from proxy.server.processes import Workers
 from proxy.server.reload import ParentReloads, Reloader
 from proxy.snapshot import Reloaded
-from tests.support.gateways import config_for
+from tests.support.commands import environment
 
 FILE = """\
 upstreams: {first: {base_url: "http://127.0.0.1:1", auth: {scheme: bearer, key: sk-1}}}
@@ -52,25 +48,37 @@ def test_workers_are_started_by_what_one_of_them_has_taken_over(
     assert reloads.taken(source.name) is None
 
 
+# A process of its own forks, for one that runs tests has threads.
+TOLD = """
+import asyncio, dataclasses, os
+from proxy import Listen
+from proxy.server.processes import Workers
+from tests.support.gateways import config_for
+
+def tell(config, parent, _sockets):
+    async def asked():
+        told, stop = asyncio.Event(), asyncio.Event()
+        parent.follow(stop.set, stop.set, told.set)
+        async with asyncio.timeout(5):
+            await told.wait()
+        parent.took_over(str(config.listen.port))
+
+    asyncio.run(asked())
+
+config = config_for("http://127.0.0.1:1")
+workers = Workers(dataclasses.replace(config, listen=Listen(port=1)), 1, silent_s=60)
+workers.reload()
+workers.spawn(tell, None)
+(worker,) = workers.running
+os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
+print(workers.hear(), [each.status for each in workers.reap()])
+"""
+
+
 def test_a_worker_started_before_a_configuration_counts_is_told_to_try_it() -> None:
-    def tell(config: Config, parent: ParentLink, _sockets: Sequence[socket.socket]) -> None:
-        async def asked() -> None:
-            told, stop = asyncio.Event(), asyncio.Event()
-            parent.follow(stop.set, stop.set, told.set)
-            async with asyncio.timeout(5):
-                await told.wait()
-            parent.took_over(str(config.listen.port))
-
-        asyncio.run(asked())
-
-    config = config_for("http://127.0.0.1:1")
-    workers = Workers(dataclasses.replace(config, listen=Listen(port=1)), 1, silent_s=60)
-    workers.reload()
-    workers.spawn(tell, None)
-    (worker,) = workers.running
-    os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
-    assert workers.hear() == {"1"}
-    assert [each.status for each in workers.reap()] == [0]
+    command = [sys.executable, "-c", TOLD]
+    said = subprocess.run(command, check=True, timeout=60, env=environment(), capture_output=True)
+    assert said.stdout.strip() == b"{'1'} [0]"
 
 
 def test_a_defect_in_reading_does_not_end_the_first_process(
