@@ -38,6 +38,15 @@ _PROCESSES = "cli"
 _SHOWN = "docs"
 
 
+def pytest_configure() -> None:
+    """Have no child of this process begin to measure before it is another program.
+
+    uvloop runs what `os.register_at_fork` knows in each child, and coverage takes seconds there to begin; the program
+    that it becomes measures itself.
+    """
+    pytest.MonkeyPatch().setattr("coverage.control._start_process_coverage", lambda _config: None)
+
+
 def pytest_asyncio_loop_factories(
     item: pytest.Item,
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
