@@ -97,7 +97,8 @@ def successor(
 
     Args:
         before: what a running gateway serves by.
-        config: that was checked. Of what is made once, at the start, the running one counts.
+        config: that was checked. Of what is made once, at the start, the running one counts; of limits and prices, too,
+            where there was nothing to count them.
         is_limited: whether the gateway was started with limits, prices or a ledger.
         tokens: that commands have printed, by upstream.
 
@@ -106,9 +107,7 @@ def successor(
     """
     config = changes.without_restart(before.config, config)
     if is_wanted(config) and not is_limited:
-        raise ConfigError(
-            "limits, budgets and prices need a restart: the gateway was started without any"
-        )
+        config = changes.without_limits(before.config, config)
     try:
         return Snapshot.of(config, before, tokens)
     except (OSError, ValueError, ProxyUnusableError) as error:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from proxy.config import Config
+from proxy.config import Budgets, Config, RateLimits
 from proxy.config_file.faults import shown
 
 # Entries are told apart by these, whatever their order.
@@ -39,6 +39,34 @@ def without_restart(running: Config, wanted: Config) -> Config:
     )
 
 
+def without_limits(running: Config, wanted: Config) -> Config:
+    """Return a wanted configuration with nothing limited or priced, for a gateway that was started without any of it.
+
+    A key that is new and is to be limited is left out: it would be served without its limits.
+    """
+    bound = {owner.name for owner in wanted.owners if owner.limits or owner.budgets}
+    known = {key.name for key in running.keys}
+    is_each = bool(wanted.quota.each_key_limits or wanted.quota.each_key_budgets)
+    return dataclasses.replace(
+        wanted,
+        keys=tuple(
+            dataclasses.replace(
+                key,
+                limits=None if key.limits else key.limits,
+                budgets=None if key.budgets else key.budgets,
+            )
+            for key in wanted.keys
+            if key.name in known or not (key.limits or key.budgets or key.owner in bound or is_each)
+        ),
+        owners=tuple(
+            dataclasses.replace(owner, limits=RateLimits(), budgets=Budgets())
+            for owner in wanted.owners
+        ),
+        quota=running.quota,
+        prices=running.prices,
+    )
+
+
 def _sections(old: Any, new: Any, prefix: str) -> Iterator[str]:
     for field in dataclasses.fields(old):
         path, before, after = (
@@ -59,6 +87,7 @@ def _sections(old: Any, new: Any, prefix: str) -> Iterator[str]:
 def _entries(path: str, before: tuple[Any, ...], after: tuple[Any, ...]) -> Iterator[str]:
     """Yield of a list how many entries came and went, and which fields of which changed."""
     name_of = _NAMES[path]
+    named = _shown_id if path == "models" else shown
     old = {getattr(each, name_of): each for each in before}
     new = {getattr(each, name_of): each for each in after}
     counts = [
@@ -72,7 +101,7 @@ def _entries(path: str, before: tuple[Any, ...], after: tuple[Any, ...]) -> Iter
     if counts:
         yield f"{path} {' '.join(counts)}"
     changed = [
-        f"{path}.{shown(name)}.{field.name} changed"
+        f"{path}.{named(name)}.{field.name} changed"
         for name, entry in new.items()
         if name in old
         for field in dataclasses.fields(entry)
@@ -81,3 +110,8 @@ def _entries(path: str, before: tuple[Any, ...], after: tuple[Any, ...]) -> Iter
     yield from changed
     if not counts and not changed:
         yield f"{path} in another order"
+
+
+def _shown_id(text: str) -> str:
+    """Return a model's id, which has a vendor before a slash, as it may be shown."""
+    return text if all(shown(part) == part for part in text.split("/")) else shown(text)

@@ -156,11 +156,6 @@ async def test_a_request_keeps_the_timeouts_that_it_began_with() -> None:
             "models.0.upstream: no upstream has this name; known: first",
             id="rule",
         ),
-        pytest.param(
-            {"quota": Quota(each_key_limits=RateLimits(requests_per_minute=1))},
-            "limits, budgets and prices need a restart: the gateway was started without any",
-            id="limits in a gateway without",
-        ),
     ],
 )
 async def test_what_cannot_be_served_changes_nothing(change: dict[str, Any], said: str) -> None:
@@ -188,6 +183,20 @@ async def test_limits_and_prices_count_at_once_and_what_was_counted_stays() -> N
         )
         assert await status(gateway) == 200
         assert gateway.log[-1]["cost_micros"] == 10 * cost
+
+
+async def test_a_key_is_ended_by_a_file_whose_limits_wait_for_a_restart() -> None:
+    async with gateway_before(says(answer())) as (_, gateway):
+        config = gateway.gateway.snapshot.config
+        ended = dataclasses.replace(
+            config.keys[0], disabled=True, limits=RateLimits(requests_per_minute=1)
+        )
+        told = await gateway.gateway.reload(
+            dataclasses.replace(config, keys=(ended, *config.keys[1:]))
+        )
+        assert told.changes == [f"keys.{ended.name}.disabled changed"]
+        assert told.after_restart == [f"keys.{ended.name}.limits changed"]
+        assert await status(gateway) == 401
 
 
 async def test_what_needs_a_restart_is_told_and_the_rest_is_taken() -> None:

@@ -5,7 +5,24 @@ from typing import Any
 
 import pytest
 
-from proxy import Admin, Auth, Config, Cors, Key, Limits, Listen, Log, Model, Timeouts, Upstream
+from proxy import (
+    Admin,
+    Auth,
+    Budgets,
+    Config,
+    Cors,
+    Key,
+    Limits,
+    Listen,
+    Log,
+    Model,
+    Owner,
+    Prices,
+    Quota,
+    RateLimits,
+    Timeouts,
+    Upstream,
+)
 from proxy.config_file import changes
 
 BEFORE = Config(
@@ -41,6 +58,16 @@ OTHER_KEY = dataclasses.replace(BEFORE.upstreams[0], auth=Auth("bearer", "sk-can
             {"keys": (dataclasses.replace(BEFORE.keys[0], disabled=True), BEFORE.keys[1])},
             ["keys.laptop.disabled changed"],
             id="a field of a key",
+        ),
+        pytest.param(
+            {
+                "models": (
+                    BEFORE.models[0],
+                    dataclasses.replace(BEFORE.models[1], aliases=("claude-z",)),
+                )
+            },
+            ["models.anthropic/claude-x.aliases changed"],
+            id="a field of a model",
         ),
         pytest.param({"models": BEFORE.models[::-1]}, ["models in another order"], id="order"),
         pytest.param(
@@ -86,3 +113,36 @@ def test_what_is_made_once_stays_until_a_restart(fixed: dict[str, Any]) -> None:
     running = changes.without_restart(BEFORE, wanted)
     assert changes.between(BEFORE, running) == ["echo_model changed"]
     assert len(changes.between(running, wanted)) == 1
+
+
+LIMITS = RateLimits(requests_per_minute=1)
+BUDGETS = Budgets(day_micros=1)
+
+
+@pytest.mark.parametrize(
+    "limited",
+    [
+        {"keys": (dataclasses.replace(BEFORE.keys[0], limits=LIMITS), BEFORE.keys[1])},
+        {"keys": (*BEFORE.keys, Key("new", "3" * 64, budgets=BUDGETS))},
+        {
+            "keys": (*BEFORE.keys, Key("new", "3" * 64, owner="team")),
+            "owners": (Owner("team", limits=LIMITS),),
+        },
+        {
+            "keys": (*BEFORE.keys, Key("new", "3" * 64)),
+            "quota": Quota(each_key_limits=LIMITS),
+        },
+        {"prices": Prices(file="other.json")},
+    ],
+    ids=["known key", "new key", "new key of a limited owner", "new key among limited", "prices"],
+)
+def test_limits_and_prices_wait_for_a_restart_and_so_does_a_new_key_that_is_to_have_them(
+    limited: dict[str, Any],
+) -> None:
+    wanted = dataclasses.replace(BEFORE, echo_model=False, **limited)
+    served = changes.without_limits(BEFORE, wanted)
+    assert served.keys == BEFORE.keys
+    assert (served.quota, served.prices) == (BEFORE.quota, BEFORE.prices)
+    assert not any(owner.limits or owner.budgets for owner in served.owners)
+    assert not served.echo_model
+    assert changes.between(served, wanted)
