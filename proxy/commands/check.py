@@ -35,7 +35,12 @@ def run(args: argparse.Namespace) -> int:
     file = options.config_file(args)
     config, warnings = load(file)
     say(f"{file}: good: {summary(config)}\n")
-    models = Counter(model.upstream for model in config.models)
+    members = {pool.name: [each.upstream for each in pool.members] for pool in config.pools}
+    models = Counter(
+        upstream
+        for model in config.models
+        for upstream in members.get(model.upstream, [model.upstream])
+    )
     say(
         table(
             ("upstream", "base URL", "credential", "models"),

@@ -5,7 +5,7 @@ import errno
 # Of what a command cannot listen on.
 _SHOWS = "; `ss -ltnp` shows what has it"
 _NEXT = {
-    errno.EADDRINUSE: f"{_SHOWS}: end that, or take a free port with --port 0 (make run PORT=0)",
+    errno.EADDRINUSE: f"{_SHOWS}: end that, or take another with --port or `listen.port`",
     errno.EACCES: "; ports below 1024 need rights: take another with --port",
     errno.EADDRNOTAVAIL: "; `ip addr` lists the addresses of this machine, and --host takes one of them",
 }

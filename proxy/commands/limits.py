@@ -16,6 +16,7 @@ from proxy.commands.greeting import client
 from proxy.commands.parser import add_command
 from proxy.commands.standard_files import say, say_on_errors
 from proxy.config_file.faults import ConfigError
+from proxy.config_file.listens import has_no_admin
 
 _TIMEOUT_S = 15.0
 _PAGE = 200
@@ -95,26 +96,27 @@ async def _found(args: argparse.Namespace) -> list[dict[str, Any]]:
         session.headers["x-api-key"] = _given_key(args)
         if args.kind is not None:
             name = "" if args.name is None else f"/{urllib.parse.quote(args.name, safe='')}"
-            return [
-                await _asked(session, options.given_admin_url(args), f"limits/{args.kind}{name}")
-            ]
+            return [await _asked(session, args, f"limits/{args.kind}{name}")]
         found: list[dict[str, Any]] = []
         after: str | None = ""
         while after is not None:
             query = urllib.parse.urlencode({"limit": _PAGE, "after": after})
-            page = await _asked(session, options.given_admin_url(args), f"limits?{query}")
+            page = await _asked(session, args, f"limits?{query}")
             found += page["data"]
             after = page["next"]
         return found
 
 
-async def _asked(session: aiohttp.ClientSession, url: str, path: str) -> dict[str, Any]:
+async def _asked(
+    session: aiohttp.ClientSession, args: argparse.Namespace, path: str
+) -> dict[str, Any]:
     """Ask the admin API.
 
     Raises:
         ConfigError: the URL, the key or the name is wrong.
         RuntimeError: nothing answers, or nothing good.
     """
+    url = options.given_admin_url(args)
     if (wrong := diagnosis.wrong_url(url)) is not None:
         raise ConfigError(f"--url: {wrong}")
     place = URL(f"{url.rstrip('/')}/admin/v1/{path}", encoded=True)
@@ -122,6 +124,12 @@ async def _asked(session: aiohttp.ClientSession, url: str, path: str) -> dict[st
         async with session.get(place, allow_redirects=False) as response:
             status, headers, body = response.status, response.headers, await response.read()
     except (aiohttp.ClientError, OSError) as error:
+        here = None if args.url else next(filter(has_no_admin, options.CONFIG_FILES), None)
+        if here is not None:
+            raise ConfigError(
+                f"{here}: `admin` is not configured, and limits are asked of the admin API: give it `admin`, and start "
+                "the gateway again; or --url, for one that is elsewhere"
+            ) from None
         raise RuntimeError(
             f"{diagnosis.unreached(error, place)}; the admin API is where `admin` of its configuration says"
         ) from None

@@ -3,10 +3,13 @@
 import argparse
 import os
 import signal
+from pathlib import Path
 
 from proxy.commands import options
 from proxy.commands.parser import add_command
+from proxy.commands.processes import Gateway, gateway_of
 from proxy.commands.standard_files import say
+from proxy.config_file.faults import ConfigError
 from proxy.config_file.load import load
 
 _MAIN_PID = "MAINPID"
@@ -18,8 +21,8 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
         subparsers,
         "reload",
         "have a running gateway read its configuration again",
-        "Checks the configuration, and sends SIGHUP to the gateway when it is good; what is wrong is told as by "
-        "`check`, and nothing is sent. The gateway says in its log what has changed. It also sees by itself when its "
+        "Checks the configuration that the gateway reads, and sends it SIGHUP when that is good; what is wrong is told "
+        "as by `check`, and nothing is sent. The gateway says in its log what has changed. It also sees by itself when its "
         "files change.",
         examples=(
             "anyrouter reload --config team.yaml --pid 4711",
@@ -44,18 +47,41 @@ def run(args: argparse.Namespace) -> int:
     """Check, and send; a `ConfigError` says what is wrong.
 
     Raises:
-        RuntimeError: there is no such process, or it is somebody else's, or none is named.
+        RuntimeError: there is no such process, or it is no gateway's first, or it is somebody else's, or none is named.
     """
-    file = options.config_file(args)
-    load(file)
     if args.pid is None:
-        raise RuntimeError("which process? give --pid; `pgrep -f 'anyrouter serve'` lists them")
+        raise RuntimeError(
+            "which process? give --pid; `pgrep -o -f 'anyrouter serve'` finds the first process of a gateway"
+        )
     try:
-        os.kill(args.pid, signal.SIGHUP)
+        gateway = gateway_of(args.pid)
+        file = _file(args, gateway)
+        load(file)
+        os.kill(gateway.pid, signal.SIGHUP)
     except OSError as error:
         raise RuntimeError(f"process {args.pid}: {error.strerror}") from None
-    say(f"{file}: good; process {args.pid} reads it, and says in its log what has changed")
+    reads = (
+        f"process {gateway.pid} reads it"
+        if gateway.config is not None
+        else f"process {gateway.pid} reads its own configuration, and cannot be asked whether it is this file"
+    )
+    say(f"{file}: good; {reads}, and says in its log what has changed")
     return 0
+
+
+def _file(args: argparse.Namespace, gateway: Gateway) -> str:
+    """Return the file to check: the one that the process reads, where that is known.
+
+    Raises:
+        ConfigError: there is none, or another one is named.
+    """
+    if gateway.config is None:
+        return options.config_file(args)
+    if args.config and not Path(options.config_file(args)).samefile(gateway.config):
+        raise ConfigError(
+            f"--config: process {gateway.pid} reads {gateway.config}, and nothing is sent: leave --config out"
+        )
+    return args.config or gateway.config
 
 
 def _pid(text: str) -> int:

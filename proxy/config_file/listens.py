@@ -32,6 +32,22 @@ def admin_url_of(file: str) -> str | None:
     return None if admin is None else _origin(admin, Admin(), "")
 
 
+def has_no_admin(file: str) -> bool:
+    """Return whether a file is a configuration, and has no admin API."""
+    document = _document(file, FilesRead())
+    return document is not None and document.get("admin") is None
+
+
+def _document(file: str, files: FilesRead) -> dict[str, Any] | None:
+    """Return what stands in a configuration; None: it is none."""
+    try:
+        document, _ = parse_with_doubles(files.read_text(file, file))
+    except ConfigError:
+        return None
+    # Many programs call theirs so.
+    return document if isinstance(document, dict) and "upstreams" in document else None
+
+
 def _section(file: str, name: str, absent: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return what stands in a section about an address, filled in; None: nothing that can be used.
 
@@ -41,12 +57,8 @@ def _section(file: str, name: str, absent: dict[str, Any] | None) -> dict[str, A
         absent: what it is when it is not there.
     """
     files = FilesRead()
-    try:
-        document, _ = parse_with_doubles(files.read_text(file, file))
-    except ConfigError:
-        return None
-    # Many programs call theirs so.
-    if not isinstance(document, dict) or "upstreams" not in document:
+    document = _document(file, files)
+    if document is None:
         return None
     given = document.get(name)
     given = absent if given is None else given

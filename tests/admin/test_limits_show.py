@@ -15,6 +15,7 @@ from proxy import Admin, AdminKey, Budgets, Key, Owner, Quota, RateLimits, Store
 from proxy.__main__ import main
 from proxy.access.keys import digest
 from proxy.admin.app import create_app_for
+from proxy.commands import options
 from proxy.sandbox import Knobs, serve_sandbox
 from tests.admin.conftest import READER
 from tests.support.gateways import KEY, config_for, running
@@ -119,3 +120,14 @@ async def test_what_is_wrong_is_one_line(show: Asking) -> None:
     said = await show(url="http://127.0.0.1:1")
     assert said.status == 1
     assert "nothing listens on 127.0.0.1:1" in said.err
+
+
+def test_that_no_admin_api_is_configured_is_told_where_none_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.yaml").write_text("upstreams: {}\nadmin: null\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ANYROUTER_ADMIN_URL", raising=False)
+    monkeypatch.setattr(options, "given_admin_url", lambda _: "http://127.0.0.1:1")
+    assert main(["limits", "show", "--key", READER]) == 2
+    assert "config.yaml: `admin` is not configured" in capsys.readouterr().err

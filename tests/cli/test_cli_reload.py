@@ -46,6 +46,12 @@ async def test_sighup_makes_keys_of_the_file_count_and_a_wrong_file_changes_noth
         assert status == 0
         assert f"process {pid} reads it" in out
         await command.says(b"nothing has changed")
+        other = tmp_path / "other"
+        other.mkdir()
+        status, _, err = await ran("reload", "--config", write_config(other), "--pid", pid)
+        assert (status, f"process {pid} reads {config}" in err) == (2, True)
+        status, _, err = await ran("reload", "--config", config, "--pid", str(os.getpid()))
+        assert (status, "is no `anyrouter serve`, and nothing is sent" in err) == (1, True)
         give_keys(config, "short")
         assert (await ran("reload", "--config", config, "--pid", pid))[0] == 2
         command.tell(signal.SIGHUP)
@@ -69,6 +75,8 @@ async def test_workers_serve_the_last_of_two_quick_edits_and_so_does_one_that_is
         await served_alike(command, workers)
         assert await statuses(port, OTHER, 10) == {200}
         killed = min(workers)
+        status, _, err = await ran("reload", "--config", config, "--pid", str(killed))
+        assert (status, f"use --pid {command.process.pid}" in err) == (1, True)
         os.kill(killed, signal.SIGKILL)
         await command.says(b"worker %d ended" % killed)
         await all_listen(command, port, 2)

@@ -116,7 +116,7 @@ async def test_a_port_in_use_is_one_line_and_exit_1(tmp_path: Path, workers: str
     assert (status, out) == (1, "")
     assert readable(err.encode()).decode() == (
         f"cannot listen on 127.0.0.1, port {port}: Address already in use; `ss -ltnp` shows what has it: "
-        "end that, or take a free port with --port 0 (make run PORT=0)\n"
+        "end that, or take another with --port or `listen.port`\n"
     )
 
 

@@ -42,6 +42,19 @@ def test_check_says_what_a_good_configuration_holds(
     assert err == ""
 
 
+def test_check_counts_of_each_upstream_the_models_that_it_serves_through_a_pool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CLIENT_KEY", KEY)
+    monkeypatch.setenv("UPSTREAM_KEY", "sk-x")
+    config = write_config(tmp_path, more="pools: {both: {members: [{upstream: first}]}}\n")
+    config.write_text(
+        config.read_text().replace("upstream: first}]\nkeys", "upstream: both}]\nkeys")
+    )
+    assert main(["check", "--config", str(config)]) == 0
+    assert "first     http://127.0.0.1:1  x-api-key   1" in capsys.readouterr().out
+
+
 def test_check_says_what_is_wrong(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

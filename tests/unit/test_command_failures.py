@@ -6,9 +6,7 @@ import pytest
 
 from proxy.commands.failures import described, of_admin
 
-FREE_PORT = (
-    "`ss -ltnp` shows what has it: end that, or take a free port with --port 0 (make run PORT=0)"
-)
+FREE_PORT = "`ss -ltnp` shows what has it: end that, or take another with --port or `listen.port`"
 OTHER_PORT = (
     "`ss -ltnp` shows what has it: end that, or give `admin.port` another in the configuration"
 )
