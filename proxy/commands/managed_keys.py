@@ -52,7 +52,7 @@ def list_all(args: argparse.Namespace) -> int:
         shown.shown_static_key(key) for key in tenants.keys if args.owner in (None, key.owner)
     ]
     if tenants.store is not None:
-        with opened(tenants) as engine:
+        with opened(tenants, is_made=False) as engine:
             entries += map(shown.shown_key, _all(_keys(tenants, engine), args.owner))
     entries.sort(key=lambda entry: entry["name"])
     if args.json:
@@ -78,7 +78,7 @@ def show(args: argparse.Namespace) -> int:
     if static is not None and tenants.store is None:
         _show(args, shown.shown_static_key(static))
         return 0
-    with opened(with_store(tenants)) as engine:
+    with opened(with_store(tenants), is_made=False) as engine:
         entry = (
             shown.shown_key(_keys(tenants, engine).get(args.name))
             if static is None

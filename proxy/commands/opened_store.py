@@ -6,6 +6,7 @@ import getpass
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy.commands import options
@@ -36,17 +37,21 @@ def with_store(tenants: Tenants) -> Tenants:
 
 
 @contextlib.contextmanager
-def opened(tenants: Tenants) -> Iterator["sa.Engine"]:
+def opened(tenants: Tenants, *, is_made: bool = True) -> Iterator["sa.Engine"]:
     """Open the store, its tables brought up to date.
+
+    Args:
+        tenants: with a store.
+        is_made: whether a store that is not there yet is made; what only reads would find nothing in it.
 
     Raises:
         ConfigError: its URL cannot be used, or a name is not known or is taken, or an owner has keys.
-        RuntimeError: it does not answer.
+        RuntimeError: it does not answer, or is not there and not to be made.
     """
     # Only here: `--help` and what serves without a store need none of it.
     import sqlalchemy as sa  # noqa: PLC0415 - imported by who needs it alone
 
-    from proxy.store.engine import open_engine  # noqa: PLC0415 - imported by who needs it alone
+    from proxy.store.engine import open_engine, sqlite_file  # noqa: PLC0415 - imported by who needs it alone
     from proxy.store.keys import (  # noqa: PLC0415 - imported by who needs it alone
         NameTakenError,
         UnknownNameError,
@@ -66,6 +71,7 @@ def opened(tenants: Tenants) -> Iterator["sa.Engine"]:
         ) from None
     except ValueError as error:
         raise ConfigError(f"{tenants.file}: {error}") from None
+    _refuse_absent(tenants, None if is_made else sqlite_file(engine))
     try:
         ensure_current(engine)
         yield engine
@@ -92,6 +98,14 @@ def opened(tenants: Tenants) -> Iterator["sa.Engine"]:
         ) from None
     finally:
         engine.dispose()
+
+
+def _refuse_absent(tenants: Tenants, file: Path | None) -> None:
+    if file is not None and not file.exists():
+        raise RuntimeError(
+            f"the store is not there: `store.url` of {tenants.file} says {file.absolute()}, which a gateway makes when "
+            "it starts; was it moved, or is this another machine?"
+        )
 
 
 def actor() -> str:

@@ -88,7 +88,7 @@ def list_all(args: argparse.Namespace) -> int:
     """List the owners of store and configuration."""
     tenants = tenants_of(args)
     entries = list(map(shown.shown_static_owner, tenants.owners))
-    with opened(tenants) as engine:
+    with opened(tenants, is_made=False) as engine:
         entries += map(shown.shown_owner, _owners(engine).all())
     entries.sort(key=lambda entry: entry["name"])
     if args.json:

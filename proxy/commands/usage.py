@@ -72,7 +72,7 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
 def run(args: argparse.Namespace) -> int:
     """Print the sums."""
     tenants = tenants_of(args)
-    with opened(tenants) as engine:
+    with opened(tenants, is_made=False) as engine:
         groups = list(_groups(engine, args.by, _scope(args)))
     if not any(name in _TIMES for name in args.by):
         groups.sort(key=lambda group: -group.cost_micros)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import pytest
 
@@ -109,3 +110,21 @@ def test_what_clients_choose_obeys_nobody_in_a_table_or_a_spreadsheet() -> None:
     assert usage._cell("=HYPERLINK(1)") == "'=HYPERLINK(1)"
     assert usage._cell("opus-4") == "opus-4"
     assert usage._cell(5) == 5
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["usage"], ["keys", "list"], ["keys", "show", "laptop"], ["owners", "list"]],
+    ids=" ".join,
+)
+def test_what_only_reads_makes_no_store(
+    words: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = write_config(tmp_path, more='store: {url: "sqlite:///gone/store.db"}\n')
+    assert main([*words, "--config", str(config)]) == 1
+    assert (
+        f"says {tmp_path / 'gone' / 'store.db'}, which a gateway makes" in capsys.readouterr().err
+    )
+    assert not (tmp_path / "gone").exists()
