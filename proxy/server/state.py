@@ -14,6 +14,7 @@ from aiohttp import web
 from proxy.errors import NotFound
 from proxy.gateway import GATEWAY, Gateway
 from proxy.ledger.ledger import Status
+from proxy.server import leftovers
 from proxy.tenancy.state import limits_of, page_of_limits
 
 # With what is added to it, the path of a socket must not have more than 107 bytes.
@@ -67,6 +68,7 @@ def state_sockets(count: int, state_dir: str | None) -> Iterator[list[StateSocke
         sockets: list[StateSocket] = []
         if count:
             folder = Path(stack.enter_context(_private_folder(state_dir)))
+            stack.enter_context(leftovers.kept(folder))
             for i in range(count):
                 sockets.append(StateSocket(folder / str(i)))
                 stack.callback(sockets[-1].close)
@@ -77,8 +79,8 @@ def _private_folder(state_dir: str | None) -> tempfile.TemporaryDirectory[str]:
     try:
         if state_dir is not None and len(os.fsencode(state_dir)) <= _MAX_STATE_DIR_BYTES:
             Path(state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
-            return tempfile.TemporaryDirectory(prefix="anyrouter-", dir=state_dir)
-        return tempfile.TemporaryDirectory(prefix="anyrouter-")
+            return tempfile.TemporaryDirectory(prefix=leftovers.PREFIX, dir=state_dir)
+        return tempfile.TemporaryDirectory(prefix=leftovers.PREFIX)
     except OSError as error:
         raise RuntimeError(
             "admin: its process and the workers meet in a folder of store.state_dir or TMPDIR, and none can be made:"
