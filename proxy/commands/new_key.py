@@ -21,7 +21,10 @@ from proxy.config_file.key_entry import key_entry, with_key
 from proxy.config_file.load import check_key, check_key_name
 from proxy.config_file.tenants import Tenants, read_tenants
 
-_COUNTS = "a running gateway takes it within seconds, or on SIGHUP where `reload.watch` is false"
+_COUNTS = (
+    "a running gateway takes it within seconds, or on SIGHUP where `reload.watch` is false; one in an application of "
+    "yours, when that calls `gateway.reload`"
+)
 
 
 def add_parser(actions: "options.Subparsers[argparse.ArgumentParser]") -> None:

@@ -76,6 +76,7 @@ async def test_a_written_key_counts_when_the_gateway_is_started_again(
     assert main(["keys", "new", "phone", "--write", str(config)]) == 0
     out, err = capsys.readouterr()
     assert f"{config} has its entry: a running gateway takes it within seconds" in err
+    assert "one in an application of yours, when that calls `gateway.reload`" in err
     assert stat.S_IMODE(config.stat().st_mode) == 0o640
     assert names_in(tmp_path) == [config.name]
     loaded = load_config(config, ENVIRON)
