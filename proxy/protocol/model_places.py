@@ -167,14 +167,15 @@ def _find(
             yield from _find(bytes(item), base + at, rest, f"{path}.{index}")
             at += len(item)
     elif step != _EACH and text.startswith(b"{") and (members := json_members.read(text)):
-        spellings = [
-            name for name in taken_for(members.keys(), step, path) if _holds(members[name], rest)
-        ]
-        if not spellings:
+        if not (spellings := list(taken_for(members.keys(), step, path))):
             return
+        # Of what comes twice, the last is read here, and the first elsewhere.
         spans = json_members.spans(text, members)
         if spans is None:
             raise InvalidRequest(f"{path}: a name comes twice, where a model may be named")
+        spellings = [name for name in spellings if _holds(members[name], rest)]
+        if not spellings:
+            return
         if step == "model" and _is_own_tool(members, path):
             return
         for name in spellings:

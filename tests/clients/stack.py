@@ -1,12 +1,15 @@
 """The gateway and the sandbox behind it, as processes on free loopback ports, and what they logged."""
 
 import contextlib
+import http
 import json
 import re
 import secrets
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +117,7 @@ def running(
         usual = _config(sandbox_url, upstream_key, key, narrow_key, spent_key)
         config.write_text(json.dumps({**usual, **settings}))
         url, gateway = start("gateway", "serve", "--config", config, "--port", "0")
+        _wait_for_keys(f"{url}/api/v1/models")
 
         def end() -> str:
             found = [
@@ -136,6 +140,21 @@ def running(
             ),
             end,
         )
+
+
+def _wait_for_keys(url: str) -> None:
+    """Wait until a key that is nowhere is refused: before its store has answered, the gateway does not say so."""
+    asking = urllib.request.Request(url, headers={"x-api-key": f"ar-{secrets.token_hex(16)}"})
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(asking).close()
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code == http.HTTPStatus.UNAUTHORIZED:
+                return
+        time.sleep(_POLL_S)
+    raise RuntimeError("the gateway's store does not answer")
 
 
 def _config(

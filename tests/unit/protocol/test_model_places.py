@@ -243,6 +243,9 @@ def test_what_is_no_model_of_the_apis_passes_untouched(members: dict[str, Any]) 
 
 AMBIGUOUS = {
     "a model twice": b'"tools":[{"type":"advisor_1","model":"a","model":"b"}]',
+    "a model twice, the last none": b'"tools":[{"type":"advisor_1","model":"a","model":null}]',
+    "a way to one twice, the last none": b'"messages":[{"role":"u","content":[{"type":"t","tool":'
+    b'{"definition":{"type":"advisor_1","model":"a"}},"tool":null}]}]',
     "a type twice, the first counts": b'"tools":[{"type":"advisor_1","model":"a","type":"custom"}]',
     "a type twice, the last counts": b'"tools":[{"type":"custom","model":"a","type":"advisor_1"}]',
     "another spelling beside it": b'"tools":[{"type":"advisor_1","model":"a","Model":"b"}]',
