@@ -17,6 +17,7 @@ from proxy.commands import (
     serve,
     standard_files,
     store,
+    upstreams,
     usage,
 )
 from proxy.commands.failures import described
@@ -33,6 +34,7 @@ _COMMANDS = (
     keys,
     owners,
     limits,
+    upstreams,
     usage,
     store,
     doctor,

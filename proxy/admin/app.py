@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from proxy import errors
-from proxy.admin import keys, owners, state, usage
+from proxy.admin import keys, owners, state, upstreams, usage
 from proxy.admin.context import ADMIN, CONTEXT, AdminContext
 from proxy.admin.credentials import AdminRing
 from proxy.admin.state import WORKERS
@@ -42,6 +42,7 @@ TABLE = (
     web.get("/admin/v1/limits/{kind:key|owner}/{name}", state.limits),
     web.get("/admin/v1/limits/{kind:global}", state.limits),
     web.get("/admin/v1/ledger", state.ledger),
+    web.get("/admin/v1/upstreams", upstreams.upstreams),
 )
 
 

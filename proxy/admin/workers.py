@@ -11,6 +11,7 @@ import msgspec
 from proxy.errors import NotFound
 from proxy.gateway import Gateway
 from proxy.server.state import all_limits_here, ledger_here, limits_here
+from proxy.server.upstreams import upstreams_here
 
 _WITHIN_S = 2.0
 _HTTP_OK, _HTTP_NOT_FOUND = 200, 404
@@ -30,6 +31,9 @@ class Workers(Protocol):
 
     async def ledgers(self) -> list[Answer | None]:
         """Return what waits for the store in each."""
+
+    async def upstreams(self) -> list[Answer | None]:
+        """Return how the upstreams are, as each knows it."""
 
 
 class OwnGateway:
@@ -58,6 +62,10 @@ class OwnGateway:
         status = ledger_here(self._gateway)
         return [(_HTTP_OK, None if status is None else msgspec.structs.asdict(status))]
 
+    async def upstreams(self) -> list[Answer | None]:
+        """Return how the upstreams are."""
+        return [(_HTTP_OK, msgspec.to_builtins(upstreams_here(self._gateway)))]
+
 
 class SocketWorkers:
     """The workers of this machine, each behind its socket; as `Workers`.
@@ -82,6 +90,10 @@ class SocketWorkers:
     async def ledgers(self) -> list[Answer | None]:
         """Return what waits for the store in each."""
         return await self._ask_all("/ledger")
+
+    async def upstreams(self) -> list[Answer | None]:
+        """Return how the upstreams are, as each knows it."""
+        return await self._ask_all("/upstreams")
 
     async def _ask_all(self, path: str) -> list[Answer | None]:
         return await asyncio.gather(*(self._ask(each, path) for each in self._paths))

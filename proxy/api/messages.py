@@ -95,6 +95,7 @@ async def _relay(
     echo = Echo(sent=route.upstream_model, asked=asked) if asked is not None else None
     try:
         upstream_id = given_request_id(response)
+        request[LIVE].standing.counts.told(route.upstream, response.headers, exchange.sent_s)
         exchange.upstream_request_id = upstream_id
         refuse_unfit(response, exchange)
         if opening is None and is_stream(response):

@@ -15,6 +15,7 @@ from proxy.errors import NotFound
 from proxy.gateway import GATEWAY, Gateway
 from proxy.ledger.ledger import Status
 from proxy.server import leftovers
+from proxy.server.upstreams import upstreams_here
 from proxy.tenancy.state import limits_of, page_of_limits
 
 # With what is added to it, the path of a socket must not have more than 107 bytes.
@@ -46,6 +47,7 @@ class StateSocket:
         state.router.add_get("/limits", _all_limits)
         state.router.add_get("/limits/{kind}/{name}", _limits)
         state.router.add_get("/ledger", _ledger)
+        state.router.add_get("/upstreams", _upstreams)
         runner = web.AppRunner(state, access_log=None)
         await runner.setup()
         await web.SockSite(runner, self._socket.dup()).start()
@@ -127,6 +129,10 @@ async def _all_limits(request: web.Request) -> web.Response:
 
 async def _ledger(request: web.Request) -> web.Response:
     return _json(ledger_here(request.app[_GATEWAY]))
+
+
+async def _upstreams(request: web.Request) -> web.Response:
+    return _json(upstreams_here(request.app[_GATEWAY]))
 
 
 def _json(value: object, status: int = 200) -> web.Response:

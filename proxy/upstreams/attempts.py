@@ -123,6 +123,9 @@ class _Attempts:
             first, began_s = None, time.monotonic()
             refusals.append(outcome)
             marks.note(standing, exchange, outcome.verdict, outcome.what, began_s)
+            if outcome.answer is not None:
+                told = outcome.answer.response.headers
+                standing.counts.told(outcome.route.upstream, told, began_s)
             route = way.next(outcome.verdict, began_s) if outcome.is_whole else None
             if way.is_broke and budget.is_news(began_s):
                 _log.warning(

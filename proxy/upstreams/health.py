@@ -28,12 +28,14 @@ class Condition(msgspec.Struct, gc=False):
 
     Attributes:
         strikes: failures in a row. `doublings`: how often it cooled since it answered.
-        until: when it is ready again, by the clock of whoever asks; 0: it did not cool. `why`: it cools.
+        until: when it is ready again, by the clock of whoever asks; 0: it did not cool. `since`: when that began.
+        why: it cools.
     """
 
     strikes: int = 0
     doublings: int = 0
     until: float = 0.0
+    since: float = 0.0
     why: str = ""
 
 
@@ -147,6 +149,8 @@ class Health:
 
 
 def _begin(condition: Condition, now: float, for_s: float, why: str) -> float:
+    if now >= condition.until:
+        condition.since = now
     if now + for_s > condition.until:
         condition.until, condition.why = now + for_s, why
     return for_s

@@ -3,16 +3,18 @@
 import logging
 import random
 import time
+from http import HTTPStatus
 
 from proxy.causes import Cause
 from proxy.exchange import Exchange
+from proxy.pooled import Pooled
 from proxy.progress import Progress
 from proxy.received import COUNT_TOKENS
 from proxy.routing.router import Route
 from proxy.upstreams import verdict as verdicts
 from proxy.upstreams.health import Place
 from proxy.upstreams.standing import Standing
-from proxy.upstreams.verdict import Mark, Verdict
+from proxy.upstreams.verdict import Mark, Refusal, Verdict
 
 _log = logging.getLogger(__name__)
 
@@ -26,11 +28,12 @@ _ADVICE = {
     "404": "it does not know the model: look at upstreams.%s.model_ids",
     "429": "its limit is reached: a higher limit or one more account would help",
 }
+_NO_FAULT = (Mark.NOTHING, Mark.ALIVE)
 _OTHER_ADVICE = "the lines of upstream %s say what failed; it is asked again by itself"
 
 
 class Marks:
-    """Notes what comes of the requests to pools, when they have ended.
+    """Notes what comes of requests to upstreams, when they have ended.
 
     Args:
         standing: of all upstreams.
@@ -41,7 +44,7 @@ class Marks:
 
     def ended(self, exchange: Exchange) -> None:
         """Note what came of the answer that was passed on."""
-        if exchange.pooled is not None:
+        if exchange.route is not None:
             ended(self._standing, exchange)
 
 
@@ -59,6 +62,7 @@ def note(standing: Standing, exchange: Exchange, verdict: Verdict, what: str, no
     if route is None or standing.is_older(exchange.received.started_s, route.upstream):
         return
     health, upstream, why = standing.health, route.upstream, verdict.why or what
+    _count(standing, exchange, route, verdict, why, now)
     place = Place(upstream, None)
     cooling_s = 0.0
     match verdict.mark:
@@ -95,25 +99,55 @@ def ended(standing: Standing, exchange: Exchange) -> None:
     A success counts at its end, not at its head: streams that begin with a 200 end in errors, too.
     """
     pooled, route = exchange.pooled, exchange.route
-    if pooled is None or route is None or pooled.is_noted:
+    if route is None or standing.is_older(exchange.received.started_s, route.upstream):
         return
-    if standing.is_older(exchange.received.started_s, route.upstream):
-        return
+    if pooled is not None:
+        standing.counts.at_home(pooled.home, route)
+        if pooled.is_noted:
+            return
+    if exchange.progress is Progress.COMPLETE:
+        standing.counts.asked(route, exchange.usage)
+        if pooled is not None:
+            _note_complete(standing, exchange, route, pooled)
+    elif (verdict := _verdict_on_end(exchange)) is not None:
+        what = exchange.error_type if exchange.cause is Cause.UPSTREAM_ERROR else exchange.cause
+        now = time.monotonic()
+        if pooled is not None:
+            note(standing, exchange, verdict, what or "error", now)
+        elif exchange.gateway_s is not None or verdict.mark not in _NO_FAULT:
+            _count(standing, exchange, route, verdict, what or "error", now)
+
+
+def _note_complete(standing: Standing, exchange: Exchange, route: Route, pooled: Pooled) -> None:
     now = time.monotonic()
     told = exchange.told
-    if exchange.progress is Progress.COMPLETE:
-        if exchange.endpoint != COUNT_TOKENS:
-            _note_alive(standing, route, now)
-        if pooled.is_thread and told is not None and told.id is not None:
-            standing.holds(told.id, route.upstream, now)
-    elif exchange.cause is Cause.UPSTREAM_ERROR:
-        has_begun = exchange.progress is not Progress.REFUSED
-        verdict = verdicts.of_event(exchange.error_type or "", has_begun=has_begun)
-        note(standing, exchange, verdict, exchange.error_type or "error", now)
-    elif exchange.cause is not None:
-        counts = exchange.endpoint == COUNT_TOKENS
-        verdict = verdicts.of_failure(exchange.cause, counts=counts)
-        note(standing, exchange, verdict, exchange.cause, now)
+    if exchange.endpoint != COUNT_TOKENS:
+        _note_alive(standing, route, now)
+    if pooled.is_thread and told is not None and told.id is not None:
+        standing.holds(told.id, route.upstream, now)
+
+
+def _verdict_on_end(exchange: Exchange) -> Verdict | None:
+    """Return what it means that an answer did not come to its end; None: nobody knows why."""
+    counts = exchange.endpoint == COUNT_TOKENS
+    status = exchange.status or 0
+    if exchange.cause is not Cause.UPSTREAM_ERROR:
+        return (
+            None if exchange.cause is None else verdicts.of_failure(exchange.cause, counts=counts)
+        )
+    if status >= HTTPStatus.BAD_REQUEST:
+        return verdicts.of_refusal(Refusal(status, counts=counts))
+    has_begun = exchange.progress is not Progress.REFUSED
+    return verdicts.of_event(exchange.error_type or "", has_begun=has_begun)
+
+
+def _count(  # noqa: PLR0917 - as of `note`
+    standing: Standing, exchange: Exchange, route: Route, verdict: Verdict, why: str, now: float
+) -> None:
+    """Count what has not come to its end."""
+    standing.counts.asked(route, exchange.usage)
+    if verdict.mark not in _NO_FAULT:
+        standing.counts.failed(route, why, now)
 
 
 def _note_alive(standing: Standing, route: Route, now: float) -> None:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 from proxy.config import Config, Upstream
 from proxy.upstreams.budget import RetryBudget
+from proxy.upstreams.counts import Counts
 from proxy.upstreams.health import Health
 
 _MAX_THREADS = 10_000
@@ -17,11 +18,12 @@ class Standing:
     """Health by upstream, retry budgets by pool, and which upstream holds which thread of messages.
 
     Attributes:
-        health: of the upstreams.
+        health: of the upstreams. `counts`: what they were asked.
     """
 
     def __init__(self) -> None:
         self.health = Health()
+        self.counts = Counts()
         self._anew_s: dict[str, float] = {}
         self._budgets: dict[str, RetryBudget] = {}
         self._threads: OrderedDict[str, tuple[str, float]] = OrderedDict()
@@ -55,6 +57,7 @@ class Standing:
         for upstream in before.upstreams:
             if accounts.get(upstream.name) != _account(upstream):
                 self.health.forget(upstream.name)
+                self.counts.forget(upstream.name)
                 self._anew_s[upstream.name] = now
 
 

@@ -81,6 +81,8 @@ async def test_the_admin_api_tells_what_its_worker_counts_and_comes_back_when_it
         once = told["budgets"]["day"]["spent_micros"]
         assert once > 0
         assert told["state"] == "local"
+        (upstream,) = (await _ask(session, admin, "GET", "/upstreams"))["data"]
+        assert (upstream["state"], upstream["requests"], upstream["failures"]) == ("up", 1, 0)
         ledger = await _ask(session, admin, "GET", "/ledger")
         assert (ledger["workers"], ledger["workers_silent"]) == (1, 0)
         workers = children(command)

@@ -27,6 +27,7 @@ COMMANDS = (
         "keys",
         "owners",
         "limits",
+        "upstreams",
         "usage",
         "store",
         "doctor",

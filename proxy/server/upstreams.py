@@ -1,0 +1,25 @@
+"""How the upstreams are, as this process knows it."""
+
+import time
+
+from proxy.exchange import Phase
+from proxy.gateway import Gateway
+from proxy.upstreams.report import Report, reports
+
+
+def upstreams_here(gateway: Gateway) -> list[Report]:
+    """Return how each upstream is, in the order of the configuration."""
+    # A request that still waits for its client, or for its turn, is at none.
+    asked = [
+        exchange.upstream
+        for exchange in gateway.deadlines.in_flight
+        if exchange.route is not None
+        and (exchange.gateway_s is not None or exchange.phase is Phase.RESPONSE_HEAD)
+    ]
+    return reports(
+        gateway.snapshot.config,
+        gateway.standing,
+        asked,
+        time.monotonic(),
+        int(time.time() * 1000),
+    )
