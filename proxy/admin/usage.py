@@ -16,13 +16,14 @@ from proxy.errors import InvalidRequest
 from proxy.ledger.row import Row
 from proxy.store import usage
 from proxy.store.audit import AuditEntry, entries
+from proxy.store.bounded import ANSWERED_WITHIN_S
 from proxy.store.engine import reading
 from proxy.store.usage import DIMENSIONS, Scope
 
 # The second names of both are older.
 _SINCE, _UNTIL = ("since", "from"), ("until", "to")
 _TIMES = (*_SINCE, *_UNTIL)
-_FILTERS = ("key", "owner", "model", "upstream", "session", "agent", "cause")
+_FILTERS = tuple(name for name in DIMENSIONS if name not in ("day", "hour"))
 
 
 async def groups(request: web.Request) -> web.Response:
@@ -45,6 +46,7 @@ async def groups(request: web.Request) -> web.Response:
             limit=limit + (not dearest_first),
             after=after,
             dearest_first=dearest_first,
+            within_s=ANSWERED_WITHIN_S,
         )
     )
     data, has_more = found[:limit], len(found) > limit
@@ -64,7 +66,9 @@ async def requests(request: web.Request) -> web.Response:
     scope, limit, after = _scope(query), page_limit(query), _after(query, 2)
     place = None if after is None else (int(after[0]), str(after[1]))
     found = await request.app[CONTEXT].ask(
-        lambda engine: usage.requests(engine, scope, limit=limit + 1, after=place)
+        lambda engine: usage.requests(
+            engine, scope, limit=limit + 1, after=place, within_s=ANSWERED_WITHIN_S
+        )
     )
     data, has_more = found[:limit], len(found) > limit
     following = _cursor((data[-1].at_ms, data[-1].id)) if has_more else None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _DIMENSIONS = (
     *("key", "owner", "model", "upstream", "day"),
     *("session", "agent", "cause", "hour"),
+    *("tag", "request_class", "agent_type", "client"),
 )
 _TIMES = ("day", "hour")
 _SUMS = (

@@ -45,6 +45,7 @@ REQUEST = Table(
     Index("request_at", "at_ms"),
     Index("request_key_at", "key", "at_ms"),
     Index("request_session_at", "session_id", "at_ms"),
+    Index("request_upstream_request_id", "upstream_request_id"),
 )
 
 # What a row is counted under; '' for none, because NULLs in a key never conflict, and sums would split.
@@ -69,6 +70,38 @@ USAGE_DAY = Table(
     Column("day", BigInteger, primary_key=True, autoincrement=False),
     *(Column(name, _TEXT, primary_key=True) for name in DAY_DIMENSIONS[1:]),
     *(_integer(name) for name in DAY_SUMS),
+)
+
+# Requests that wrote anew what had been in the cache: `ledger.cache_breaks`. Kept as long as their requests are.
+CACHE_BREAK = Table(
+    "cache_break",
+    METADATA,
+    Column("request_id", _TEXT, primary_key=True),
+    _integer("at_ms"),
+    _text("reason"),
+    _integer("missed"),
+    _integer("cost_micros"),
+    _integer("gap_ms"),
+    Index("cache_break_at", "at_ms"),
+)
+
+CACHE_SUMS = ("requests", "tokens", "cost_micros")
+# Sums of each UTC day about the cache, kept for ever. `kind` is a reason of a break, or of `ledger.cache_breaks.Kind`;
+# `model` is the one that served.
+CACHE_DAY = Table(
+    "cache_day",
+    METADATA,
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    *(Column(name, _TEXT, primary_key=True) for name in ("key", "model", "request_class", "kind")),
+    *(_integer(name) for name in CACHE_SUMS),
+)
+
+# Alerts that one of the machines has sent, or is about to: each (rule, subject, period) once.
+ALERT_SENT = Table(
+    "alert_sent",
+    METADATA,
+    *(Column(name, _TEXT, primary_key=True) for name in ("rule", "subject", "period")),
+    _integer("at_ms"),
 )
 
 # Managed keys. A name is an identity for ever: a deleted key stays, with `deleted_at_ms`.
@@ -114,7 +147,8 @@ OWNER = Table(
     Index("owner_seq", "seq"),
 )
 
-# Numbers with a name: `keys_seq` counts changes of keys and owners; `sweeper` is when rows are swept next.
+# Numbers with a name: `keys_seq` counts changes of keys and owners; `sweeper` is when rows are swept next;
+# what had ended before `breaks_until` has been looked at for cache breaks.
 META = Table("meta", METADATA, Column("name", _TEXT, primary_key=True), _integer("value"))
 
 # Who changed what, with the object before and after as JSON.

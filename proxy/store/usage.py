@@ -11,12 +11,13 @@ import msgspec
 import sqlalchemy as sa
 
 from proxy.ledger.row import BROKEN_BY_UPSTREAM, BROKEN_BY_US, CLIENT_LEFT, LOST, Row
-from proxy.store.engine import reading
+from proxy.store.bounded import bounded
 from proxy.store.tables import DAY_DIMENSIONS, DAY_SUMS, REQUEST, USAGE_DAY
 
 _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
 _FAILED = 400  # and above, HTTP says
+_PATIENT_S = 600.0
 _R = REQUEST.c
 _Columns = dict[str, sa.ColumnElement[Any]]
 
@@ -31,6 +32,10 @@ _OF_REQUESTS: _Columns = {
     "session": sa.func.coalesce(_R.session_id, ""),
     "agent": sa.func.coalesce(_R.agent_id, ""),
     "cause": sa.func.coalesce(_R.cause, ""),
+    "tag": sa.func.coalesce(_R.tag, ""),
+    "request_class": sa.func.coalesce(_R.request_class, ""),
+    "agent_type": sa.func.coalesce(_R.agent_type, ""),
+    "client": sa.func.coalesce(_R.client, ""),
 }
 # What usage can be grouped by, and filtered by but for `day` and `hour`.
 DIMENSIONS = tuple(_OF_REQUESTS)
@@ -54,6 +59,10 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     session: str | None = None
     agent: str | None = None
     cause: str | None = None
+    tag: str | None = None
+    request_class: str | None = None
+    agent_type: str | None = None
+    client: str | None = None
 
     @property
     def equals(self) -> dict[str, str]:
@@ -92,6 +101,7 @@ def usage(
     limit: int,
     after: Sequence[str | int] | None = None,
     dearest_first: bool = False,
+    within_s: float = _PATIENT_S,
 ) -> list[Group]:
     """Return sums, ordered by their dimensions, so that pages stay what they are while usage is recorded.
 
@@ -102,9 +112,11 @@ def usage(
         limit: how many groups at most.
         after: `of` of the last group of the page before; None: from the start.
         dearest_first: order by cost instead; such an order has no further pages.
+        within_s: how long it may take.
 
     Raises:
         KeyError: there is no such dimension.
+        sqlalchemy.exc.OperationalError: it takes longer.
     """
     of_days = {*by, *scope.equals} <= set(_OF_DAYS)
     known = _OF_DAYS if of_days else _OF_REQUESTS
@@ -112,20 +124,25 @@ def usage(
     # Grouped by their names: PostgreSQL does not see that two expressions with parameters are the same.
     names = [f"by_{n}" for n in range(len(by))]
     labelled = [column.label(name) for column, name in zip(dimensions, names, strict=True)]
-    sums = [_total(column).label(name) for name, column in _sums(of_days=of_days).items()]
-    query = sa.select(*labelled, *sums).where(*_within(scope, of_days=of_days)).limit(limit)
+    summed = [total(column).label(name) for name, column in sums(of_days=of_days).items()]
+    query = sa.select(*labelled, *summed).where(*within(scope, of_days=of_days)).limit(limit)
     if after is not None:
         query = query.where(sa.tuple_(*dimensions) > sa.tuple_(*after))
     order = [*(["cost_micros DESC"] if dearest_first else []), *names]
     query = query.group_by(*map(sa.text, names)).order_by(*map(sa.text, order))
-    with reading(engine) as connection:
+    with bounded(engine, within_s) as connection:
         found = connection.execute(query).all()
     rows = [Group(tuple(row[: len(by)]), *row[len(by) :]) for row in found]
     return [row for row in rows if row.requests]  # of nothing, SQL makes a sum
 
 
 def requests(
-    engine: sa.Engine, scope: Scope, *, limit: int, after: tuple[int, str] | None = None
+    engine: sa.Engine,
+    scope: Scope,
+    *,
+    limit: int,
+    after: tuple[int, str] | None = None,
+    within_s: float = _PATIENT_S,
 ) -> list[Row]:
     """Return single requests, newest first.
 
@@ -134,17 +151,19 @@ def requests(
         scope: which requests.
         limit: how many at most.
         after: `at_ms` and `id` of the last one of the page before; None: from the newest on.
+        within_s: as of `usage`.
     """
-    query = sa.select(REQUEST).where(*_within(scope, of_days=False)).limit(limit)
+    query = sa.select(REQUEST).where(*within(scope, of_days=False)).limit(limit)
     if after is not None:
         query = query.where(sa.tuple_(_R.at_ms, _R.id) < sa.tuple_(*after))
-    with reading(engine) as connection:
+    with bounded(engine, within_s) as connection:
         return [
             Row(*each) for each in connection.execute(query.order_by(_R.at_ms.desc(), _R.id.desc()))
         ]
 
 
-def _within(scope: Scope, *, of_days: bool) -> list[sa.ColumnElement[bool]]:
+def within(scope: Scope, *, of_days: bool = False) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions that requests of a scope meet, or sums of days do."""
     known = _OF_DAYS if of_days else _OF_REQUESTS
     conditions = [known[name] == value for name, value in scope.equals.items()]
     when, unit = (USAGE_DAY.c.day, _DAY_MS) if of_days else (_R.at_ms, 1)
@@ -155,7 +174,7 @@ def _within(scope: Scope, *, of_days: bool) -> list[sa.ColumnElement[bool]]:
     return conditions
 
 
-def _sums(*, of_days: bool) -> _Columns:
+def sums(*, of_days: bool) -> _Columns:
     """Return what `DAY_SUMS` are the sums of."""
     if of_days:
         return {name: USAGE_DAY.c[name] for name in DAY_SUMS}
@@ -176,6 +195,7 @@ def _if(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[Any]:
     return sa.case((condition, _R.requests), else_=0)
 
 
-def _total(column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+def total(column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
+    """Return a sum as an integer."""
     # PostgreSQL's sums of integers are decimals; the sum of nothing is null.
     return sa.cast(sa.func.coalesce(sa.func.sum(column), 0), sa.BigInteger)

@@ -7,15 +7,18 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 
 import proxy
 from proxy.store import migrate
 from proxy.store.engine import open_engine, reading, sqlite_file
 from proxy.store.migrate import HEAD, VERSIONS, MigrationFailed, ensure_current, read_version
-from proxy.store.tables import METADATA
+from proxy.store.migrations.versions import v0001_first
+from proxy.store.rows import RowStore
+from proxy.store.tables import META, METADATA
 from tests.store.processes import act_at_once
-from tests.store.rows import opened
+from tests.store.rows import opened, row, stored
 
 _PROCESSES = 8
 _STARTS = """
@@ -31,11 +34,15 @@ def test_the_migrations_make_the_tables_that_the_code_knows(store_url: str) -> N
         assert compare_metadata(context, METADATA) == []
 
 
-def test_the_versions_that_are_known_without_alembic_are_those_there_are() -> None:
+def _scripts() -> ScriptDirectory:
     config = Config()
     config.set_main_option("script_location", str(Path(proxy.__file__).parent / "store/migrations"))
-    script = ScriptDirectory.from_config(config)
-    assert tuple(reversed([each.revision for each in script.walk_revisions()])) == VERSIONS
+    return ScriptDirectory.from_config(config)
+
+
+def test_the_versions_that_are_known_without_alembic_are_those_there_are() -> None:
+    revisions = [each.revision for each in _scripts().walk_revisions()]
+    assert tuple(reversed(revisions)) == VERSIONS
 
 
 @pytest.mark.slow
@@ -46,6 +53,25 @@ def test_processes_that_start_at_once_on_an_empty_store_all_find_it_migrated(
     act_at_once(_PROCESSES, empty_store, _STARTS)
     with opened(empty_store) as engine:
         assert read_version(engine) == HEAD
+
+
+def test_a_store_of_the_first_release_keeps_its_rows(
+    empty_store: str,
+) -> None:
+    with opened(empty_store) as engine:
+        with engine.begin() as connection:
+            context = MigrationContext.configure(connection)
+            with Operations.context(context):
+                v0001_first.upgrade()
+            context.stamp(_scripts(), "0001")
+        RowStore(engine).put([row(1), row(2)])
+        ensure_current(engine)
+        assert read_version(engine) == HEAD
+        assert [each.id for each in stored(engine)] == [row(1).id, row(2).id]
+        with reading(engine) as connection:
+            assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+            names = connection.scalars(sa.select(META.c.name).order_by(META.c.name))
+            assert names.all() == ["breaks_until", "keys_seq", "sweeper"]
 
 
 def test_a_store_of_a_newer_release_is_refused_and_left_alone(empty_store: str) -> None:

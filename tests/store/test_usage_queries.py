@@ -59,6 +59,10 @@ def _dimension(one: Row, name: str) -> str | int:
         "session": one.session_id,
         "agent": one.agent_id,
         "cause": one.cause,
+        "tag": one.tag,
+        "request_class": one.request_class,
+        "agent_type": one.agent_type,
+        "client": one.client,
     }
     value: str | int | None = values[name]
     return "" if value is None else value
