@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from proxy import errors
-from proxy.admin import keys, owners, state, upstreams, usage
+from proxy.admin import keys, live, owners, state, upstreams, usage
 from proxy.admin.context import ADMIN, CONTEXT, AdminContext
 from proxy.admin.credentials import AdminRing
 from proxy.admin.state import WORKERS
@@ -43,6 +43,7 @@ TABLE = (
     web.get("/admin/v1/limits/{kind:global}", state.limits),
     web.get("/admin/v1/ledger", state.ledger),
     web.get("/admin/v1/upstreams", upstreams.upstreams),
+    web.get("/admin/v1/live", live.live),
 )
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from proxy.errors import NotFound
 from proxy.gateway import Gateway
+from proxy.server.live import live_here
 from proxy.server.state import all_limits_here, ledger_here, limits_here
 from proxy.server.upstreams import upstreams_here
 
@@ -34,6 +35,9 @@ class Workers(Protocol):
 
     async def upstreams(self) -> list[Answer | None]:
         """Return how the upstreams are, as each knows it."""
+
+    async def live(self, key: str | None, upstream: str | None) -> list[Answer | None]:
+        """Return what each has in flight; of a key or an upstream alone, when one is given."""
 
 
 class OwnGateway:
@@ -66,6 +70,10 @@ class OwnGateway:
         """Return how the upstreams are."""
         return [(_HTTP_OK, msgspec.to_builtins(upstreams_here(self._gateway)))]
 
+    async def live(self, key: str | None, upstream: str | None) -> list[Answer | None]:
+        """Return what is in flight."""
+        return [(_HTTP_OK, msgspec.to_builtins(live_here(self._gateway, key, upstream)))]
+
 
 class SocketWorkers:
     """The workers of this machine, each behind its socket; as `Workers`.
@@ -94,6 +102,12 @@ class SocketWorkers:
     async def upstreams(self) -> list[Answer | None]:
         """Return how the upstreams are, as each knows it."""
         return await self._ask_all("/upstreams")
+
+    async def live(self, key: str | None, upstream: str | None) -> list[Answer | None]:
+        """Return what each has in flight."""
+        given = {"key": key, "upstream": upstream}
+        query = {name: value for name, value in given.items() if value is not None}
+        return await self._ask_all(f"/live?{urllib.parse.urlencode(query)}")
 
     async def _ask_all(self, path: str) -> list[Answer | None]:
         return await asyncio.gather(*(self._ask(each, path) for each in self._paths))

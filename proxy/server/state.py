@@ -15,6 +15,7 @@ from proxy.errors import NotFound
 from proxy.gateway import GATEWAY, Gateway
 from proxy.ledger.ledger import Status
 from proxy.server import leftovers
+from proxy.server.live import live_here
 from proxy.server.upstreams import upstreams_here
 from proxy.tenancy.state import limits_of, page_of_limits
 
@@ -48,6 +49,7 @@ class StateSocket:
         state.router.add_get("/limits/{kind}/{name}", _limits)
         state.router.add_get("/ledger", _ledger)
         state.router.add_get("/upstreams", _upstreams)
+        state.router.add_get("/live", _live)
         runner = web.AppRunner(state, access_log=None)
         await runner.setup()
         await web.SockSite(runner, self._socket.dup()).start()
@@ -133,6 +135,11 @@ async def _ledger(request: web.Request) -> web.Response:
 
 async def _upstreams(request: web.Request) -> web.Response:
     return _json(upstreams_here(request.app[_GATEWAY]))
+
+
+async def _live(request: web.Request) -> web.Response:
+    query = request.query
+    return _json(live_here(request.app[_GATEWAY], query.get("key"), query.get("upstream")))
 
 
 def _json(value: object, status: int = 200) -> web.Response:
