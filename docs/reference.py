@@ -1,7 +1,7 @@
-"""Write the field tables of the documentation from the schema files.
+"""Write tables of the documentation: fields from the schema files, what to do about failures from what the log says.
 
-`python docs/reference.py` rewrites what stands between the markers `<!-- table: NAME -->` and `<!-- end -->` in the
-README and in docs/*.md; a test fails while they differ.
+`python docs/reference.py` rewrites what stands between the markers `<!-- table: NAME -->`, or `<!-- advice: NAME -->`,
+and `<!-- end -->` in the README and in docs/*.md; a test fails while they differ.
 """
 
 import json
@@ -11,16 +11,39 @@ from pathlib import Path
 from typing import Any
 
 from proxy import schema_files
+from proxy.notices.advice import Advice
+from proxy.notices.failures import FAILURES
+from proxy.notices.refusals import REFUSALS
+from proxy.notices.what_to_do import EVENTS
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
-_SECTION = re.compile(r"(<!-- table: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_SECTION = re.compile(r"(<!-- (table|advice): ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_HEADS = {
+    "causes": "| what clients report | `cause` | what to do, and what it is |",
+    "events": "| line | `event` | what to do, and what it is |",
+}
+_ADVICE = {"causes": {**REFUSALS, **FAILURES}, "events": EVENTS}
 
 
 def filled(text: str) -> str:
-    """Give a page with its tables as the schemas have them now."""
-    return _SECTION.sub(lambda match: match[1] + table(match[2]) + match[3], text)
+    """Give a page with its tables as the code has them now."""
+    makers = {"table": table, "advice": advice}
+    return _SECTION.sub(lambda match: match[1] + makers[match[2]](match[3]) + match[4], text)
+
+
+def advice(name: str) -> str:
+    """Render what to do about causes, or about events, as a table."""
+    rows = [
+        f"| {each.seen} | `{word}` | {_sentences(each)} |" for word, each in _ADVICE[name].items()
+    ]
+    return "\n".join([_HEADS[name], "|---|---|---|", *rows]) + "\n"
+
+
+def _sentences(said: Advice) -> str:
+    todo = f"**{said.do[0].upper()}{said.do[1:]}.**"
+    return f"{todo} {said.more}" if said.more else todo
 
 
 def table(schema_name: str) -> str:

@@ -17,12 +17,12 @@ def _column(heading: str, cell: int) -> list[str]:
     """List a column of the table below a heading, what is in backticks there."""
     _, _, below = TEXT.partition(f"\n## {heading}\n")
     table = below.partition("\n## ")[0]
-    rows = re.findall(r"^\|(.*)\|$", table, re.MULTILINE)[2:]
-    return [re.findall(r"`([^`]+)`", row.split("|")[cell])[0] for row in rows]
+    cells = [row.split("|")[cell] for row in re.findall(r"^\|(.*)\|$", table, re.MULTILINE)]
+    return [quoted for each in cells for quoted in re.findall(r"`([^`]+)`", each)]
 
 
 def test_the_table_has_every_cause_and_no_other() -> None:
-    words = set(_column("From the symptom to the cause", 1))
+    words = set(_column("From the symptom to the cause", 1)) - {"cause"}
     assert words == {*Cause, BROKEN_BY_US[0], LOST}
 
 
@@ -30,11 +30,13 @@ def test_each_line_of_stderr_is_quoted_as_the_code_has_it() -> None:
     written = [
         node.value
         for path in (ROOT / "proxy").rglob("*.py")
+        if path.parent.name != "notices"
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
     quoted = [*_column("What else stderr says", 0), *_column("When an upstream of a pool fails", 2)]
-    assert len(quoted) >= 6
+    quoted = [each for each in quoted if not each.startswith("anyrouter ")]
+    assert len(quoted) >= 30
     for line in quoted:
         assert any(line in text for text in written), line
 

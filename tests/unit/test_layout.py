@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "proxy"
 # Pure as folders, and single modules elsewhere.
-PURE_FOLDERS = ("config", "errors", "protocol", "routing")
+PURE_FOLDERS = ("config", "errors", "notices", "protocol", "routing")
 PURE_MODULES = (
     "proxy.causes",
     "proxy.progress",
@@ -159,7 +159,7 @@ LAYERS = (
         "trailers",
         "version",
     },
-    {"config", "errors"},
+    {"config", "errors", "notices"},
     {"protocol"},
     {"access", "body_memory", "bounds", "limits", "routing"},
     {"money", "store"},
