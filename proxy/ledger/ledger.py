@@ -93,7 +93,7 @@ class Ledger:
     def status(self) -> Status:
         """Return how it is."""
         writer, spooler = self._writer, self._spooler
-        down_since_s, reason = writer.down_since_s, writer.reason
+        down_since_s, reason = writer.outages.down_since_s, writer.outages.reason
         began_s = writer.began_s
         if down_since_s is None and began_s is not None and time.time() - began_s > _SLOW_S:
             down_since_s, reason = began_s, "a transaction does not come to its end"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from proxy.ledger.row import Row, from_line
 from proxy.ledger.spool import IN_FLIGHT, LOCK, SEGMENTS, remove
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +56,12 @@ def dead_spools(folder: Path) -> Iterator[DeadSpool]:
             continue
         except OSError as error:
             # Such as one of another user's: the others are stored, and this process goes on.
-            _log.error("rows that a process left in %s cannot be read: %s", each, error.strerror)
+            _log.error(
+                "rows that a process left in %s cannot be read: %s",
+                each,
+                error.strerror,
+                extra=notice(Event.SPOOL_UNREADABLE, str(each)),
+            )
 
 
 @contextlib.contextmanager

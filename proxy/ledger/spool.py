@@ -57,6 +57,11 @@ class Spool:
             return sum(size for _, size in self._segments) - self._read_to
 
     @property
+    def is_there(self) -> bool:
+        """Whether the folder is where it was made; somebody may have moved it away."""
+        return (self.folder / LOCK).exists()
+
+    @property
     def waiting_rows(self) -> int:
         """How many rows are not stored yet."""
         return self._rows
@@ -126,7 +131,7 @@ class Spool:
 
     def close(self) -> None:
         """Let the folder go: it is removed when all of it is stored, else another process stores it."""
-        if not self.waiting_bytes:
+        if not self.waiting_bytes and self.is_there:
             remove(self.folder)
         os.close(self._file)
         os.close(self._lock_file)

@@ -9,6 +9,8 @@ import time
 
 from proxy.ledger.row import Row, gap, to_line
 from proxy.ledger.spool import Spool
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 
 _EVERY_S = 0.05
 _SECOND_S = 1.0
@@ -40,7 +42,8 @@ class Spooler:
         self._lock = threading.Lock()  # of what follows
         self._first_lost: Row | None = None
         self._lost_untold = 0
-        self._said_at_s = -_SAY_EVERY_S
+        self._wrong = ""
+        self._said_lost, self._said_at_s = 0, 0.0
         self._closing = threading.Event()
         # Not an executor's: the interpreter would join that at its exit, and hang with a disk that stands still.
         self._thread = threading.Thread(target=self._run, name="ledger-spool", daemon=True)
@@ -86,14 +89,14 @@ class Spooler:
                     second_s = time.monotonic() + _SECOND_S
                     self._spool.keep_in_flight(b"".join(_lines(self._in_flight)))
                     self._spool.sync()
+                    self._say_well()
             except OSError as error:
-                self._say(f"cannot be written: {error}")
+                self._say(f"cannot be written: {error.strerror}")
             except Exception:  # noqa: BLE001 - logged with its traceback; the rows stay, and are tried again
                 _log.exception("a defect of the ledger's spool")
                 time.sleep(_SECOND_S)
         if self._rows:
             self.lose(self._rows)
-            self._said_at_s = -_SAY_EVERY_S
             self._say("could not be written to the end")
 
     def _write_rows(self) -> None:
@@ -121,17 +124,31 @@ class Spooler:
         del self._rows[: len(rows)]
 
     def _say(self, what: str) -> None:
-        """Log what is wrong, once per minute."""
-        if time.monotonic() - self._said_at_s < _SAY_EVERY_S:
+        """Log what is wrong, when that is news; while rows are lost, once per minute."""
+        now_s = time.monotonic()
+        loses = self.lost > self._said_lost and now_s - self._said_at_s >= _SAY_EVERY_S
+        if what == self._wrong and not loses:
             return
-        self._said_at_s = time.monotonic()
+        self._wrong, self._said_lost, self._said_at_s = what, self.lost, now_s
         _log.error(
-            "the ledger's spool %s %s; %d rows wait in memory, the rows of %d requests are lost: make room on"
-            " the disk, or bring the store back",
+            "the ledger's spool %s %s; %d rows wait in memory, the rows of %d requests are lost: make room on the"
+            " disk, put the folder back if it was moved, or bring the store back",
             self._spool.folder,
             what,
             len(self._rows),
             self.lost,
+            extra=notice(Event.SPOOL_FAILS, str(self._spool.folder)),
+        )
+
+    def _say_well(self) -> None:
+        if not self._wrong or self._is_full or not self._spool.is_there:
+            return
+        self._wrong = ""
+        _log.warning(
+            "the ledger's spool %s is written again; the rows of %d requests are lost",
+            self._spool.folder,
+            self.lost,
+            extra=notice(Event.SPOOL_BACK, str(self._spool.folder)),
         )
 
 

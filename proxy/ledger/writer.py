@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from proxy.config import Store
+from proxy.ledger.outages import Outages
 from proxy.ledger.recovery import dead_spools
 from proxy.ledger.row import Row
 from proxy.ledger.spool import Spool, rows_of
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 
 if TYPE_CHECKING:
     from proxy.store.ledger_store import LedgerStore
@@ -24,7 +27,6 @@ _RECOVER_EVERY_S = 30.0
 _SWEEP_EVERY_S = 600.0
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.1, 5.0
 _AFTER_DEFECT_S, _DEFECTS_A_MINUTE = 1.0, 3
-_SAY_EVERY_S = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -39,7 +41,7 @@ class Writer:
 
     Attributes:
         stored: rows, those that were there already included.
-        down_since_s: `time.time()` when the store failed; None: it works. `reason`: why.
+        outages: what keeps rows from the store, if anything does.
         oldest_ms: `at_ms` of the oldest row that waits for the store.
         is_restarting: after a defect.
         began_s: `time.time()` when the transaction under way began; None: none is.
@@ -53,8 +55,7 @@ class Writer:
         on_lost: Callable[[list[Row]], None],
     ) -> None:
         self.stored = 0
-        self.down_since_s: float | None = time.time()
-        self.reason = "not opened yet"
+        self.outages = Outages(spool)
         self.oldest_ms: int | None = None
         self.is_restarting = False
         self.began_s: float | None = None
@@ -65,7 +66,6 @@ class Writer:
         self._has_told_spent = False
         self._recover_s = self._sweep_s = 0.0
         self._pause_s = _FIRST_PAUSE_S
-        self._said_at_s = -_SAY_EVERY_S
         self._defects: list[float] = []
         self._ending, self._ends_s = threading.Event(), float("inf")
         self._thread = threading.Thread(target=self._run, name="ledger-store", daemon=True)
@@ -88,9 +88,12 @@ class Writer:
                 self._work(store)
                 break
             except StoreDown as error:
-                self._tell_down(error)
+                self.outages.store_fails(error)
                 self._pause(self._pause_s)
                 self._pause_s = min(self._pause_s * 2, _LAST_PAUSE_S)
+            except OSError as error:
+                self.outages.spool_fails(error)
+                self._pause(_AFTER_DEFECT_S)
             except Exception:  # noqa: BLE001 - logged with its traceback; nothing leaves the spool
                 _log.exception("a defect of the ledger's writer; it starts again where it was")
                 self.is_restarting = True
@@ -112,7 +115,8 @@ class Writer:
                 self._on_spent(store.spent(time.time_ns() // 1_000_000))
                 self._has_told_spent = True
             has_stored = self._store_some(store)
-            self._tell_up()
+            self.is_restarting, self._pause_s = False, _FIRST_PAUSE_S
+            self.outages.store_works()
             if has_stored:
                 continue
             if self._ending.is_set():
@@ -125,10 +129,15 @@ class Writer:
     def _store_some(self, store: "LedgerStore") -> bool:
         """Store the oldest rows of the spool; return whether there were any."""
         lines, size = self._spool.read(store.max_rows)
+        self.outages.spool_works()
         rows = rows_of(lines)
         self.oldest_ms = rows[0].at_ms if rows else None
         if len(rows) < len(lines):
-            _log.error("%d lines of the ledger's spool are unreadable", len(lines) - len(rows))
+            _log.error(
+                "%d lines of the ledger's spool are unreadable",
+                len(lines) - len(rows),
+                extra=notice(Event.SPOOL_UNREADABLE),
+            )
         self._put(store, rows)
         self._spool.stored(size, len(lines))
         return size > 0
@@ -142,7 +151,12 @@ class Writer:
         self.stored += len(rows) - len(rejected)
         if rejected:
             self._on_lost(rejected)
-            _log.error("%d rows cannot be stored, such as %s", len(rejected), rejected[0].id)
+            _log.error(
+                "%d rows cannot be stored, such as %s",
+                len(rejected),
+                rejected[0].id,
+                extra=notice(Event.ROWS_REFUSED),
+            )
 
     def _recover(self, store: "LedgerStore") -> None:
         """Store what dead processes have left."""
@@ -154,12 +168,18 @@ class Writer:
                     return
                 dead.remove()
             except OSError as error:
-                _log.error("%s cannot be read or removed: %s", dead.folder, error.strerror)
+                _log.error(
+                    "%s cannot be read or removed: %s",
+                    dead.folder,
+                    error.strerror,
+                    extra=notice(Event.SPOOL_UNREADABLE, str(dead.folder)),
+                )
                 continue
             _log.warning(
                 "the ledger has the rows that process %s left; %d torn lines",
                 dead.folder.name,
                 dead.unreadable,
+                extra=notice(Event.ROWS_RECOVERED),
             )
 
     def _until_over(self, batches: Iterator[list[Row]]) -> Iterator[list[Row]]:
@@ -184,31 +204,11 @@ class Writer:
         many = len(self._defects) > _DEFECTS_A_MINUTE
         return self._defects[0] + 60 - now_s if many else _AFTER_DEFECT_S
 
-    def _tell_down(self, error: Exception) -> None:
-        self.down_since_s = self.down_since_s or time.time()
-        self.reason = str(error)
-        if time.monotonic() - self._said_at_s >= _SAY_EVERY_S:
-            self._said_at_s = time.monotonic()
-            _log.error(
-                "the store does not take rows: %s; they wait in %s, %d bytes, and requests go on",
-                error,
-                self._spool.folder,
-                self._spool.waiting_bytes,
-            )
-
-    def _tell_up(self) -> None:
-        self.is_restarting = False
-        if self.down_since_s is None:
-            return
-        if self._said_at_s > 0:
-            _log.warning("the store takes rows again, after %d s", time.time() - self.down_since_s)
-        self.down_since_s, self.reason = None, ""
-        self._pause_s, self._said_at_s = _FIRST_PAUSE_S, -_SAY_EVERY_S
-
     def _tell_rest(self) -> None:
         if waiting := self._spool.waiting_bytes:
             _log.warning(
                 "%d bytes of the ledger's rows are not in the store; the next start finds them in %s",
                 waiting,
                 self._spool.folder,
+                extra=notice(Event.ROWS_WAIT),
             )

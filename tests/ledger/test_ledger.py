@@ -18,7 +18,7 @@ from proxy.store.spent import Spent
 from tests.ledger.rows import ledger, until
 from tests.store.rows import AT_MS, days, opened, row, stored
 
-_TROUBLES = ("tests.ledger", "proxy.ledger.writer", "proxy.ledger.spooler")
+_TROUBLES = ("proxy.ledger.outages", "proxy.ledger.writer", "proxy.ledger.spooler")
 
 
 def _messages(caplog: pytest.LogCaptureFixture) -> list[str]:

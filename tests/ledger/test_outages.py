@@ -1,5 +1,6 @@
 """A database that stops, is not there, or cuts off: no row is lost, none comes twice."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,3 +70,47 @@ async def test_a_connection_cut_inside_commit_neither_loses_nor_doubles(
     with opened(postgres_store) as engine:
         assert [each.id for each in stored(engine)] == [row(n).id for n in range(300)]
         assert [(day["requests"], day["cost_micros"]) for day in days(engine)] == [(300, 2_100)]
+
+
+async def test_a_state_folder_that_was_moved_away_is_told_once_and_its_rows_come_when_it_is_back(
+    store_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state, away = tmp_path / "state", tmp_path / "away"
+    url = f"sqlite:///{store_file}"
+
+    def told() -> list[str]:
+        return [each.getMessage() for each in caplog.records if "notice" in vars(each)]
+
+    async with ledger(url, state) as running:
+        running.add(row(1))
+        await until(lambda: running.status().stored_rows == 1)
+        state.rename(away)
+        for n in range(2, 5):
+            running.add(row(n))
+        await until(told)
+        running.add(row(5))
+        running.snapshot_of(lambda: [row(6)])
+        await until(lambda: len(told()) == 2)
+        assert sorted(each.partition(" cannot be ")[2][:20] for each in told()) == [
+            "read: No such file o",
+            "written: No such fil",
+        ]
+        assert all(str(state) in each for each in told())
+        away.rename(state)
+        await until(lambda: running.status().stored_rows == 5)
+        await until(lambda: len(told()) == 4)
+        assert {each.split()[-1] for each in told()[2:]} <= {"again", "lost"}
+    assert not [each for each in caplog.records if each.exc_info]
+    with opened(url) as engine:
+        assert {each.id for each in stored(engine)} >= {row(n).id for n in range(1, 6)}
+
+
+async def test_a_ledger_ends_in_peace_when_its_state_folder_is_gone(
+    store_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = tmp_path / "state"
+    async with ledger(f"sqlite:///{store_file}", state) as running:
+        running.add(row(1))
+        await until(lambda: running.status().stored_rows == 1)
+        shutil.rmtree(state)
+    assert not caplog.records
