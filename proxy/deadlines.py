@@ -35,6 +35,7 @@ class Deadlines:
 
     Attributes:
         in_flight: the exchanges looked at.
+        lag_s: by how much a look was late at most, since somebody took note of it.
     """
 
     def __init__(
@@ -49,6 +50,8 @@ class Deadlines:
         self._emptied = asyncio.Event()
         self._emptied.set()
         self.in_flight: set[Exchange] = set()
+        self.lag_s = 0.0
+        self._due_s = 0.0
         self.change(timeouts, min_body_bytes_per_s, queue_s)
 
     def change(
@@ -92,12 +95,19 @@ class Deadlines:
             if exchange.phase is not Phase.NOTHING:
                 exchange.interrupt(errors.Draining())
 
+    def take_lag_s(self) -> float:
+        """Return by how much the event loop was late at most since this was last asked."""
+        lag_s, self.lag_s = self.lag_s, 0.0
+        return lag_s
+
     def _arm(self) -> None:
+        self._due_s = self._clock() + self._tick_s
         self._timer = asyncio.get_running_loop().call_later(self._tick_s, self._sweep)
 
     def _sweep(self) -> None:
         self._timer = None
         now = self._clock()
+        self.lag_s = max(self.lag_s, now - self._due_s)
         if not self._standstill.before(now):
             self._judge(now)
         if self.in_flight:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from aiohttp import web
 
@@ -17,6 +17,7 @@ from proxy.money import price_file
 from proxy.money.price_rows import PriceError
 from proxy.protocol.headers import RequestHeaders
 from proxy.snapshot import Reloaded, Snapshot, successor
+from proxy.telemetry.counting import Counting
 from proxy.tenancy.alone import doubt_of_limits
 from proxy.tenancy.tenancy import Tenancy, is_wanted
 from proxy.turns import Turns
@@ -41,6 +42,13 @@ class Observer(Protocol):
         """Take note of an exchange, which does not change any more."""
 
 
+class Connected(NamedTuple):
+    """How many connections of clients are open, and how many were refused."""
+
+    open: int
+    refused: int
+
+
 class Gateway:
     """The parts that requests share.
 
@@ -60,7 +68,9 @@ class Gateway:
         body_memory: the budget of the bodies in flight.
         turns: of the event loop, of which the checking of bodies takes a part.
         tenancy: limits, prices, ledger and managed keys; None: none is configured.
-        on_reload: called with each configuration that has replaced another.
+        on_reload: called with each configuration that has replaced another. `reloads`: how many have.
+        counting: counts requests; None: nobody will ask.
+        connected: tells of the connections; None: the server is not ours.
     """
 
     def __init__(
@@ -93,9 +103,19 @@ class Gateway:
         is_limited = is_wanted(config) or authenticate is not None
         self.tenancy = Tenancy(config, self.deadlines.in_flight) if is_limited else None
         self.on_reload: list[Callable[[Config], None]] = []
+        self.reloads = 0
+        self.counting: Counting | None = None
+        self.connected: Callable[[], Connected] | None = None
         # Billed first, so that the access line can tell the cost.
         billed = observers if self.tenancy is None else (self.tenancy, *observers)
         self._observers: tuple[Observer, ...] = (marks.Marks(self.standing), *billed)
+
+    def begin_counting(self) -> None:
+        """Count the requests that end from now on, since somebody will ask for that."""
+        if self.counting is None:
+            self.counting = counting = Counting()
+            self.on_reload.append(lambda _: counting.forget())
+            self._observers = (*self._observers, counting)
 
     async def open(self) -> None:
         """Begin to serve, in the event loop that does: run the commands that print credentials.
@@ -152,6 +172,7 @@ class Gateway:
         self.standing.follow(before.config, config, time.monotonic())
         self.model_lists.change(_of_wildcards(config), config.pools)
         self.body_memory.resize(_body_memory_bytes(config))
+        self.reloads += 1
         for tell in self.on_reload:
             tell(config)
         return Reloaded.of(before.config, config, wanted)

@@ -51,6 +51,7 @@ def create_app_for(gateway: Gateway) -> web.Application:
     """Make the application for a gateway of the same process; as `proxy.create_admin_app`."""
     app = create_app(gateway.snapshot.config, OwnGateway(gateway))
     gateway.has_admin = True
+    gateway.begin_counting()
     gateway.on_reload.append(lambda config: _follow(app, config))
     return app
 

@@ -12,6 +12,7 @@ from proxy.errors import NotFound
 from proxy.gateway import Gateway
 from proxy.server.live import live_here
 from proxy.server.state import all_limits_here, ledger_here, limits_here
+from proxy.server.tally import WorkerTold, tally_here
 from proxy.server.upstreams import upstreams_here
 
 _WITHIN_S = 2.0
@@ -38,6 +39,9 @@ class Workers(Protocol):
 
     async def live(self, key: str | None, upstream: str | None) -> list[Answer | None]:
         """Return what each has in flight; of a key or an upstream alone, when one is given."""
+
+    async def tallies(self) -> list[WorkerTold | None]:
+        """Return what each has counted."""
 
 
 class OwnGateway:
@@ -74,6 +78,10 @@ class OwnGateway:
         """Return what is in flight."""
         return [(_HTTP_OK, msgspec.to_builtins(live_here(self._gateway, key, upstream)))]
 
+    async def tallies(self) -> list[WorkerTold | None]:
+        """Return what it has counted."""
+        return [tally_here(self._gateway)]
+
 
 class SocketWorkers:
     """The workers of this machine, each behind its socket; as `Workers`.
@@ -108,6 +116,11 @@ class SocketWorkers:
         given = {"key": key, "upstream": upstream}
         query = {name: value for name, value in given.items() if value is not None}
         return await self._ask_all(f"/live?{urllib.parse.urlencode(query)}")
+
+    async def tallies(self) -> list[WorkerTold | None]:
+        """Return what each has counted."""
+        told = await self._ask_all("/tally")
+        return [None if each is None else msgspec.convert(each[1], WorkerTold) for each in told]
 
     async def _ask_all(self, path: str) -> list[Answer | None]:
         return await asyncio.gather(*(self._ask(each, path) for each in self._paths))

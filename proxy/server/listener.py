@@ -19,6 +19,7 @@ from proxy.causes import Cause
 from proxy.config import Config
 from proxy.errors import Overloaded, ProxyError
 from proxy.exchange import Exchange
+from proxy.gateway import Connected
 from proxy.received import Received
 from proxy.server.connection import Connection
 from proxy.server.open_files import FileReserve
@@ -55,6 +56,7 @@ class Listener:
         self._timer: asyncio.TimerHandle | None = None
         self.registry = Registry[Connection]()
         self.refusals: set[asyncio.BaseProtocol] = set()
+        self._refused = 0
         make_request = server.request_factory
 
         # More arguments than these may come: aiohttp has given some of its own later.
@@ -105,6 +107,10 @@ class Listener:
         self.registry.add(connection, client)
         return None
 
+    def connected(self) -> Connected:
+        """Return how many connections are open, and how many were refused."""
+        return Connected(len(self.registry.open), self._refused)
+
     def close(self) -> None:
         """Stop the timer."""
         if self._timer is not None:
@@ -124,6 +130,7 @@ class Listener:
         self._ended(exchange)
 
     def _refusal(self, address: str | None) -> Refusal:
+        self._refused += 1
         most = min(_REFUSALS_AT_ONCE, self._files.refusals)
         respond = functools.partial(self._respond, address)
         return Refusal(self.refusals, respond, mute=len(self.refusals) >= most)

@@ -67,6 +67,7 @@ async def _servers(
         runner.server.request_handler = handle  # type: ignore[assignment] # AppRunner always builds web.Request
         listener = Listener(runner.server, config, gateway.ended, lambda: gateway.leaving)
         gateway.on_reload.append(listener.change)
+        gateway.connected = listener.connected
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as opened:
             sockets = sockets or opened.enter_context(

@@ -1,6 +1,7 @@
 """What lives in a worker, told to the admin API's process over a Unix socket that only the two can open."""
 
 import contextlib
+import mmap
 import os
 import socket
 import tempfile
@@ -16,13 +17,17 @@ from proxy.gateway import GATEWAY, Gateway
 from proxy.ledger.ledger import Status
 from proxy.server import leftovers
 from proxy.server.live import live_here
+from proxy.server.tally import tally_here
 from proxy.server.upstreams import upstreams_here
 from proxy.tenancy.state import limits_of, page_of_limits
 
 # With what is added to it, the path of a socket must not have more than 107 bytes.
 _MAX_STATE_DIR_BYTES = 80
 
+_COUNT_BYTES = 8
+
 _GATEWAY = web.AppKey("state_of", Gateway)
+_RESTARTS = web.AppKey("restarts", int)
 
 
 class StateSocket:
@@ -36,6 +41,8 @@ class StateSocket:
         self.path = str(path)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.bind(self.path)
+        # Shared by the processes that are forked: how many have begun to serve here.
+        self._starts = mmap.mmap(-1, _COUNT_BYTES)
 
     def close(self) -> None:
         """Close it in this process."""
@@ -43,13 +50,18 @@ class StateSocket:
 
     async def serve(self, app: web.Application) -> AsyncIterator[None]:
         """Tell the state of a gateway's application for as long as it runs: one of its cleanup contexts."""
+        starts = int.from_bytes(self._starts[:]) + 1
+        self._starts[:] = starts.to_bytes(_COUNT_BYTES)
         state = web.Application()
-        state[_GATEWAY] = app[GATEWAY]
+        state[_GATEWAY] = gateway = app[GATEWAY]
+        state[_RESTARTS] = starts - 1
+        gateway.begin_counting()
         state.router.add_get("/limits", _all_limits)
         state.router.add_get("/limits/{kind}/{name}", _limits)
         state.router.add_get("/ledger", _ledger)
         state.router.add_get("/upstreams", _upstreams)
         state.router.add_get("/live", _live)
+        state.router.add_get("/tally", _tally)
         runner = web.AppRunner(state, access_log=None)
         await runner.setup()
         await web.SockSite(runner, self._socket.dup()).start()
@@ -140,6 +152,10 @@ async def _upstreams(request: web.Request) -> web.Response:
 async def _live(request: web.Request) -> web.Response:
     query = request.query
     return _json(live_here(request.app[_GATEWAY], query.get("key"), query.get("upstream")))
+
+
+async def _tally(request: web.Request) -> web.Response:
+    return _json(tally_here(request.app[_GATEWAY], request.app[_RESTARTS]))
 
 
 def _json(value: object, status: int = 200) -> web.Response:

@@ -42,7 +42,9 @@ _MS_PER_S = 1000
 
 def is_wanted(config: Config) -> bool:
     """Return whether a configuration asks for anything of this: without it, its keys pay nothing for it."""
-    return config.store is not None or has_bounds(config) or config.prices != Prices()
+    # Who can be asked what was spent has to know what things cost.
+    is_asked = config.store is not None or config.admin is not None
+    return is_asked or has_bounds(config) or config.prices != Prices()
 
 
 def has_bounds(config: Config) -> bool:

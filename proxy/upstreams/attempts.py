@@ -127,7 +127,7 @@ class _Attempts:
                 told = outcome.answer.response.headers
                 standing.counts.told(outcome.route.upstream, told, began_s)
             route = way.next(outcome.verdict, began_s) if outcome.is_whole else None
-            if way.is_broke and budget.is_news(began_s):
+            if way.is_broke and budget.miss(began_s):
                 _log.warning(
                     "pool %s: its retry budget is empty, so requests that fail are not sent elsewhere: "
                     "most of its upstreams fail",

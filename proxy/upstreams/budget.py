@@ -13,14 +13,19 @@ _TOLD_EVERY_S = 60.0
 
 
 class RetryBudget:
-    """The further attempts of one pool."""
+    """The further attempts of one pool.
 
-    __slots__ = ("_at_s", "_left", "_told_at_s")
+    Attributes:
+        missed: how often there was none.
+    """
+
+    __slots__ = ("_at_s", "_left", "_told_at_s", "missed")
 
     def __init__(self, now: float) -> None:
         self._left = _FEW
         self._at_s = now
         self._told_at_s = -math.inf
+        self.missed = 0
 
     def earn(self) -> None:
         """Take note of a request."""
@@ -41,8 +46,9 @@ class RetryBudget:
         self._left -= 1
         return True
 
-    def is_news(self, now: float) -> bool:
-        """Return whether an operator should be told that there was none: once a minute."""
+    def miss(self, now: float) -> bool:
+        """Take note that there was none; return whether an operator should be told: once a minute."""
+        self.missed += 1
         if now - self._told_at_s < _TOLD_EVERY_S:
             return False
         self._told_at_s = now

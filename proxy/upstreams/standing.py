@@ -35,6 +35,10 @@ class Standing:
             found = self._budgets[pool] = RetryBudget(now)
         return found
 
+    def without_retries(self) -> list[tuple[str, int]]:
+        """Return by pool how many requests were not sent elsewhere, since its budget was empty."""
+        return [(pool, budget.missed) for pool, budget in self._budgets.items()]
+
     def holds(self, message_id: str, upstream: str, now: float) -> None:
         """Take note of which upstream has given a message that others may refer to."""
         self._threads[message_id] = upstream, now

@@ -33,6 +33,7 @@ def test_a_clock_that_stands_earns_nothing() -> None:
 
 def test_that_it_is_empty_is_told_once_a_minute() -> None:
     budget = RetryBudget(0.0)
-    assert [budget.is_news(now) for now in (0.0, 1.0, 59.0, 60.0, 61.0)] == [
+    assert [budget.miss(now) for now in (0.0, 1.0, 59.0, 60.0, 61.0)] == [
         *(True, False, False, True, False)
     ]
+    assert budget.missed == 5
