@@ -1,14 +1,17 @@
-"""The admin API as an application: its table of endpoints, and the two middlewares in front of them."""
+"""The admin API and the pages as an application: the table of endpoints, and the middlewares in front of them."""
 
+import importlib.util
 import logging
+import secrets
 from collections.abc import AsyncIterator
+from typing import Protocol
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from proxy import errors
-from proxy.admin import keys, live, owners, state, upstreams, usage
-from proxy.admin.context import ADMIN, CONTEXT, AdminContext
+from proxy.admin import guard, keys, live, owners, state, upstreams, usage
+from proxy.admin.context import ADMIN, CONTEXT, AdminContext, json
 from proxy.admin.credentials import AdminRing
 from proxy.admin.state import WORKERS
 from proxy.admin.workers import OwnGateway, SocketWorkers, Workers
@@ -23,6 +26,27 @@ _log = logging.getLogger(__name__)
 _MAX_BODY_BYTES = 1 << 20
 _READS = ("GET", "HEAD")
 _MAX_PATH_CHARS = 200
+_API = "/admin/v1"
+_FORMS_FOR_PROGRAMS = (".json", ".csv")
+_ROOT = "root"
+_SECRET_BYTES = 32
+_OF_THE_VIEW = ("jinja2", "aiohttp_jinja2", "itsdangerous")
+_MISSING = (
+    "the pages need the extra `view`: `make install` brings it, or `pip install '.[view]'` in a checkout; "
+    "the admin API is below /admin/v1"
+)
+
+
+class ShowsFailures(Protocol):
+    """How a failure looks on a page."""
+
+    async def __call__(
+        self, request: web.Request, error: ProxyError, request_id: str
+    ) -> web.Response:
+        """Return the page of a failure."""
+
+
+_FAILURE = web.AppKey("failure", ShowsFailures)
 
 TABLE = (
     web.post("/admin/v1/keys", keys.create),
@@ -72,22 +96,41 @@ def create_app(config: Config, workers: Workers | None = None) -> web.Applicatio
     """
     if config.admin is None:
         raise ValueError("the configuration has no admin section")
-    ring = AdminRing(config.admin.keys)
+    admin, ring = config.admin, AdminRing(config.admin.keys)
 
     @web.middleware
-    async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-        request[ADMIN] = ring.authenticate(request.headers, writes=request.method not in _READS)
+    async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
+        guard.check(request.method, request.headers, admin)
+        if _path(request).startswith(_API):
+            request[ADMIN] = ring.authenticate(request.headers, writes=request.method not in _READS)
         return await handler(request)
 
     app = web.Application(
-        middlewares=[close_behind_chunks, _shape_errors, authenticate],
+        middlewares=[close_behind_chunks, _shape_errors, let_in],
         client_max_size=_MAX_BODY_BYTES,
     )
     app[CONTEXT] = AdminContext(config)
     app[WORKERS] = SocketWorkers(()) if workers is None else workers
     app.add_routes(TABLE)
+    app.router.add_get("/healthz", _health)
+    if all(importlib.util.find_spec(each) for each in _OF_THE_VIEW):
+        from proxy.admin.page import doors, mount  # noqa: PLC0415 - these packages may be missing
+
+        mount.mount(app, admin, secrets.token_bytes(_SECRET_BYTES))
+        app[_FAILURE] = doors.failure
+    else:
+        _log.warning("%s", _MISSING)
+        app.router.add_get("/", _say_what_is_missing, name=_ROOT)
     app.cleanup_ctx.append(_close)
     return app
+
+
+async def _health(_: web.Request) -> web.Response:
+    return json({"status": "ok"})
+
+
+async def _say_what_is_missing(_: web.Request) -> web.Response:
+    return web.Response(text=_MISSING + "\n")
 
 
 async def _close(app: web.Application) -> AsyncIterator[None]:
@@ -97,16 +140,24 @@ async def _close(app: web.Application) -> AsyncIterator[None]:
 
 @web.middleware
 async def _shape_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every failure in the API's shape, and name every response."""
+    """Answer every failure in the API's shape or as a page, and name every response."""
     request_id = new_id()
     try:
         response = await handler(request)
     except (ProxyError, web.HTTPException) as error:
-        response = _refusal(_from_http_exception(request, error), request_id)
+        response = await _refusal(request, error, request_id)
     except Exception:  # noqa: BLE001 - the last resort: logged with its traceback, answered in the API's shape
         path = request.rel_url.raw_path[:_MAX_PATH_CHARS]
         _log.exception("%s %s %s: a defect", request_id, request.method, path)
-        response = _refusal(InternalError("internal error of the admin API"), request_id)
+        response = await _refusal(
+            request, InternalError("internal error of the admin API"), request_id
+        )
+    if "Cache-Control" in response.headers:
+        response.headers.update(
+            {**guard.HEADERS, "Cache-Control": response.headers["Cache-Control"]}
+        )
+    else:
+        response.headers.update(guard.HEADERS)
     response.headers[errors.REQUEST_ID] = request_id
     response.headers[errors.SERVER] = errors.SERVER_NAME
     return response
@@ -125,6 +176,23 @@ def _from_http_exception(request: web.Request, error: ProxyError | web.HTTPExcep
     return InvalidRequest(error.reason)
 
 
-def _refusal(error: ProxyError, request_id: str) -> web.Response:
+async def _refusal(
+    request: web.Request, error: ProxyError | web.HTTPException, request_id: str
+) -> web.StreamResponse:
+    if isinstance(error, web.HTTPRedirection):
+        return web.Response(status=error.status, headers={"Location": error.headers["Location"]})
+    error = _from_http_exception(request, error)
+    page, path = request.app.get(_FAILURE), request.rel_url.raw_path
+    is_for_programs = _path(request).startswith(_API) or path.endswith(_FORMS_FOR_PROGRAMS)
+    if page is not None and not is_for_programs:
+        return await page(request, error, request_id)
     headers, body = errors.render(error, request_id)
     return web.Response(status=error.status, headers=headers, body=body)
+
+
+def _path(request: web.Request) -> str:
+    """Return the path, that of the route when there is one, below where an application has mounted this one."""
+    resource = request.match_info.route.resource
+    path = request.rel_url.raw_path if resource is None else resource.canonical
+    base = str(request.app.router[_ROOT].url_for())
+    return path if base == "/" else path.removeprefix(base.rstrip("/"))

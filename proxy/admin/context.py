@@ -37,7 +37,7 @@ class AdminContext:
         self._ready = False
         self._threads = ThreadPoolExecutor(_THREADS, "admin")
 
-    async def ask(self, work: Callable[[sa.Engine], _T]) -> _T:
+    async def ask(self, work: Callable[[sa.Engine], _T], within_s: float = _ANSWER_WITHIN_S) -> _T:
         """Ask the store something, in a thread.
 
         Raises:
@@ -59,12 +59,10 @@ class AdminContext:
             return work(engine)
 
         try:
-            async with asyncio.timeout(_ANSWER_WITHIN_S):
+            async with asyncio.timeout(within_s):
                 return await loop.run_in_executor(self._threads, ask)
         except TimeoutError:
-            raise StoreUnavailable(
-                f"the store has not answered within {_ANSWER_WITHIN_S:g} s"
-            ) from None
+            raise StoreUnavailable(f"the store has not answered within {within_s:g} s") from None
         except MigrationFailed as error:
             raise StoreUnavailable(str(error)) from None
         except (sa.exc.SQLAlchemyError, OSError) as error:

@@ -141,8 +141,21 @@ class AdminKey:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Admin:
-    """Where the admin API listens, and who may use it."""
+    """Where the admin API and the pages listen, and who may use them.
+
+    Attributes:
+        host, port: of the listener.
+        keys: credentials.
+        hosts: names that browsers may know it by, beside addresses, `localhost` and `host`.
+        behind_https: whether browsers reach it by https, through a proxy in front.
+        key_holders: whether who holds a client's key may sign in with it, and sees what is that key's.
+        sessions: whether sessions and agents are shown.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8081
     keys: tuple[AdminKey, ...] = ()
+    hosts: tuple[str, ...] = ()
+    behind_https: bool = False
+    key_holders: bool = True
+    sessions: bool = True

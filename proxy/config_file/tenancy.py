@@ -85,7 +85,7 @@ def build_prices(entry: Mapping[str, Any], folder: Path) -> Prices:
 
 
 def build_admin(entry: Mapping[str, Any] | None) -> Admin | None:
-    """Return the admin API's listener and credentials."""
+    """Return where the admin API and the pages listen, and their credentials."""
     if entry is None:
         return None
     keys = tuple(
@@ -96,4 +96,5 @@ def build_admin(entry: Mapping[str, Any] | None) -> Admin | None:
         )
         for key in entry["keys"]
     )
-    return Admin(**{**entry, "keys": keys})
+    hosts = tuple(host.lower() for host in entry.get("hosts", ()))
+    return Admin(**{**entry, "keys": keys, "hosts": hosts})

@@ -4,7 +4,9 @@ from proxy.errors.admin import (
     AdminForbidden,
     AdminUnauthenticated,
     Conflict,
+    ForeignHost,
     StoreUnavailable,
+    TooManyTries,
     WorkerUnavailable,
 )
 from proxy.errors.base import (
@@ -69,6 +71,7 @@ __all__ = [
     "Conflict",
     "Draining",
     "ExpectationFailed",
+    "ForeignHost",
     "GatewayFault",
     "HeadTooLarge",
     "InternalError",
@@ -85,6 +88,7 @@ __all__ = [
     "RequestBodyTimeout",
     "RequestTooLarge",
     "StoreUnavailable",
+    "TooManyTries",
     "Unauthenticated",
     "UnknownModel",
     "UnsupportedMedia",

@@ -28,6 +28,27 @@ class AdminForbidden(ClientFault):
     retry = False
 
 
+class ForeignHost(ClientFault):
+    """A request for a name that is not known to be this one's: another's page may have had it sent here."""
+
+    status = 421
+    error_type = "permission_error"
+    cause = Cause.ORIGIN_FORBIDDEN
+    retry = False
+
+
+class TooManyTries(ClientFault):
+    """An address has tried too many wrong keys."""
+
+    status = 429
+    error_type = "rate_limit_error"
+    cause = Cause.UNAUTHENTICATED
+    retry_after_s = 60
+
+    def __init__(self) -> None:
+        super().__init__("too many wrong keys from this address: try again in a minute")
+
+
 class Conflict(ClientFault):
     """What was asked for is against what is there."""
 

@@ -213,3 +213,15 @@ def _values(record: KeyRecord) -> dict[str, object]:
         values[name] = msgspec.json.encode(values[name]).decode()
     values["disabled"] = int(record.disabled)
     return values
+
+
+def opened_by(engine: sa.Engine, sha256: str) -> KeyRecord | None:
+    """Return the key that a secret of this digest is of, whether or not it opens it now; None: there is none."""
+    of_secret = sa.select(API_KEY_SECRET.c.key_name).where(API_KEY_SECRET.c.sha256 == sha256)
+    with reading(engine) as connection:
+        found = key_records(
+            connection,
+            API_KEY.c.name.in_(of_secret.scalar_subquery()),
+            API_KEY.c.deleted_at_ms.is_(None),
+        )
+    return found[0] if found else None

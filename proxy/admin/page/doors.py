@@ -1,0 +1,146 @@
+"""The doors of the pages: who is let in, what the sign-in shows, and how a failure looks."""
+
+import urllib.parse
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp_jinja2
+from aiohttp import web
+
+from proxy.admin.page.page import Page, View
+from proxy.admin.page.pages import PAGES
+from proxy.admin.page.sign_in import SignIn
+from proxy.admin.page.static_files import DIGEST
+from proxy.admin.page.viewer import Viewer
+from proxy.errors import NotFound, ProxyError, StoreUnavailable, Unauthenticated
+
+VIEW = web.AppKey("view", View)
+SIGN_IN = web.AppKey("sign_in", SignIn)
+ROOT = "root"
+_UNAUTHENTICATED = 401
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+PageHandler = Callable[[web.Request, Viewer], Awaitable[web.StreamResponse]]
+
+
+def base_of(request: web.Request) -> str:
+    """Return what the paths of the pages begin with: `/`, or where an application has mounted them."""
+    return str(request.app.router[ROOT].url_for())
+
+
+def for_signed_in(handler: PageHandler, page: Page) -> Handler:
+    """Return a handler that is for who may see a page."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        viewer = await request.app[SIGN_IN].viewer_of(request, request.app[VIEW])
+        if viewer is None:
+            return _to_sign_in(request)
+        if viewer.key is not None and not page.for_keys:
+            if page.path == "/" and not request.match_info.get("form"):
+                raise web.HTTPSeeOther(base_of(request) + "me")
+            raise NotFound("no such page")
+        return await handler(request, viewer)
+
+    return guarded
+
+
+def _to_sign_in(request: web.Request) -> web.StreamResponse:
+    if request.match_info.get("form") in (".json", ".csv"):
+        raise Unauthenticated("missing")
+    if "HX-Request" in request.headers:
+        # A page that was open when the sign-in ended: it is loaded anew.
+        return web.Response(headers={"HX-Refresh": "true"})
+    wanted = urllib.parse.urlencode({"next": request.path_qs})
+    raise web.HTTPSeeOther(f"{base_of(request)}sign-in?{wanted}")
+
+
+async def show(request: web.Request) -> web.StreamResponse:
+    """Serve `GET /sign-in`."""
+    return render(request, "sign_in.html", next=_next(request.query.get("next")), wrong="")
+
+
+async def sign_in(request: web.Request) -> web.StreamResponse:
+    """Serve `POST /sign-in`: the form's key, and where to go then."""
+    form = await request.post()
+    given, wanted = form.get("key"), form.get("next")
+    response = web.Response(status=303)
+    try:
+        viewer = await request.app[SIGN_IN].sign_in(
+            request, request.app[VIEW], given if isinstance(given, str) else "", response
+        )
+    except Unauthenticated:
+        return render(
+            request,
+            "sign_in.html",
+            status=_UNAUTHENTICATED,
+            next=_next(wanted),
+            wrong="This is none of the keys that open these pages.",
+        )
+    start = base_of(request) + ("" if viewer.key is None else "me")
+    response.headers["Location"] = _next(wanted) or start
+    return response
+
+
+async def sign_out(request: web.Request) -> web.StreamResponse:
+    """Serve `POST /sign-out`."""
+    response = web.Response(status=303, headers={"Location": base_of(request) + "sign-in"})
+    request.app[SIGN_IN].sign_out(response)
+    return response
+
+
+def _next(wanted: object) -> str:
+    """Return a path of this origin to go to; nothing: there is none."""
+    if not isinstance(wanted, str) or not wanted.startswith("/"):
+        return ""
+    # Browsers take `//` and `/\\` for the beginning of another origin, and leave control characters out.
+    is_elsewhere = wanted[1:2] in ("/", "\\") or not wanted.isprintable()
+    return "" if is_elsewhere else wanted
+
+
+async def failure(request: web.Request, error: ProxyError, request_id: str) -> web.Response:
+    """Return the page of a failure."""
+    view = request.app[VIEW]
+    try:
+        viewer = await request.app[SIGN_IN].viewer_of(request, view)
+    except ProxyError:
+        viewer = None
+    since_ms = view.store_down_since_ms if isinstance(error, StoreUnavailable) else None
+    response = render(
+        request,
+        "error.html",
+        status=error.status,
+        error=error,
+        viewer=viewer,
+        request_id=request_id,
+        down_since_ms=since_ms,
+    )
+    response.headers.update(error.headers())
+    return response
+
+
+def render(request: web.Request, template: str, *, status: int = 200, **shown: Any) -> web.Response:
+    """Return a page."""
+    base, viewer = base_of(request), shown.get("viewer")
+    always = {
+        "base": base,
+        "static": f"{base}static/{DIGEST}/",
+        "path_qs": request.path_qs,
+        "viewer": None,
+        "page": None,
+        "key_holders": request.app[SIGN_IN].key_holders,
+        "foot": None,
+        "nav": _nav(viewer, request.app[VIEW]) if viewer is not None else (),
+    }
+    response = aiohttp_jinja2.render_template(template, request, always | shown, status=status)
+    response.enable_compression()
+    return response
+
+
+def _nav(viewer: Viewer, view: View) -> list[Page]:
+    return [
+        page
+        for page in PAGES
+        if page.in_nav
+        and (page.for_keys or viewer.key is None)
+        and (view.shows_sessions or not page.of_sessions)
+    ]

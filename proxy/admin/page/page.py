@@ -1,0 +1,115 @@
+"""What a page is: where, who may see it, and how its model is made."""
+
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+import sqlalchemy as sa
+
+from proxy.admin.context import AdminContext, now_ms
+from proxy.admin.page.viewer import Viewer
+from proxy.admin.workers import Workers
+from proxy.config import Config
+from proxy.errors import StoreUnavailable
+from proxy.money import price_file
+from proxy.money.prices import PriceTable
+
+_T = TypeVar("_T")
+_ANSWER_WITHIN_S = 4.5
+
+Query = Mapping[str, str]
+
+
+class View:
+    """What models are made from.
+
+    Args:
+        store: of the admin API.
+        workers: who serve the requests.
+
+    Attributes:
+        workers: as given.
+        store_down_since_ms: when the store first did not answer; None: it answers, or was not asked.
+    """
+
+    def __init__(self, store: AdminContext, workers: Workers) -> None:
+        self._store = store
+        self._prices: tuple[object, PriceTable] | None = None
+        self.workers = workers
+        self.store_down_since_ms: int | None = None
+
+    @property
+    def config(self) -> Config:
+        """The configuration that counts."""
+        return self._store.config
+
+    @property
+    def has_store(self) -> bool:
+        """Whether there is a ledger to ask."""
+        return self._store.engine is not None
+
+    @property
+    def shows_sessions(self) -> bool:
+        """Whether sessions and agents may be shown."""
+        return self.config.admin is None or self.config.admin.sessions
+
+    @property
+    def prices(self) -> PriceTable:
+        """What tokens cost."""
+        configured = self.config.prices
+        if self._prices is None or self._prices[0] is not configured:
+            self._prices = (configured, price_file.configured(configured))
+        return self._prices[1]
+
+    @staticmethod
+    def now_ms() -> int:
+        """Return the time in Unix milliseconds."""
+        return now_ms()
+
+    async def ask(self, work: Callable[[sa.Engine], _T], within_s: float = _ANSWER_WITHIN_S) -> _T:
+        """Ask the store something, in a thread.
+
+        Raises:
+            StoreUnavailable: it does not answer in time, or there is none.
+        """
+        try:
+            answer = await self._store.ask(work, within_s)
+        except StoreUnavailable:
+            if self.has_store and self.store_down_since_ms is None:
+                self.store_down_since_ms = now_ms()
+            raise
+        self.store_down_since_ms = None
+        return answer
+
+
+Make = Callable[[View, Viewer, Query], Awaitable[msgspec.Struct]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Page:
+    """A page.
+
+    Attributes:
+        path: such as `/spend` or `/sessions/{id}`.
+        title: of the page; what the navigation calls it, when it is in there.
+        make: makes its model.
+        template: its file.
+        query: the parameters that it knows, but for the variables of its path.
+        rows: the field of the model whose structs are the rows of `.csv`; '': there is no `.csv`.
+        in_nav: whether the navigation has it.
+        for_keys: whether a key's holder may see it.
+        of_sessions: whether it is not there with `admin.sessions: false`.
+        poll_s: how often a page that is open asks again; None: not.
+    """
+
+    path: str
+    title: str
+    make: Make
+    template: str
+    query: tuple[str, ...] = ()
+    rows: str = ""
+    in_nav: bool = True
+    for_keys: bool = True
+    of_sessions: bool = False
+    poll_s: float | None = None
