@@ -10,9 +10,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from proxy import errors
-from proxy.admin import guard, keys, live, owners, state, upstreams, usage
-from proxy.admin.context import ADMIN, CONTEXT, AdminContext, json
+from proxy.admin import keys, live, owners, state, upstreams, usage
+from proxy.admin.context import ADMIN, CONTEXT, AdminContext
 from proxy.admin.credentials import AdminRing
+from proxy.admin.guard import HEADERS, check
 from proxy.admin.state import WORKERS
 from proxy.admin.workers import OwnGateway, SocketWorkers, Workers
 from proxy.config import Config
@@ -100,7 +101,7 @@ def create_app(config: Config, workers: Workers | None = None) -> web.Applicatio
 
     @web.middleware
     async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
-        guard.check(request.method, request.headers, admin)
+        check(request.method, request.headers, admin)
         if _path(request).startswith(_API):
             request[ADMIN] = ring.authenticate(request.headers, writes=request.method not in _READS)
         return await handler(request)
@@ -126,7 +127,7 @@ def create_app(config: Config, workers: Workers | None = None) -> web.Applicatio
 
 
 async def _health(_: web.Request) -> web.Response:
-    return json({"status": "ok"})
+    return web.json_response({"status": "ok"})
 
 
 async def _say_what_is_missing(_: web.Request) -> web.Response:
@@ -154,10 +155,10 @@ async def _shape_errors(request: web.Request, handler: Handler) -> web.StreamRes
         )
     if "Cache-Control" in response.headers:
         response.headers.update(
-            {**guard.HEADERS, "Cache-Control": response.headers["Cache-Control"]}
+            {**HEADERS, "Cache-Control": response.headers["Cache-Control"]}
         )
     else:
-        response.headers.update(guard.HEADERS)
+        response.headers.update(HEADERS)
     response.headers[errors.REQUEST_ID] = request_id
     response.headers[errors.SERVER] = errors.SERVER_NAME
     return response

@@ -10,7 +10,7 @@ from aiohttp import web
 from proxy.admin.page.page import Page, View
 from proxy.admin.page.pages import PAGES
 from proxy.admin.page.sign_in import SignIn
-from proxy.admin.page.static_files import DIGEST
+from proxy.admin.page.static_files import DIGEST, SHEETS
 from proxy.admin.page.viewer import Viewer
 from proxy.errors import NotFound, ProxyError, StoreUnavailable, Unauthenticated
 
@@ -124,6 +124,7 @@ def render(request: web.Request, template: str, *, status: int = 200, **shown: A
     always = {
         "base": base,
         "static": f"{base}static/{DIGEST}/",
+        "sheets": SHEETS,
         "path_qs": request.path_qs,
         "viewer": None,
         "page": None,

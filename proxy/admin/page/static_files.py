@@ -22,6 +22,7 @@ def _read() -> dict[str, bytes]:
 
 _FILES = _read()
 _ZIPPED = {name: gzip.compress(content, mtime=0) for name, content in _FILES.items()}
+SHEETS = tuple(name for name in _FILES if name.endswith(".css"))
 DIGEST = hashlib.sha256(b"".join(_FILES.values())).hexdigest()[:_SHOWN_DIGITS]
 
 
