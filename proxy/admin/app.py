@@ -154,9 +154,7 @@ async def _shape_errors(request: web.Request, handler: Handler) -> web.StreamRes
             request, InternalError("internal error of the admin API"), request_id
         )
     if "Cache-Control" in response.headers:
-        response.headers.update(
-            {**HEADERS, "Cache-Control": response.headers["Cache-Control"]}
-        )
+        response.headers.update({**HEADERS, "Cache-Control": response.headers["Cache-Control"]})
     else:
         response.headers.update(HEADERS)
     response.headers[errors.REQUEST_ID] = request_id
