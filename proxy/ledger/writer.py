@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from proxy.store.spent import Spent
 
 _EVERY_S = 0.05
+# While rows keep coming: a transaction costs as much as forty rows, so that more of them share one.
+_NEXT_AFTER_S = 0.25
 _RECOVER_EVERY_S = 30.0
 _SWEEP_EVERY_S = 600.0
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.1, 5.0
@@ -118,6 +120,8 @@ class Writer:
             self.is_restarting, self._pause_s = False, _FIRST_PAUSE_S
             self.outages.store_works()
             if has_stored:
+                if self._spool.waiting_rows < store.max_rows:
+                    self._ending.wait(_NEXT_AFTER_S)
                 continue
             if self._ending.is_set():
                 return

@@ -1,10 +1,13 @@
 """The two inserts that every row goes through, each compiled once, as its engine takes them cheapest.
 
-SQLite takes tuples. PostgreSQL takes a batch as one parameter, an array of JSON arrays: a parameter for each of fifty
-columns of each row costs six times as much, on both sides.
+SQLite takes tuples, without the values that are None: to Python's driver those are the dearest, and half of a row is.
+So rows that have the same columns share a statement. PostgreSQL takes a batch as one parameter, an array of JSON
+arrays: a parameter for each of fifty columns of each row costs six times as much, on both sides.
 """
 
+import functools
 from collections.abc import Sequence
+from itertools import compress
 from typing import Any
 
 import msgspec
@@ -12,6 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 _Values = Sequence[Sequence[Any]]
+# Of a kind of request and of how it ended; more are compiled again and again.
+_CACHED_STATEMENTS = 256
 
 
 class Insert:
@@ -24,28 +29,44 @@ class Insert:
     """
 
     def __init__(self, engine: sa.Engine, table: sa.Table, added: Sequence[str] = ()) -> None:
+        self._dialect = engine.dialect
+        self._names = table.columns.keys()
         self._as_json = engine.dialect.name == "postgresql"
         if self._as_json:
-            names = table.columns.keys()
-            insert: Any = postgresql.insert(table).from_select(names, _from_json(table))
+            insert: Any = postgresql.insert(table).from_select(self._names, _from_json(table))
         else:
             insert = sqlite.insert(table)
         key = [column.name for column in table.primary_key]
         if added:
             sums = {name: table.c[name] + insert.excluded[name] for name in added}
-            insert = insert.on_conflict_do_update(index_elements=key, set_=sums)
+            self._insert = insert.on_conflict_do_update(index_elements=key, set_=sums)
         else:
-            insert = insert.on_conflict_do_nothing(index_elements=key)
-        compiled = insert.compile(dialect=engine.dialect, column_keys=table.columns.keys())
-        if not self._as_json and compiled.positiontup != table.columns.keys():
-            raise RuntimeError("the parameters of a compiled insert are not its table's columns")
-        self._sql = str(compiled)
+            self._insert = insert.on_conflict_do_nothing(index_elements=key)
+        self._sql = functools.lru_cache(_CACHED_STATEMENTS)(self._compiled)
 
     def execute(self, connection: sa.Connection, values: _Values) -> int:
         """Insert tuples of values; return how many rows were inserted or added to."""
-        given: Any = [(msgspec.json.encode(values).decode(),)] if self._as_json else values
-        options = {"preserve_rowcount": True}
-        return connection.exec_driver_sql(self._sql, given, execution_options=options).rowcount
+        if self._as_json:
+            every = (True,) * len(self._names)
+            return _run(connection, self._sql(every), [(msgspec.json.encode(values).decode(),)])
+        alike: dict[tuple[bool, ...], list[tuple[Any, ...]]] = {}
+        for row in values:
+            given = tuple([value is not None for value in row])
+            alike.setdefault(given, []).append(tuple(compress(row, given)))
+        return sum(_run(connection, self._sql(given), rows) for given, rows in alike.items())
+
+    def _compiled(self, given: tuple[bool, ...]) -> str:
+        """Return the statement for rows that have values in some columns, and nothing in the others."""
+        names = list(compress(self._names, given))
+        compiled = self._insert.compile(dialect=self._dialect, column_keys=names)
+        if not self._as_json and compiled.positiontup != names:
+            raise RuntimeError("the parameters of a compiled insert are not its table's columns")
+        return str(compiled)
+
+
+def _run(connection: sa.Connection, sql: str, values: Any) -> int:
+    options = {"preserve_rowcount": True}
+    return connection.exec_driver_sql(sql, values, execution_options=options).rowcount
 
 
 def _from_json(table: sa.Table) -> sa.Select[Any]:

@@ -34,6 +34,25 @@ def test_what_was_not_reported_stays_so(store_url: str) -> None:
         assert stored(engine)[0].cache_write_1h_tokens is None
 
 
+def test_rows_with_different_columns_share_a_transaction_and_stay_what_they_are(
+    store_url: str,
+) -> None:
+    given: list[dict[str, object]] = [
+        {},
+        {"tag": "a"},
+        {},
+        {"owner": "b", "tag": "c"},
+        {"status": 0},
+    ]
+    rows = [row(n, **fields) for n, fields in enumerate(given)]
+    with opened(store_url) as engine:
+        store = RowStore(engine)
+        assert store.put(rows) == len(rows)
+        assert stored(engine) == rows
+        assert store.put([row(1), row(9, tag="d"), row(10)]) == 2
+        assert stored(engine) == [*rows, row(9, tag="d"), row(10)]
+
+
 def test_a_row_that_comes_again_is_neither_stored_nor_counted_again(store_url: str) -> None:
     with opened(store_url) as engine:
         store = RowStore(engine)
