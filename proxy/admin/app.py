@@ -1,5 +1,6 @@
 """The admin API and the pages as an application: the table of endpoints, and the middlewares in front of them."""
 
+import asyncio
 import importlib.util
 import logging
 import secrets
@@ -10,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from proxy import errors
-from proxy.admin import keys, live, owners, state, upstreams, usage
+from proxy.admin import breaks, keys, live, owners, state, upstreams, usage
 from proxy.admin.context import ADMIN, CONTEXT, AdminContext
 from proxy.admin.credentials import AdminRing
 from proxy.admin.guard import HEADERS, check
@@ -123,6 +124,8 @@ def create_app(config: Config, workers: Workers | None = None) -> web.Applicatio
         _log.warning("%s", _MISSING)
         app.router.add_get("/", _say_what_is_missing, name=_ROOT)
     app.cleanup_ctx.append(_close)
+    if config.store is not None:
+        app.cleanup_ctx.append(_look_for_breaks)
     return app
 
 
@@ -137,6 +140,12 @@ async def _say_what_is_missing(_: web.Request) -> web.Response:
 async def _close(app: web.Application) -> AsyncIterator[None]:
     yield
     app[CONTEXT].close()
+
+
+async def _look_for_breaks(app: web.Application) -> AsyncIterator[None]:
+    looking = asyncio.create_task(breaks.run(app[CONTEXT], app[WORKERS]))
+    yield
+    looking.cancel()
 
 
 @web.middleware

@@ -84,6 +84,7 @@ class Price(NamedTuple):
 
     def nanos(self, billed: Billed, modifiers: Modifiers) -> int:
         """Return the nano-dollars that one entry costs, cut to whole ones."""
+        # As `rates_of` and `factor_of`, which every request would pay a call for.
         rates = self.rates
         if self.long_rates is not None and billed.prompt > self.long_over:
             rates = self.long_rates
@@ -92,6 +93,19 @@ class Price(NamedTuple):
             fast = self.fast or _FAST
             num, den = num * fast[0], den * fast[1]
         return rates.of(billed) * num // den + billed.web_searches * self.web_search
+
+    def rates_of(self, billed: Billed) -> Rates:
+        """Return the rates of an entry, by the length of its prompt."""
+        if self.long_rates is not None and billed.prompt > self.long_over:
+            return self.long_rates
+        return self.rates
+
+    def factor_of(self, modifiers: Modifiers) -> Factor:
+        """Return what the rates are multiplied by."""
+        if not modifiers.fast:
+            return modifiers.num, modifiers.den
+        num, den = self.fast or _FAST
+        return modifiers.num * num, modifiers.den * den
 
     def cost_micros(self, billed: Billed, modifiers: Modifiers) -> int:
         """Return the micro-dollars that a request of one entry costs."""
@@ -140,6 +154,7 @@ class PriceTable:
         self._tiers = tiers or {}
         self._geos = geos or {}
         self._multiplier = multiplier
+        self._of_upstreams = dict(upstreams or {})
         self._upstreams = {
             name: (factor[0] * multiplier[0], factor[1] * multiplier[1])
             for name, factor in (upstreams or {}).items()
@@ -186,6 +201,22 @@ class PriceTable:
         for factor in (self._tiers.get(tier or "", _ONE), self._geos.get(geo or "", _ONE)):
             num, den = num * factor[0], den * factor[1]
         return Modifiers(num, den, speed == "fast")
+
+    def factors(
+        self,
+        upstream: str,
+        *,
+        geo: str | None = None,
+        tier: str | None = None,
+    ) -> tuple[tuple[str, Factor], ...]:
+        """Return what `modifiers` multiplies, each by its name, but for fast mode, and for what changes nothing."""
+        named = (
+            ("multiplier", self._multiplier),
+            (f"upstream {upstream}", self._of_upstreams.get(upstream, _ONE)),
+            (f"tier {tier}", self._tiers.get(tier or "", _ONE)),
+            (f"geo {geo}", self._geos.get(geo or "", _ONE)),
+        )
+        return tuple((name, factor) for name, factor in named if factor[0] != factor[1])
 
     def _look_up(self, model: str) -> Price:
         undated = _DATE.sub("", model)
