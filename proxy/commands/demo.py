@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import secrets
 from collections.abc import Sequence
 
 import uvloop
@@ -10,7 +11,11 @@ from proxy.access import keys
 from proxy.app import assemble
 from proxy.commands import options, standard_files
 from proxy.commands.parser import add_command
-from proxy.config import Auth, Config, Key, Listen, Log, Member, Model, Pool, Upstream
+from proxy.config import Log
+from proxy.demo.folder import folder
+from proxy.demo.pages import listening, pages
+from proxy.demo.setting import MODEL, Place, demo_config
+from proxy.gateway import GATEWAY
 from proxy.sandbox import Knobs, serve_sandbox
 from proxy.server.serve import serve
 from proxy.server.signals import ignore_user_signals
@@ -20,13 +25,6 @@ from proxy.telemetry.looks import look_for
 from proxy.telemetry.sink import BufferedSink
 from proxy.version import __version__
 
-MODEL = "anthropic/claude-sonnet-4.6"
-
-_MODELS = {
-    "sonnet": MODEL,
-    "opus": "anthropic/claude-opus-5.5",
-    "haiku": "anthropic/claude-haiku-4.5",
-}
 _GUIDE = """\
 AnyRouter {version}, a demo: a gateway, and behind it a sandbox that answers like the API. Ctrl-C ends it.
 
@@ -45,6 +43,9 @@ Python (pip install anthropic):
 
 TypeScript (npm install @anthropic-ai/sdk), in a file hi.mjs:
   new Anthropic({{ baseURL: "{url}", apiKey: "{key}" }})
+
+The page that says what it costs:  {page}
+Sign in there with:  {operator}
 """
 _POOL_GUIDE = """
 Two accounts: all requests go to `first`, and to `second` what it declines. Add one of these to the curl above, and look
@@ -87,31 +88,6 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def demo_config(port: int, sandbox_urls: Sequence[str], key: str) -> Config:
-    """Configure a gateway in front of a sandbox, or of several in a pool."""
-    auth = Auth("x-api-key", "sandbox")
-    first, *others = sandbox_urls
-    if not others:
-        upstreams: tuple[Upstream, ...] = (Upstream("sandbox", first, auth),)
-        pools: tuple[Pool, ...] = ()
-    else:
-        # Only the first account is told by the client how to answer.
-        own = (("x-sandbox", None),)
-        second = (Upstream("second", url, auth, own) for url in others)
-        upstreams = (Upstream("first", first, auth), *second)
-        pools = (Pool("sandbox", (Member("first"), Member("second", priority=2))),)
-    return Config(
-        upstreams=upstreams,
-        models=(
-            *(Model(model, "sandbox", aliases=(family,)) for family, model in _MODELS.items()),
-            Model(id="anthropic/*", upstream="sandbox"),
-        ),
-        keys=(Key(name="demo", sha256=keys.digest(key)),),
-        listen=Listen(port=port),
-        pools=pools,
-    )
-
-
 async def _demo(port: int, access_log: AccessLog, *, pool: bool) -> None:
     async with contextlib.AsyncExitStack() as stack:
         urls: list[str] = []
@@ -119,12 +95,30 @@ async def _demo(port: int, access_log: AccessLog, *, pool: bool) -> None:
             sandbox = await serve_sandbox("127.0.0.1", 0, Knobs())
             stack.push_async_callback(sandbox.cleanup)
             urls.append(f"http://127.0.0.1:{sandbox.addresses[0][1]}")
-        key = keys.new_key()
-        config = demo_config(port, urls, key)
+        listener = stack.enter_context(listening(port and port + 1))
+        page_port = listener.getsockname()[1]
+        place = Place(port, page_port, stack.enter_context(folder()), keys.new_key(), _credential())
+        config = demo_config(place, urls)
+        app = assemble(config, access_log)
+        begin = await stack.enter_async_context(pages(app[GATEWAY], listener))
 
         def ready(addresses: Sequence[tuple[str, int]]) -> None:
             url = f"http://127.0.0.1:{addresses[0][1]}{config.listen.base_path}"
-            guide = _GUIDE.format(version=__version__, key=key, url=url, model=MODEL)
-            standard_files.say(guide + _POOL_GUIDE if pool else guide)
+            guide = _GUIDE + _POOL_GUIDE if pool else _GUIDE
+            standard_files.say(
+                guide.format(
+                    version=__version__,
+                    key=place.key,
+                    url=url,
+                    model=MODEL,
+                    page=f"http://127.0.0.1:{page_port}/",
+                    operator=place.operator,
+                )
+            )
+            begin()
 
-        await serve(assemble(config, access_log), config, ready)
+        await serve(app, config, ready)
+
+
+def _credential() -> str:
+    return f"ara-{secrets.token_urlsafe(32)}"

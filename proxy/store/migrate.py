@@ -105,6 +105,8 @@ def _migrate(engine: sa.Engine) -> None:
         capture_output=True,
         text=True,
         timeout=_CHILD_WITHIN_S,
+        # Ctrl-C in a terminal is for the gateway: a migration that has begun is finished.
+        process_group=0,
         check=False,
     )
     if child.returncode:

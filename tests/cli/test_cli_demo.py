@@ -80,3 +80,24 @@ async def test_the_sandbox_serves_with_its_knobs(number: signal.Signals) -> None
         command.tell(number)
         assert await command.ended() == 0
     assert command.err == b""
+
+
+async def test_the_printed_page_says_what_a_request_has_cost() -> None:
+    async with demo() as (command, url, key), aiohttp.ClientSession() as session:
+        page = (await command.says(b"The page that says what it costs:")).strip()
+        credential = (await command.says(b"Sign in there with:")).strip()
+        headers = {"x-api-key": key, "anthropic-version": "2023-06-01"}
+        headers["content-type"] = "application/json"
+        async with session.post(f"{url}/v1/messages", data=BODY, headers=headers) as response:
+            assert response.status == 200
+        # Cookies of an address are kept only when a jar is told to.
+        jar = aiohttp.CookieJar(unsafe=True)
+        shown = ""
+        async with aiohttp.ClientSession(cookie_jar=jar) as browser, asyncio.timeout(30):
+            async with browser.post(f"{page}sign-in", data={"key": credential}) as response:
+                assert response.status in {200, 503}  # 503: the store is just being made
+            while re.search(r"\$0\.\d{4}", shown) is None:
+                async with browser.get(page) as response:
+                    shown = await response.text()
+                await asyncio.sleep(0.1)
+    assert "Traceback" not in command.text

@@ -11,12 +11,17 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 from tests.docs.snippets import ROOT, snippets
 from tests.quickstart.terminal import Terminal
 
 _INSTALLED_WITHIN_S = 600.0
+_SHOWN_WITHIN_S = 30.0
 _API_KEY = "sk-ant-made-up-0123456789"
 # By their first line: typed by CI itself; by tests/stack.
 _NOT_TYPED = ("make test", "docker compose")
@@ -93,14 +98,17 @@ class Day:
         demo = self._terminal()
         line = block.strip()
         line = line if self._port == "8080" else f"{line} PORT={self._port}"
-        demo.start(line, "TypeScript", _INSTALLED_WITHIN_S)
+        credential = demo.start(line, "Sign in there with:", _INSTALLED_WITHIN_S).strip()
         printed = demo.said.decode().replace("\r\n", "\n")
         curl = printed[printed.index("  curl ") : printed.index("Claude Code (")].strip()
         status, said = self._terminal().type(curl)
         assert status == 0, said
         assert '"You said: say hi' in said, said
+        self._ok("make run, and the printed curl in another terminal")
+        page = re.findall(r"what it costs: +(\S+)", printed)[0]
+        _wait_for_a_cost(page, credential)
+        self._ok("the printed page says what that has cost")
         demo.interrupt()
-        self._ok("make run, and the printed curl in another terminal; Ctrl-C frees the port")
 
     def _for_real(self, block: str) -> tuple[Terminal, str]:
         sandbox = self._terminal()
@@ -154,6 +162,22 @@ class Day:
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def _wait_for_a_cost(page: str, credential: str) -> None:
+    """Sign in to the page as a browser does, and look until it shows an amount of money."""
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    form = urllib.parse.urlencode({"key": credential}).encode()
+    ends = time.monotonic() + _SHOWN_WITHIN_S
+    shown = ""
+    while re.search(r"\$0\.\d{4}", shown) is None:
+        if time.monotonic() > ends:
+            raise TimeoutError(f"no cost on {page}: {shown}")
+        time.sleep(0.2)
+        # Until its store is made, it says so with a 503.
+        with contextlib.suppress(urllib.error.HTTPError):
+            browser.open(f"{page}sign-in", form, timeout=10).close()
+            shown = browser.open(page, timeout=10).read().decode()
 
 
 def _copy_tracked(folder: Path) -> None:

@@ -175,6 +175,7 @@ LAYERS = (
     {"server"},
     {"admin"},
     {"sandbox"},
+    {"demo"},
     {"commands"},
     {"__main__"},
 )
