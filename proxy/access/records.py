@@ -87,6 +87,12 @@ class Changes(msgspec.Struct, frozen=True):
     keys: tuple[KeyRecord, ...] = ()
     owners: tuple[OwnerRecord, ...] = ()
 
+    @property
+    def has_bounds(self) -> bool:
+        """Whether any of them has limits or budgets of its own."""
+        every: tuple[KeyRecord | OwnerRecord, ...] = (*self.keys, *self.owners)
+        return any(each.deleted_at_ms is None and (each.limits or each.budgets) for each in every)
+
 
 def _earlier(one_ms: int | None, other_ms: int | None) -> int | None:
     return min((each for each in (one_ms, other_ms) if each is not None), default=None)

@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler, Middleware
 from proxy.api.context import EXCHANGE, LIVE, SNAPSHOT
 from proxy.api.request_body import read_body
 from proxy.config import Key
-from proxy.errors import Draining, InvalidRequest, Unauthenticated
+from proxy.errors import Draining, InvalidRequest, KeysUnavailable, Unauthenticated
 from proxy.protocol import headers, hints, json_members
 from proxy.protocol.call import Call, parse_small, parse_steps
 from proxy.protocol.version import check_version
@@ -40,8 +40,15 @@ def authenticate(endpoint: str) -> Middleware:
             exchange.key = await gateway.host_key(request)
         if exchange.key is None:
             managed = None if gateway.tenancy is None else gateway.tenancy.managed
+            ring = request[SNAPSHOT].key_ring
             try:
-                exchange.key = request[SNAPSHOT].key_ring.authenticate(request.headers, managed)
+                try:
+                    exchange.key = ring.authenticate(request.headers, managed)
+                except KeysUnavailable:
+                    # Just after the start, it may be one of the store, whose keys come in a moment.
+                    if gateway.tenancy is None or not await gateway.tenancy.first_keys.came():
+                        raise
+                    exchange.key = ring.authenticate(request.headers, managed)
             except Unauthenticated as error:
                 exchange.refused_key = error.refused_key
                 raise

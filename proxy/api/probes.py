@@ -31,7 +31,10 @@ async def say_hello(request: web.Request) -> web.Response:
     request[EXCHANGE].is_probe = not presented(request.headers)
     key = await gateway.host_key(request)
     if key is None:
-        managed = None if gateway.tenancy is None else gateway.tenancy.managed
+        tenancy = gateway.tenancy
+        if tenancy is not None and presented(request.headers):
+            await tenancy.first_keys.came()
+        managed = None if tenancy is None else tenancy.managed
         try:
             key = request[SNAPSHOT].key_ring.authenticate(request.headers, managed)
         except (Unauthenticated, KeysUnavailable):
@@ -50,12 +53,13 @@ async def report_health(_request: web.Request) -> web.Response:
 
 
 async def report_readiness(request: web.Request) -> web.Response:
-    """Serve `/readyz`: 503 while draining, and until one key at least can be known."""
+    """Serve `/readyz`: 503 while draining, until one key at least can be known, and while the store's are coming."""
     gateway = request.app[GATEWAY]
     if gateway.leaving or gateway.draining:
         return _json(b'{"status":"draining"}', status=503)
-    managed = None if gateway.tenancy is None else gateway.tenancy.managed
-    if managed is not None and not managed.was_asked and not gateway.snapshot.config.keys:
+    tenancy = gateway.tenancy
+    has_keys = bool(gateway.snapshot.config.keys)
+    if tenancy is not None and tenancy.first_keys.are_wanted(has_others=has_keys):
         return _json(b'{"status":"waiting for the keys of the store"}', status=503)
     return _json(b'{"status":"ready"}')
 

@@ -48,7 +48,7 @@ async def asking(args: argparse.Namespace) -> AsyncIterator[Ask]:
     Raises:
         ConfigError: the key or the file of the authority is wrong.
     """
-    async with client(_TIMEOUT_S, args.ca) as session:
+    async with client(_TIMEOUT_S, args.ca, "admin") as session:
         session.headers["x-api-key"] = _given_key(args)
         yield functools.partial(_asked, session, args)
 

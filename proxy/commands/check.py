@@ -8,8 +8,14 @@ from proxy.commands.parser import add_command
 from proxy.commands.parts import counted, parts
 from proxy.commands.standard_files import say, say_on_errors
 from proxy.config import Config, Key, Model
+from proxy.config_file.faults import ConfigError
 from proxy.config_file.load import load
 from proxy.routing.model_ids import native
+
+_OF_THIS_SHELL = (
+    "the variables of this shell were looked up; a gateway that runs has its own, by which "
+    "`anyrouter reload --pid PID` checks the file"
+)
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
@@ -33,7 +39,12 @@ def run(args: argparse.Namespace) -> int:
     from proxy.commands.tables import pairs, table  # noqa: PLC0415 - imported by who needs it alone
 
     file = options.config_file(args)
-    config, warnings = load(file)
+    try:
+        config, warnings = load(file)
+    except ConfigError as error:
+        if not error.is_of_environment:
+            raise
+        raise ConfigError(*error.faults, _OF_THIS_SHELL) from None
     say(f"{file}: good: {summary(config)}\n")
     members = {pool.name: [each.upstream for each in pool.members] for pool in config.pools}
     models = Counter(

@@ -19,7 +19,7 @@ _STYLES = {"good": "green", "note": "yellow", "BAD": "bold red", "skip": "dim"}
 async def examine(url: str, key: str, model: str | None, ca: str | None) -> int:
     """Check one thing after the other up to the first that is wrong; return the exit status."""
     failed = None
-    async with client(_TIMEOUT_S, ca) as session:
+    async with client(_TIMEOUT_S, ca, "doctor") as session:
         examination = Examination(session, url, key, model)
         checks: list[tuple[str, Callable[[], Awaitable[str]]]] = [
             ("the gateway", examination.gateway),

@@ -102,7 +102,7 @@ def _start(args: argparse.Namespace, variables: dict[str, str]) -> NoReturn:
 
 async def _name_of(url: str, key: str, ca: str | None) -> str:
     """Return whose key it is: a wrong one would be minutes of silence, as would a gateway that is not there."""
-    async with client(_GREETED_WITHIN_S, ca) as session:
+    async with client(_GREETED_WITHIN_S, ca, "claude") as session:
         try:
             greeting = await greet(session, url, key)
         except FindingError as error:

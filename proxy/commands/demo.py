@@ -48,8 +48,9 @@ The page that says what it costs:  {page}
 Sign in there with:  {operator}
 """
 _POOL_GUIDE = """
-Two accounts: all requests go to `first`, and to `second` what it declines. Add one of these to the curl above, and look
-at the end of its line below:
+Two accounts: all requests go to `first`, and to `second` what it declines. A request's line below names both when it
+was declined (`via first:529>second`), the one that answered when its own was not asked (`via second`), and none when
+its own has answered. Add one of these to the curl above:
   -H 'x-sandbox: status=529'                    first is overloaded: second answers
   -H 'x-sandbox: status=429,retry_after=60'     first is over its limit: it is left alone for a minute
 """
@@ -77,7 +78,7 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
     ignore_user_signals()
-    with logging_to(standard_files.errors(), Log()):
+    with logging_to(standard_files.errors(), Log(format="text")):
         stream = standard_files.output()
         sink = BufferedSink(stream)
         try:

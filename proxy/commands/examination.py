@@ -96,7 +96,7 @@ class Examination:
             entry["id"] for entry in _decoded(response.status, response.headers, body)["data"]
         ]
         if listed:
-            self._model = self._model or listed[0]
+            self._model = self._model or next(filter(_is_small, listed), listed[0])
             return f"{len(listed)} models"
         self._is_guess = self._model is None
         self._model = self._model or WELL_KNOWN_MODEL
@@ -197,6 +197,11 @@ class Examination:
             events=received.count(b"\n\n"),
             has_length="content-length" in response.headers,
         )
+
+
+def _is_small(model: str) -> bool:
+    """Return whether a model is of the family that costs least."""
+    return "haiku" in model
 
 
 def _decoded(status: int, headers: CIMultiDictProxy[str], body: bytes) -> Any:

@@ -14,6 +14,7 @@ from yarl import URL
 
 from proxy.commands import diagnosis
 from proxy.config_file.faults import ConfigError
+from proxy.version import __version__
 
 _NETRC = "NETRC"
 
@@ -37,12 +38,15 @@ class Greeting(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def client(timeout_s: float, ca: str | None) -> AsyncIterator[aiohttp.ClientSession]:
+async def client(
+    timeout_s: float, ca: str | None, command: str
+) -> AsyncIterator[aiohttp.ClientSession]:
     """Open a session that reaches a gateway as other clients do: through the environment's proxy.
 
     Args:
         timeout_s: for each request.
         ca: the file of an authority to trust beside the system's; None: none.
+        command: who asks, as the gateway's log has it.
 
     Raises:
         ConfigError: that file cannot be read.
@@ -58,7 +62,10 @@ async def client(timeout_s: float, ca: str | None) -> AsyncIterator[aiohttp.Clie
     timeout = aiohttp.ClientTimeout(total=timeout_s)
     with _without_netrc():
         async with aiohttp.ClientSession(
-            timeout=timeout, connector=aiohttp.TCPConnector(ssl=context), trust_env=True
+            timeout=timeout,
+            connector=aiohttp.TCPConnector(ssl=context),
+            trust_env=True,
+            headers={"user-agent": f"anyrouter-{command}/{__version__}"},
         ) as session:
             yield session
 

@@ -1,6 +1,6 @@
 """Keys as people see them, from what the admin API shows of them. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from proxy.commands import amounts, bounds
@@ -11,7 +11,7 @@ _TIMES = ("expires_at", "created_at", "updated_at", "previous_valid_until")
 
 def row(entry: Mapping[str, Any]) -> tuple[str, ...]:
     """Return a key as a row of `COLUMNS`."""
-    models = "all" if "*" in entry["models"] else ", ".join(entry["models"])
+    models = _models(entry["models"])
     expires = (entry["expires_at"] or "never").removesuffix("T00:00:00Z")
     state = "disabled" if entry["disabled"] else "good"
     return (
@@ -29,7 +29,7 @@ def details(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return all there is of a key, by name; without what it has not."""
     told = {
         **{name: entry[name] or "" for name in ("name", "source", "owner")},
-        "models": ", ".join(entry["models"]),
+        "models": _models(entry["models"]),
         "limits": bounds.shown_limits(entry["limits"]),
         "budgets": bounds.shown_budgets(entry["budgets"]),
         "spent": _spent(entry.get("spent")),
@@ -38,6 +38,10 @@ def details(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
         **{name.replace("_", " "): entry[name] or "" for name in _TIMES},
     }
     return [(name, value) for name, value in told.items() if value]
+
+
+def _models(models: Sequence[str]) -> str:
+    return "all" if "*" in models else ", ".join(models)
 
 
 def _spent(spent: Mapping[str, int] | None) -> str:

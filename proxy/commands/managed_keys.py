@@ -17,6 +17,8 @@ from proxy.commands.standard_files import hand_out, say, say_on_errors
 from proxy.config_file.faults import ConfigError
 from proxy.config_file.tenants import Tenants, read_tenants
 from proxy.errors import InvalidRequest
+from proxy.ledger.recovery import has_living
+from proxy.ledger.spool import spools
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -26,6 +28,16 @@ if TYPE_CHECKING:
 _PAGE = 1000
 _MS = 1000
 _SOON = "a running gateway follows within seconds"
+_NOT_OPEN = (
+    "no gateway of this machine has that open, so it counts when one has: start it with this configuration, or again "
+    "if it was started before the store was written there"
+)
+
+
+def _follows(tenants: Tenants) -> str:
+    """Return when a change counts, by whether a gateway is there that keeps its rows where the configuration says."""
+    is_open = tenants.store is not None and has_living(spools(tenants.store))
+    return _SOON if is_open else _NOT_OPEN
 
 
 def create(tenants: Tenants, args: argparse.Namespace, patch: dict[str, Any], key: str) -> int:
@@ -41,7 +53,7 @@ def create(tenants: Tenants, args: argparse.Namespace, patch: dict[str, Any], ke
     if not args.keep:
         _hand_out(args.name, key)
     once = "" if args.keep else "The key is shown this once. "
-    say_on_errors(f"{once}{args.name} is in the store: {_SOON}.")
+    say_on_errors(f"{once}{args.name} is in the store: {_follows(tenants)}.")
     return 0
 
 

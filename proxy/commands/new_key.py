@@ -79,6 +79,10 @@ def run(args: argparse.Namespace) -> int:
             f"{', '.join(bounds.given_flags(args))}: only for keys in a store, and no key is made. There is none in "
             f"{file}: {HOW_TO_HAVE_ONE}; or leave it out, and write it into the key's entry yourself"
         )
+    if tenants is not None and args.name in [each.name for each in tenants.keys]:
+        raise ConfigError(
+            f"NAME: {args.name} is taken, by a key of {tenants.file}, and no key is made: take another name"
+        )
     return _for_configuration(args)
 
 

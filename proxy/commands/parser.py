@@ -19,6 +19,8 @@ _EXIT_STATUS = {
     str(WRONG_USE): "wrong use, or a configuration that is not good",
 }
 _MAX_WIDTH = 100
+# As argparse words it; since Python 3.12 what there is stands without quotes.
+_WRONG_CHOICE = re.compile(r"(.*: invalid choice: '([^']*)' \(choose from (.*)\))")
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,6 +48,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End with the exit status of wrong use."""
         said = " ".join(message.split())
+        if wrong := _WRONG_CHOICE.fullmatch(said):
+            said = f"{wrong[1]}{suggest(wrong[2], wrong[3].replace(chr(39), '').split(', '))}"
         end = "" if said.endswith("?") else ";"
         self.exit(WRONG_USE, f"{self.prog}: {said}{end} `{self.prog} --help` has examples\n")
 

@@ -25,6 +25,11 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
+def shown_store(config: Config) -> str:
+    """Return which store there is, in two or three words."""
+    return "no store" if config.store is None else f"store {_without_password(config.store.url)}"
+
+
 def _listen(config: Config) -> str:
     listen = config.listen
     where = f"{', '.join(listen.hosts)}; port {listen.port}, below {listen.base_path}"

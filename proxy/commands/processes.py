@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +13,16 @@ _FLAG = "--config"
 
 
 class Gateway(NamedTuple):
-    """A running `anyrouter serve`. `config` is the file that it reads; None: that cannot be told from here."""
+    """A running `anyrouter serve`.
+
+    Attributes:
+        config: the file that it reads; None: that cannot be told from here.
+        environ: the environment that it was started with; None: as well.
+    """
 
     pid: int
     config: str | None
+    environ: Mapping[str, str] | None
 
 
 def gateway_of(pid: int) -> Gateway:
@@ -27,7 +34,7 @@ def gateway_of(pid: int) -> Gateway:
     """
     os.kill(pid, 0)
     if not (_PROC / "self" / "cmdline").exists():
-        return Gateway(pid, None)
+        return Gateway(pid, None, None)
     arguments = _serve_arguments(pid)
     if arguments is None:
         raise RuntimeError(
@@ -39,7 +46,7 @@ def gateway_of(pid: int) -> Gateway:
         raise RuntimeError(
             f"process {pid} is a worker of {parent}, and nothing is sent: use --pid {parent}"
         )
-    return Gateway(pid, _config_of(pid, arguments))
+    return Gateway(pid, _config_of(pid, arguments), _environ_of(pid))
 
 
 def _serve_arguments(pid: int) -> list[str] | None:
@@ -78,6 +85,15 @@ def _config_of(pid: int, arguments: list[str]) -> str | None:
         return None
     names = named_config(arguments)
     return next((str(folder / name) for name in names if (folder / name).exists()), None)
+
+
+def _environ_of(pid: int) -> dict[str, str] | None:
+    try:
+        given = os.fsdecode((_PROC / str(pid) / "environ").read_bytes())
+    except OSError:
+        return None
+    pairs = (each.partition("=") for each in given.split("\0") if "=" in each)
+    return {name: value for name, _, value in pairs}
 
 
 def named_config(arguments: list[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from proxy.commands import options
 from proxy.commands.parser import add_command
 from proxy.commands.processes import Gateway, gateway_of
 from proxy.commands.standard_files import say
-from proxy.config_file.faults import ConfigError
+from proxy.config_file.faults import OWN_ENVIRONMENT, ConfigError
 from proxy.config_file.load import load
 
 _MAIN_PID = "MAINPID"
@@ -29,7 +29,7 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
             "anyrouter reload --pid 1",
         ),
         environment={
-            options.ANY_VARIABLE: "the ${...} that the configuration names",
+            options.ANY_VARIABLE: "the ${...} that the configuration names, where those of the process cannot be read",
             _MAIN_PID: "the gateway's process, when --pid is left out; systemd sets it for ExecReload=",
         },
     )
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         gateway = gateway_of(args.pid)
         file = _file(args, gateway)
-        load(file)
+        _check(file, gateway)
         os.kill(gateway.pid, signal.SIGHUP)
     except OSError as error:
         raise RuntimeError(f"process {args.pid}: {error.strerror}") from None
@@ -67,6 +67,22 @@ def run(args: argparse.Namespace) -> int:
     )
     say(f"{file}: good; {reads}, and says in its log what has changed")
     return 0
+
+
+def _check(file: str, gateway: Gateway) -> None:
+    """Raise a `ConfigError` that says what is wrong with a file, by the gateway's environment where that is known."""
+    try:
+        load(file, os.environ if gateway.environ is None else gateway.environ)
+    except ConfigError as error:
+        if not error.is_of_environment:
+            raise
+        whose = (
+            f"these are variables of process {gateway.pid}; {OWN_ENVIRONMENT}"
+            if gateway.environ is not None
+            else f"these are variables of this shell, and process {gateway.pid} has its own: `kill -HUP {gateway.pid}` "
+            "has it read the file by those, and say in its log what is wrong"
+        )
+        raise ConfigError(*error.faults, whose) from None
 
 
 def _file(args: argparse.Namespace, gateway: Gateway) -> str:

@@ -18,6 +18,7 @@ from proxy.commands.adjustments import THIS_RUN, Adjustments
 from proxy.commands.check import summary
 from proxy.commands.failures import described, of_admin
 from proxy.commands.parser import add_command
+from proxy.commands.parts import shown_store
 from proxy.config import Admin, Config, Listen
 from proxy.config_file.source import Source
 from proxy.gateway import GATEWAY
@@ -92,7 +93,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(config: Config, source: Source, key: str) -> int:
     def ready(addresses: Sequence[tuple[str, int]]) -> None:
-        announce(addresses, f"{source.path}: {summary(config)}", config.listen.base_path)
+        announce(
+            addresses,
+            f"{source.path}: {summary(config)}, {shown_store(config)}",
+            config.listen.base_path,
+        )
         if [each.name for each in config.keys] == [THIS_RUN]:
             # Whatever level is shown: without it nobody could use the gateway.
             level = max(logging.WARNING, _log.getEffectiveLevel())

@@ -162,7 +162,10 @@ class References:
             )
         else:
             # An environment is full of names that have nothing to do with it.
-            known = suggest(name, self._environ, _SLIP) or f"; export {shown(name)}=..."
+            known = (
+                suggest(name, self._environ, _SLIP)
+                or f"; export {shown(name)}=... before the start"
+            )
             self._fail(path, f"environment variable {shown(name)} is not set{known}")
         return ""
 

@@ -12,6 +12,9 @@ Path = tuple[str | int, ...]
 
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _LIKE_A_SECRET = re.compile(r"(?i)^(sk|ar)-|[a-z0-9]{20}")
+# Of a process that runs, in a message about variables that are not set.
+OWN_ENVIRONMENT = "a running process keeps the environment that it was started with: start it again, or use ${file:...}"
+_UNSET = re.compile(r": environment variable \S+ is not set")
 _MAX_LISTED = 12
 # What a page writes for the rest of a key: three dots, or one character.
 ELLIPSES = ("...", chr(0x2026))
@@ -49,6 +52,11 @@ class ConfigError(Exception):
         self.found = tuple(each for each in faults if isinstance(each, Fault))
         self.faults = tuple(_one_line(str(each)) for each in faults)
         super().__init__("\n".join(self.faults))
+
+    @property
+    def is_of_environment(self) -> bool:
+        """Whether a variable is not set, which only says something of the environment that it was looked up in."""
+        return any(_UNSET.search(each) for each in self.faults)
 
 
 class NoCredentialError(ConfigError):

@@ -5,7 +5,6 @@ import contextlib
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,7 +12,7 @@ import msgspec
 from proxy.config import Store
 from proxy.ledger.folding import Folding
 from proxy.ledger.row import Row
-from proxy.ledger.spool import Spool
+from proxy.ledger.spool import Spool, spools
 from proxy.ledger.spooler import Spooler
 from proxy.ledger.writer import Writer
 
@@ -71,7 +70,7 @@ class Ledger:
         self._folding = Folding()
         self._in_flight: Callable[[], Iterable[Row]] = _nothing
         self._is_closed = False
-        self._spool = Spool(Path(store.state_dir) / "spool")
+        self._spool = Spool(spools(store))
         self._spooler = Spooler(self._spool, store.spool_max_bytes)
         self._on_spent = on_spent
         self._writer = Writer(self._spool, store, self._hand_over, self._spooler.lose)

@@ -64,6 +64,20 @@ def dead_spools(folder: Path) -> Iterator[DeadSpool]:
             )
 
 
+def has_living(folder: Path) -> bool:
+    """Return whether a process that runs has one of the folders; what cannot be looked at may be one's."""
+    for each in folder.glob("[!.]*"):
+        try:
+            with _locked(each) as is_ours:
+                if not is_ours:
+                    return True
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return True
+    return False
+
+
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[bool]:
     """Hold the folder's lock, unless its process, or another that recovers it, has it."""

@@ -13,6 +13,7 @@ import threading
 import time
 from pathlib import Path
 
+from proxy.config import Store
 from proxy.ledger.row import Row, from_line
 
 SEGMENT_BYTES = 4 << 20
@@ -146,6 +147,11 @@ class Spool:
         self._file = file
         with self._lock:
             self._segments.append([number, 0])
+
+
+def spools(store: Store) -> Path:
+    """Return where the folders of all processes are."""
+    return Path(store.state_dir) / "spool"
 
 
 def cut(data: bytes, count: int) -> tuple[list[bytes], int]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from proxy.config import Config
 from proxy.config_file import changes
-from proxy.config_file.faults import ConfigError, NoCredentialError
+from proxy.config_file.faults import OWN_ENVIRONMENT, ConfigError, NoCredentialError
 from proxy.config_file.load import Loaded
 from proxy.config_file.source import Source
 from proxy.snapshot import Reloaded, Snapshot, successor
@@ -224,4 +224,6 @@ def say_refused(source: Source, error: ConfigError) -> None:
     line = (
         f"{source.path} was not taken over: the configuration before it goes on until it is mended"
     )
+    if error.is_of_environment:
+        line += f"; {OWN_ENVIRONMENT}"
     _log.error(line)

@@ -9,6 +9,7 @@ from proxy.config import Config
 
 _WITHIN_S = 5.0
 _EVERY_S = 0.1
+_PID_BYTES = 20
 
 
 class Alone:
@@ -39,13 +40,14 @@ class Alone:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if asyncio.get_running_loop().time() >= ends_s:
+                    holder = os.pread(self._file, _PID_BYTES, 0)
                     self.release()
-                    raise RuntimeError(
-                        f"another gateway counts its limits in {self._folder}: end it, or give both `redis`; that of an"
-                        " application which runs in several processes says in how many: `listen.workers`"
-                    ) from None
+                    raise RuntimeError(_taken(self._folder, holder)) from None
                 await asyncio.sleep(_EVERY_S)
             else:
+                # Who is in the way, for whoever comes next.
+                os.ftruncate(self._file, 0)
+                os.pwrite(self._file, b"%d" % os.getpid(), 0)
                 return
 
     def release(self) -> None:
@@ -53,6 +55,17 @@ class Alone:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _taken(folder: Path, holder: bytes) -> str:
+    """Return what to say of a folder that another process counts in, by what its lock's file holds."""
+    who = f"process {int(holder)}" if holder.isdigit() else "another gateway"
+    return (
+        f"{who} counts its limits in {folder}: it may be what a killed gateway has left, which ends with its streams,"
+        " after `timeouts.drain_s` at most; wait for it, end it with SIGTERM, give this gateway another"
+        " `store.state_dir`, or give both `redis`; that of an application which runs in several processes says in how"
+        " many: `listen.workers`"
+    )
 
 
 def unwritable(state_dir: str | Path, error: OSError) -> RuntimeError:

@@ -1,6 +1,7 @@
 """Follows the store's keys and owners: a thread asks once per second what has changed, the event loop takes it over."""
 
 import asyncio
+import functools
 import logging
 import threading
 import time
@@ -8,6 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from proxy.access.records import Changes
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 
 if TYPE_CHECKING:
     from proxy.store.spent import Spent
@@ -26,11 +29,18 @@ class Follower:
         url: of the store.
         apply: is given what has changed, in the event loop, after every answer; when something has, or a minute has
             passed, with what was spent, else with None.
+        failed: called in the event loop when the store begins not to answer.
     """
 
-    def __init__(self, url: str, apply: "Callable[[Changes, Spent | None], None]") -> None:
+    def __init__(
+        self,
+        url: str,
+        apply: "Callable[[Changes, Spent | None], None]",
+        failed: Callable[[], None],
+    ) -> None:
         self._url = url
         self._apply = apply
+        self._failed = failed
         self._stop = threading.Event()
         self._sums_wanted = threading.Event()
         # Of the last change that the event loop has taken over.
@@ -91,25 +101,28 @@ class Follower:
                         "the store of the keys does not answer: known keys go on, unknown ones get a 503 until it"
                         " does: %s",
                         _first_line(error),
+                        extra=notice(Event.KEYS_NOT_FOLLOWED),
                     )
                 failing = True
+                if not self._hand_over(self._failed):
+                    break
                 continue
             except Exception:  # noqa: BLE001 - a defect, logged: what it says of keys must go on being followed
                 _log.exception("the keys of the store cannot be read: a defect")
                 continue
             if failing:
-                _log.warning("the store of the keys answers again")
+                _log.warning("the store of the keys answers again", extra=notice(Event.KEYS_BACK))
             failing = False
-            if not self._hand_over(changes, sums):
+            if not self._hand_over(functools.partial(self._take, changes, sums)):
                 break
         engine.dispose()
 
-    def _hand_over(self, changes: Changes, sums: "Spent | None") -> bool:
+    def _hand_over(self, call: Callable[[], None]) -> bool:
         """Return whether the event loop could be told; it ends before this thread, when the process does."""
         if self._loop is None:
             return False
         try:
-            self._loop.call_soon_threadsafe(self._take, changes, sums)
+            self._loop.call_soon_threadsafe(call)
         except RuntimeError:
             return False
         return True

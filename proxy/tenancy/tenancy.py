@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from proxy.access.managed_keys import ManagedKeys
-from proxy.access.records import Changes, KeyRecord, OwnerRecord
+from proxy.access.records import Changes
 from proxy.config import Config, Prices, Redis
 from proxy.exchange import Exchange
 from proxy.ledger.ledger import Ledger
@@ -25,6 +25,7 @@ from proxy.progress import Progress
 from proxy.tenancy.admission import Admission
 from proxy.tenancy.alone import Alone, unwritable
 from proxy.tenancy.facts import facts_of
+from proxy.tenancy.first_keys import FirstKeys
 from proxy.tenancy.follow import Follower
 from proxy.tenancy.policies import spent_by_subject
 from proxy.tenancy.rows import row_of
@@ -71,6 +72,7 @@ class Tenancy:
         managed: the keys of the store; None: there is no store.
         prices: of the requests that begin now.
         admission: lets requests in.
+        first_keys: whether the keys of the store are still to come.
         ledger: takes the rows; None: there is no store, or it is not open.
 
     Raises:
@@ -96,6 +98,7 @@ class Tenancy:
         self._names = frozenset(key.name for key in config.keys)
         self.managed = None if config.store is None else ManagedKeys(time.monotonic, self._names)
         self.ledger: Ledger | None = None
+        self.first_keys = FirstKeys(self.managed)
 
     async def open(self) -> None:
         """Begin to follow the store; it may answer later.
@@ -116,7 +119,8 @@ class Tenancy:
         except OSError as error:
             raise unwritable(self._store.state_dir, error) from None
         self.ledger.snapshot_of(self._rows_in_flight)
-        self._follower = Follower(self._store.url, self._take_changes)
+        self._follower = Follower(self._store.url, self._take_changes, self.first_keys.settled.set)
+        self.first_keys.begin()
         self._follower.open()
 
     def change(self, config: Config, prices: PriceTable) -> None:
@@ -201,6 +205,7 @@ class Tenancy:
         if self.managed is None:
             return
         self.managed.apply(changes)
+        self.first_keys.settled.set()
         if changes.keys or changes.owners:
             self.admission.policies.forget(self.managed.owners)
             for record in changes.keys:
@@ -213,8 +218,7 @@ class Tenancy:
                         f"key {record.name} has an owner who is neither in the configuration nor in the store, and so"
                         f" has no limits of one: {record.owner}"
                     )
-            bound = any(map(_is_bound, changes.keys)) or any(map(_is_bound, changes.owners))
-            if self._workers > 1 and self._shared is None and bound:
+            if self._workers > 1 and self._shared is None and changes.has_bounds:
                 self._remark(
                     f"keys or owners of the store have limits, and each of {self._workers} workers counts for itself:"
                     " together they let through as many times as much; give `redis`, or one worker"
@@ -234,10 +238,6 @@ class Tenancy:
         """Have the ledger asked, since the shared counts know nothing of some subjects."""
         if self._follower is not None:
             self._follower.ask_for_sums()
-
-
-def _is_bound(record: KeyRecord | OwnerRecord) -> bool:
-    return record.deleted_at_ms is None and bool(record.limits or record.budgets)
 
 
 def _shared(

@@ -385,9 +385,9 @@ async def greeting_over_tls() -> AsyncIterator[str]:
 
 async def test_an_authority_of_ones_own_is_trusted_when_it_is_named() -> None:
     async with greeting_over_tls() as url:
-        async with client(5, str(CA)) as session:
+        async with client(5, str(CA), "doctor") as session:
             assert (await greet(session, url, KEY))[:2] == ("7", "laptop")
-        async with client(5, None) as session:
+        async with client(5, None, "doctor") as session:
             with pytest.raises(FindingError, match="is not trusted: name that of its authority"):
                 await greet(session, url, KEY)
 

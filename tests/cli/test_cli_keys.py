@@ -233,3 +233,12 @@ def test_a_foreign_config_yaml_is_in_nobodys_way(
     told = capsys.readouterr()
     assert told.out.startswith("ar-")
     assert "config.yaml is no configuration of this gateway" in told.err
+
+
+def test_a_name_of_the_file_is_not_given_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_config(tmp_path)
+    assert main(["keys", "new", "tester", "--config", str(config)]) == 2
+    said = capsys.readouterr()
+    assert (said.out, "NAME: tester is taken" in said.err) == ("", True)

@@ -61,6 +61,7 @@ def test_a_new_key_is_alone_on_stdout_and_only_its_digest_is_stored(
     assert status == 0
     assert key.startswith("ar-")
     assert "shown this once" in err
+    assert "no gateway of this machine has that open" in err
     with sqlite3.connect(tmp_path / "store.db") as store:
         assert store.execute("SELECT key_name, sha256 FROM api_key_secret").fetchall() == [
             ("laptop", digest(key))
@@ -248,3 +249,14 @@ async def test_a_running_gateway_takes_a_new_key_and_refuses_it_when_it_is_disab
         await comes(401)
         assert typing("keys", "enable", "laptop")[0] == 0
         await comes(200)
+
+
+async def test_a_key_is_said_to_count_within_seconds_where_a_gateway_has_the_store(
+    typing: Typing, tmp_path: Path
+) -> None:
+    async with started("serve", "--config", tmp_path / "config.yaml", "--port", "0") as command:
+        said = await command.says(b"config.yaml: ")
+        assert "store sqlite:///" in said
+        await command.says(b"listening on ")
+        status, _, err = typing("keys", "new", "ci")
+        assert (status, "a running gateway follows within seconds" in err) == (0, True)

@@ -9,7 +9,15 @@ from pathlib import Path
 import aiohttp
 
 from tests.cli.test_cli_workers import LISTENING, all_listen
-from tests.support.commands import Command, ran, readable, started, status_of, write_config
+from tests.support.commands import (
+    Command,
+    environment,
+    ran,
+    readable,
+    started,
+    status_of,
+    write_config,
+)
 
 OTHER = "ar-another-key-0123456789"
 MODELS = "/v1/models"
@@ -95,3 +103,25 @@ async def served_alike(command: Command, workers: set[int]) -> None:
             if read and served == {str(pid): read[-1] for pid in workers}:
                 return
             await asyncio.sleep(0.02)  # other processes: there is no event to wait for
+
+
+async def test_a_file_is_checked_by_the_environment_of_the_process_that_is_to_read_it(
+    tmp_path: Path,
+) -> None:
+    config = write_config(tmp_path, more="reload: {watch: false}\n")
+    config.write_text(config.read_text() + "log: {level: '${LEVEL_OF_THE_SERVICE}'}\n")
+    env = environment(LEVEL_OF_THE_SERVICE="info")
+    async with started("serve", "--config", config, env=env) as command:
+        await command.says(LISTENING)
+        pid = str(command.process.pid)
+        assert (await ran("reload", "--pid", pid, "--config", config))[0] == 0
+        await command.says(b"nothing has changed")
+        status, _, err = await ran("check", "--config", config)
+        assert (status, "`anyrouter reload --pid PID` checks the file" in err) == (2, True)
+        config.write_text(config.read_text() + "early_head: ${NOT_OF_THE_SERVICE}\n")
+        env = environment(NOT_OF_THE_SERVICE="true")
+        status, _, err = await ran("reload", "--pid", pid, "--config", config, env=env)
+        assert (status, f"variables of process {pid}" in err) == (2, True)
+        command.tell(signal.SIGHUP)
+        said = await command.says(b"was not taken over")
+        assert "a running process keeps the environment" in said

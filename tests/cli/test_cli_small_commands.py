@@ -63,7 +63,9 @@ def test_check_says_what_is_wrong(
     config = write_config(tmp_path)
     assert main(["check", "--config", str(config)]) == 2
     assert capsys.readouterr().err == (
-        f"anyrouter: {config}:5: keys.0.key: environment variable CLIENT_KEY is not set; export CLIENT_KEY=...\n"
+        f"anyrouter: {config}:5: keys.0.key: environment variable CLIENT_KEY is not set; export CLIENT_KEY=... before "
+        "the start\nanyrouter: the variables of this shell were looked up; a gateway that runs has its own, by which "
+        "`anyrouter reload --pid PID` checks the file\n"
     )
 
 
@@ -128,3 +130,16 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"anyrouter {proxy.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [(["serv"], "serve"), (["keys", "nwe"], "new"), (["store", "migrat"], "migrate")],
+    ids=str,
+)
+def test_a_misspelt_command_has_a_suggestion(
+    typed: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(typed)
+    assert f"; did you mean {meant}?" in capsys.readouterr().err

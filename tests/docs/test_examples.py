@@ -159,4 +159,6 @@ async def test_the_embedding_example_says_which_variable_it_lacks_in_one_line() 
     assert process.returncode == 1
     (line,) = said.decode().splitlines()
     assert line.startswith(f"{EMBED / 'config.yaml'}:")
-    assert line.endswith("environment variable TEAM_KEY is not set; export TEAM_KEY=...")
+    assert line.endswith(
+        "environment variable TEAM_KEY is not set; export TEAM_KEY=... before the start"
+    )

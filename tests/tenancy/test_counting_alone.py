@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,8 +21,12 @@ async def test_the_second_does_not_start_and_is_told_what_to_do(
     monkeypatch.setattr(alone, "_WITHIN_S", 0.2)
     first, second = Alone(str(tmp_path)), Alone(str(tmp_path))
     await first.acquire()
-    with pytest.raises(RuntimeError, match="give both `redis`"):
+    with pytest.raises(RuntimeError, match="give both `redis`") as refused:
         await second.acquire()
+    said = str(refused.value)
+    assert said.startswith(f"process {os.getpid()} counts its limits in {tmp_path}: ")
+    assert "timeouts.drain_s" in said
+    assert "store.state_dir" in said
     first.release()
     await second.acquire()
     second.release()

@@ -288,7 +288,7 @@ WRONG_VALUES: list[tuple[str, Any, str]] = [
     (
         "listen.host",
         "${UNSET}",
-        "listen.host: environment variable UNSET is not set; export UNSET=...",
+        "listen.host: environment variable UNSET is not set; export UNSET=... before the start",
     ),
     ("keys.0.key", "${file:/no/such}", "keys.0.key: /no/such: No such file or directory"),
     ("keys.0.key", "${file:/}", "keys.0.key: /: Is a directory"),
@@ -296,7 +296,7 @@ WRONG_VALUES: list[tuple[str, Any, str]] = [
     (
         "keys.0.key",
         "${file:${UNSET}/x}",
-        "keys.0.key: environment variable UNSET is not set; export UNSET=...",
+        "keys.0.key: environment variable UNSET is not set; export UNSET=... before the start",
     ),
     ("keys.0.key", "${file:${a b}}", f"keys.0.key: {REFERENCE}"),
     ("keys.0.key", "${A{}", f"keys.0.key: {REFERENCE}"),
@@ -495,9 +495,9 @@ keys:
   - {name: k, key: "${SECRET}"}
 """
     assert refused_text(text).splitlines() == [
-        "upstreams.a.auth.key: environment variable UNSET is not set; export UNSET=...",
+        "upstreams.a.auth.key: environment variable UNSET is not set; export UNSET=... before the start",
         "upstreams.b.base_url: none: No such file or directory",
-        "models.0.aliases.0: environment variable UNSET is not set; export UNSET=...",
+        "models.0.aliases.0: environment variable UNSET is not set; export UNSET=... before the start",
         "listen.prot: unknown field; did you mean port?",
         "listen.host: at least one is needed",
         (

@@ -22,8 +22,11 @@ def test_a_placeholder_is_no_key(key: str) -> None:
 
 SET = {
     "a slip": ("ANTROPIC_API_KEY", "; did you mean ANTROPIC_API_KEY?"),
-    "another vendor's": ("OPENAI_API_KEY", "; export ANTHROPIC_API_KEY=..."),
-    "another of the same vendor": ("ANTHROPIC_BASE_URL", "; export ANTHROPIC_API_KEY=..."),
+    "another vendor's": ("OPENAI_API_KEY", "; export ANTHROPIC_API_KEY=... before the start"),
+    "another of the same vendor": (
+        "ANTHROPIC_BASE_URL",
+        "; export ANTHROPIC_API_KEY=... before the start",
+    ),
 }
 
 
