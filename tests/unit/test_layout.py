@@ -18,7 +18,7 @@ PURE_MODULES = (
     "proxy.money.estimate",
     "proxy.money.bill",
     "proxy.money.steps",
-    "proxy.admin.page.tree",
+    "proxy.admin.tree",
     "proxy.access.keys",
     "proxy.access.managed_keys",
     "proxy.access.records",

@@ -1,6 +1,7 @@
 """Figures for people: money, tokens, shares, spans and times as pages and commands show them. Pure."""
 
 import datetime
+from fractions import Fraction
 
 # What is not known, or not there.
 NONE = "-"
@@ -58,6 +59,19 @@ def rate(nanos_per_token: int | None) -> str:
         return NONE
     text = exact_money(nanos_per_token * _MICROS_PER_NANO_OF_TOKEN)
     return f"{text[:-4]}{text[-4:].rstrip('0')}/M"
+
+
+def nanos(amount: int) -> str:
+    """Return an amount of nano-dollars with all its decimals, micro-dollars at least."""
+    whole, part = divmod(amount, 1_000_000_000)
+    digits = f"{part:09}"
+    return f"${whole:,}.{digits[:6]}{digits[6:].rstrip('0')}"
+
+
+def factor(num: int, den: int) -> str:
+    """Return a fraction as a decimal number, if it is one of few digits; else as it is."""
+    text = f"{num / den:.6f}".rstrip("0").rstrip(".")
+    return text if Fraction(text) == Fraction(num, den) else f"{num}/{den}"
 
 
 def count(number: int | None) -> str:

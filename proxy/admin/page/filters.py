@@ -11,6 +11,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
         figures.money,
         figures.exact_money,
         figures.rate,
+        figures.nanos,
+        figures.factor,
         figures.count,
         figures.counted,
         figures.tokens,

@@ -1,6 +1,13 @@
 """The table of the pages, in the order of the navigation."""
 
-from proxy.admin.page import overview
+from proxy.admin.page import cache, overview, request, session, sessions, spend
 from proxy.admin.page.page import Page
 
-PAGES: tuple[Page, ...] = (overview.PAGE,)
+PAGES: tuple[Page, ...] = (
+    overview.PAGE,
+    spend.PAGE,
+    sessions.PAGE,
+    session.PAGE,
+    request.PAGE,
+    cache.PAGE,
+)

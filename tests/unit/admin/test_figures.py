@@ -173,3 +173,21 @@ def test_a_plural_may_be_another_word() -> None:
         "1 reply",
         "3 replies",
     )
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [
+        (0, "$0.000000"),
+        (4_816_000, "$0.004816"),
+        (1_234_567, "$0.001234567"),
+        (3 * 10**9, "$3.000000"),
+    ],
+)
+def test_nano_dollars_keep_every_digit(amount: int, shown: str) -> None:
+    assert figures.nanos(amount) == shown
+
+
+@pytest.mark.parametrize(("num", "den", "shown"), [(2, 1, "2"), (11, 10, "1.1"), (1, 3, "1/3")])
+def test_a_factor_is_exact(num: int, den: int, shown: str) -> None:
+    assert figures.factor(num, den) == shown

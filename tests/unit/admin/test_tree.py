@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.admin.page.tree import Node, Sums, flat, tree
+from proxy.admin.tree import Node, Sums, flat, tree
 from tests.store.rows import row
 
 NAMES = st.sampled_from((None, "a", "b", "c", "d"))

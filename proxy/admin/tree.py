@@ -87,11 +87,18 @@ def tree(rows: Iterable[Row], breaks: Mapping[str, int]) -> list[Node]:
     return _joined(groups, _without_circles(parents, homes))
 
 
-def flat(nodes: Sequence[Node], visit: Callable[[Node, int], None], depth: int = 0) -> None:
-    """Visit all nodes from the top down, each with its depth."""
+def flat(
+    nodes: Sequence[Node],
+    visit: Callable[[Node, int], None],
+    depth: int = 0,
+    *,
+    unfolded: bool = True,
+) -> None:
+    """Visit all nodes from the top down, each with its depth; of several in one their own only when unfolded."""
     for node in nodes:
         visit(node, depth)
-        flat(node.nodes, visit, depth + 1)
+        if unfolded or node.kind != "agents":
+            flat(node.nodes, visit, depth + 1, unfolded=unfolded)
 
 
 def _sums(row: Row, breaks: Mapping[str, int]) -> Sums:

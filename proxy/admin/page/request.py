@@ -1,0 +1,80 @@
+"""Request: why did this one cost that, or fail?"""
+
+import msgspec
+
+from proxy.admin.page.charts import Chart
+from proxy.admin.page.page import Page, Query, View
+from proxy.admin.page.timelines import Step, waterfall
+from proxy.admin.page.viewer import Viewer
+from proxy.errors import NotFound
+from proxy.ledger.row import Row
+from proxy.money.steps import Steps, steps
+from proxy.store import sessions, views
+from proxy.store.sessions import Break
+
+_US_PER_MS = 1000
+
+
+class OneRequest(msgspec.Struct, frozen=True):
+    """The model of the page.
+
+    Attributes:
+        request: the ledger's row, by its fields.
+        sum: how its cost comes about; None: it used nothing.
+        cache_break: what of the cache it missed; None: it is no break, or not looked at yet.
+        shows_session: whether session and agent may be shown.
+    """
+
+    request: dict[str, str | int | None]
+    sum: Steps | None
+    cache_break: Break | None
+    shows_session: bool
+
+    def chart(self) -> Chart:
+        """Return what it did, step below step."""
+        of = self.request
+        sent, first, whole = (of[name] for name in ("gateway_us", "first_byte_ms", "total_ms"))
+        queued = float(of["queued_ms"] or 0)
+        done: list[Step] = [Step("waiting for its turn", 0, queued)] if queued else []
+        at = queued
+        if isinstance(sent, int):
+            done.append(Step("in the gateway", at, at + sent / _US_PER_MS))
+            at += sent / _US_PER_MS
+        if isinstance(first, int):
+            done.append(Step("until the first byte", at, max(at, first)))
+            at = max(at, float(first))
+        if isinstance(whole, int):
+            done.append(Step("until the end", at, max(at, whole)))
+        return waterfall(done, "What it did")
+
+
+async def model(view: View, viewer: Viewer, query: Query) -> OneRequest:
+    """Return the model of the page.
+
+    Raises:
+        NotFound: there is no such request, or another's.
+    """
+    scope = viewer.scope()
+    row = await view.ask(lambda engine: views.request(engine, scope, query["id"]))
+    if row is None:
+        raise NotFound(
+            "no such request: it may be older than what is kept, or not in the store yet"
+        )
+    found = await view.ask(lambda engine: sessions.breaks_of(engine, scope, [row.id]))
+    of_session = ("session_id", "agent_id", "parent_agent_id", "agent_type", "prompt_id")
+    hidden = () if view.shows_sessions else of_session
+    shown = {name: None if name in hidden else value for name, value in _fields(row).items()}
+    return OneRequest(shown, steps(row, view.prices), found.get(row.id), view.shows_sessions)
+
+
+def _fields(row: Row) -> dict[str, str | int | None]:
+    return msgspec.structs.asdict(row)
+
+
+PAGE = Page(
+    path="/requests/{id}",
+    title="Request",
+    make=model,
+    template="request.html",
+    in_nav=False,
+)
