@@ -1,7 +1,7 @@
-"""Write tables of the documentation: fields from the schema files, what to do about failures from what the log says.
+"""Write tables of the documentation: fields from the schema files, advice on failures, metrics.
 
-`python docs/reference.py` rewrites what stands between the markers `<!-- table: NAME -->`, or `<!-- advice: NAME -->`,
-and `<!-- end -->` in the README and in docs/*.md; a test fails while they differ.
+`python docs/reference.py` rewrites what stands between the markers `<!-- table: NAME -->`, `<!-- advice: NAME -->` or
+`<!-- metrics: NAME -->`, and `<!-- end -->` in the README and in docs/*.md; a test fails while they differ.
 """
 
 import json
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from proxy import schema_files
+from proxy.admin.metric_list import METRICS
 from proxy.notices.advice import Advice
 from proxy.notices.failures import FAILURES
 from proxy.notices.refusals import REFUSALS
@@ -19,7 +20,7 @@ from proxy.notices.what_to_do import EVENTS
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
-_SECTION = re.compile(r"(<!-- (table|advice): ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_SECTION = re.compile(r"(<!-- (table|advice|metrics): ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _HEADS = {
     "causes": "| what clients report | `cause` | what to do, and what it is |",
     "events": "| line | `event` | what to do, and what it is |",
@@ -29,7 +30,7 @@ _ADVICE = {"causes": {**REFUSALS, **FAILURES}, "events": EVENTS}
 
 def filled(text: str) -> str:
     """Give a page with its tables as the code has them now."""
-    makers = {"table": table, "advice": advice}
+    makers = {"table": table, "advice": advice, "metrics": metrics}
     return _SECTION.sub(lambda match: match[1] + makers[match[2]](match[3]) + match[4], text)
 
 
@@ -44,6 +45,15 @@ def advice(name: str) -> str:
 def _sentences(said: Advice) -> str:
     todo = f"**{said.do[0].upper()}{said.do[1:]}.**"
     return f"{todo} {said.more}" if said.more else todo
+
+
+def metrics(_name: str) -> str:
+    """Render every metric as a table."""
+    rows = [
+        f"| `{each.name}` | {each.type} | {', '.join(f'`{one}`' for one in each.labels)} | {each.help} |"
+        for each in METRICS
+    ]
+    return "\n".join(["| name | type | labels | meaning |", "|---|---|---|---|", *rows]) + "\n"
 
 
 def table(schema_name: str) -> str:

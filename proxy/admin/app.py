@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from proxy import errors
-from proxy.admin import breaks, keys, live, owners, state, upstreams, usage
+from proxy.admin import breaks, keys, live, metrics, owners, state, upstreams, usage
 from proxy.admin.context import ADMIN, CONTEXT, AdminContext
 from proxy.admin.credentials import AdminRing
 from proxy.admin.guard import HEADERS, check
@@ -29,6 +29,7 @@ _MAX_BODY_BYTES = 1 << 20
 _READS = ("GET", "HEAD")
 _MAX_PATH_CHARS = 200
 _API = "/admin/v1"
+_FOR_PROGRAMS = (_API, metrics.PATH)
 _FORMS_FOR_PROGRAMS = (".json", ".csv")
 _ROOT = "root"
 _SECRET_BYTES = 32
@@ -70,6 +71,7 @@ TABLE = (
     web.get("/admin/v1/ledger", state.ledger),
     web.get("/admin/v1/upstreams", upstreams.upstreams),
     web.get("/admin/v1/live", live.live),
+    web.get(metrics.PATH, metrics.show),
 )
 
 
@@ -86,12 +88,15 @@ def _follow(app: web.Application, config: Config) -> None:
     app[CONTEXT].take_over(config)
 
 
-def create_app(config: Config, workers: Workers | None = None) -> web.Application:
+def create_app(
+    config: Config, workers: Workers | None = None, *, open_metrics: bool = False
+) -> web.Application:
     """Make the application.
 
     Args:
         config: with `admin`; its store is opened when it is first asked something.
         workers: who counts the limits; None: nobody does.
+        open_metrics: whether `/metrics` needs no credential.
 
     Raises:
         ValueError: the configuration has no `admin`.
@@ -113,6 +118,7 @@ def create_app(config: Config, workers: Workers | None = None) -> web.Applicatio
     )
     app[CONTEXT] = AdminContext(config)
     app[WORKERS] = SocketWorkers(()) if workers is None else workers
+    app[metrics.GATE] = metrics.Gate(ring, is_open=open_metrics)
     app.add_routes(TABLE)
     app.router.add_get("/healthz", _health)
     if all(importlib.util.find_spec(each) for each in _OF_THE_VIEW):
@@ -191,7 +197,7 @@ async def _refusal(
         return web.Response(status=error.status, headers={"Location": error.headers["Location"]})
     error = _from_http_exception(request, error)
     page, path = request.app.get(_FAILURE), request.rel_url.raw_path
-    is_for_programs = _path(request).startswith(_API) or path.endswith(_FORMS_FOR_PROGRAMS)
+    is_for_programs = _path(request).startswith(_FOR_PROGRAMS) or path.endswith(_FORMS_FOR_PROGRAMS)
     if page is not None and not is_for_programs:
         return await page(request, error, request_id)
     headers, body = errors.render(error, request_id)

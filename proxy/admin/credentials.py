@@ -15,19 +15,26 @@ class AdminRing:
     def __init__(self, keys: Iterable[AdminKey]) -> None:
         self._keys = {key.sha256: key for key in keys}
 
-    def authenticate(self, inbound: MultiMapping[str], *, writes: bool) -> AdminKey:
+    def authenticate(
+        self, inbound: MultiMapping[str], *, writes: bool = False, metrics: bool = False
+    ) -> AdminKey:
         """Return whose request it is.
 
         Args:
             inbound: the request's headers: `x-api-key`, or `Authorization: Bearer`.
             writes: whether the request changes something.
+            metrics: whether it reads the metrics, and nothing else.
 
         Raises:
             AdminUnauthenticated: none of ours.
-            AdminForbidden: it may look only.
+            AdminForbidden: it may look only, or at the metrics only.
         """
         for value in presented(inbound):
             if (key := self._keys.get(digest(value))) is not None:
+                if key.role == "metrics" and not metrics:
+                    raise AdminForbidden(
+                        f"admin key {key.name} may read /metrics only; its role is metrics"
+                    )
                 if writes and key.role != "write":
                     raise AdminForbidden(
                         f"admin key {key.name} may read only; its role is not write"

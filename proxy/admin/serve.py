@@ -1,6 +1,7 @@
 """Serve the admin API in a process of its own: listen, until told to stop."""
 
 import asyncio
+import ipaddress
 import logging
 import signal
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ async def serve(source: Source, config: Config, parent: ParentLink, states: Sequ
         raise ValueError("the configuration has no admin section")
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    app = create_app(config, SocketWorkers(states))
+    app = create_app(config, SocketWorkers(states), open_metrics=is_loopback(admin.host))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
 
     async def take_over(config: Config) -> Reloaded:
@@ -56,3 +57,11 @@ async def serve(source: Source, config: Config, parent: ParentLink, states: Sequ
         reloading.cancel()
     finally:
         await runner.cleanup()
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only programs of this machine reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -132,11 +132,14 @@ class Prices:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AdminKey:
-    """A credential of the admin API, as its SHA-256 in hex. `read` may look, `write` may change."""
+    """A credential of the admin API, as its SHA-256 in hex.
+
+    `read` may look, `write` may change, `metrics` may read `/metrics` and nothing else.
+    """
 
     name: str
     sha256: str
-    role: Literal["read", "write"] = "read"
+    role: Literal["read", "write", "metrics"] = "read"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ MAX_ROWS = 1_000
 WORKING, RECEIVING, QUEUED = "working", "receiving", "queued"
 AWAITING_HEAD, STREAMING, CLIENT = "awaiting_head", "streaming", "client"
 PHASES = (WORKING, RECEIVING, QUEUED, AWAITING_HEAD, STREAMING, CLIENT)
-_PHASE_WORDS = {
+PHASE_WORDS = {
     Phase.NOTHING: WORKING,
     Phase.REQUEST_BODY: RECEIVING,
     Phase.QUEUE: QUEUED,
@@ -97,7 +97,7 @@ def live_of(
     ]
     phases = dict.fromkeys(PHASES, 0)
     for each in found:
-        phases[_PHASE_WORDS[each.phase]] += 1
+        phases[PHASE_WORDS[each.phase]] += 1
     longest = heapq.nsmallest(MAX_ROWS, found, key=lambda each: _since_s(each, now_s))
     return Live(len(found), phases, [_shown(each, now_s) for each in longest])
 
@@ -114,7 +114,7 @@ def _shown(exchange: Exchange, now_s: float) -> InFlight:
         id=received.id,
         at_ms=int(received.at_unix_s * 1000),
         age_ms=_ms(now_s - began_s),
-        phase=_PHASE_WORDS[exchange.phase],
+        phase=PHASE_WORDS[exchange.phase],
         waiting_ms=_ms(now_s - _since_s(exchange, now_s)),
         key=None if exchange.key is None else _plain(exchange.key.name),
         model=_plain(exchange.model),

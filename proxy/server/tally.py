@@ -7,25 +7,14 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.exchange import Phase
 from proxy.gateway import Gateway
 from proxy.ledger.ledger import Status
+from proxy.server.live import PHASE_WORDS
 from proxy.server.upstreams import upstreams_here
 from proxy.telemetry.tally import Tally, TallyTold
 from proxy.upstreams.report import Report
 
 _STATM = Path("/proc/self/statm")
-_PHASES = {
-    Phase.NOTHING: "working",
-    Phase.REQUEST_BODY: "receiving",
-    Phase.QUEUE: "queued",
-    Phase.RESPONSE_HEAD: "awaiting_head",
-    Phase.OPENING: "streaming",
-    Phase.RESPONSE_BODY: "streaming",
-    Phase.CLIENT: "client",
-}
-PHASES = tuple(dict.fromkeys(_PHASES.values()))
-"""What a request in flight waits for; `working`: for nothing."""
 
 
 class WorkerTold(msgspec.Struct, frozen=True):
@@ -75,7 +64,7 @@ def tally_here(gateway: Gateway, restarts: int = 0) -> WorkerTold:
         loop_lag_s=gateway.deadlines.take_lag_s(),
         in_flight=list(
             Counter(
-                (each.upstream, _PHASES[each.phase]) for each in gateway.deadlines.in_flight
+                (each.upstream, PHASE_WORDS[each.phase]) for each in gateway.deadlines.in_flight
             ).items()
         ),
         upstreams=upstreams_here(gateway),

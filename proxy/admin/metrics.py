@@ -1,0 +1,65 @@
+"""`GET /metrics`: what the workers of this machine have counted, for Prometheus."""
+
+import asyncio
+import importlib.util
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from proxy.access.keys import presented
+from proxy.admin.added import page_of
+from proxy.admin.credentials import AdminRing
+from proxy.admin.state import WORKERS
+from proxy.admin.workers import Workers
+
+PATH = "/metrics"
+_MAX_SUBJECTS = 200
+_HTTP_OK, _UNAVAILABLE = 200, 503
+_MISSING = "/metrics needs the extra `view`: `make install` brings it, or `pip install '.[view]'` in a checkout\n"
+
+
+class Gate:
+    """Who may read `/metrics`.
+
+    Args:
+        ring: the credentials; each of them may.
+        is_open: whether everybody may who shows none.
+    """
+
+    def __init__(self, ring: AdminRing, *, is_open: bool) -> None:
+        self._ring = ring
+        self._is_open = is_open
+
+    def check(self, request: web.Request) -> None:
+        """Let a request in.
+
+        Raises:
+            AdminUnauthenticated: it shows no credential, or a wrong one.
+        """
+        if not self._is_open or presented(request.headers):
+            self._ring.authenticate(request.headers, metrics=True)
+
+
+GATE = web.AppKey("metrics_gate", Gate)
+
+
+async def show(request: web.Request) -> web.Response:
+    """Serve `GET /metrics`: text for Prometheus, or OpenMetrics where that is asked for."""
+    request.app[GATE].check(request)
+    if importlib.util.find_spec("prometheus_client") is None:
+        return web.Response(status=_UNAVAILABLE, text=_MISSING)
+    workers = request.app[WORKERS]
+    told, limits = await asyncio.gather(workers.tallies(), _limits(workers))
+    accept = request.headers.get(hdrs.ACCEPT, "")
+    # Thousands of series take a tenth of a second to write: pages and the API are answered meanwhile.
+    from proxy.admin.families import exposition  # noqa: PLC0415 - its package may be missing
+
+    text, content_type = await asyncio.to_thread(exposition, told, limits, accept)
+    return web.Response(body=text, headers={hdrs.CONTENT_TYPE: content_type})
+
+
+async def _limits(workers: Workers) -> list[Any]:
+    """Return what the first subjects that have a limit or a budget have left, by the workers together."""
+    answers = await workers.all_limits(_MAX_SUBJECTS, "")
+    pages = [each[1] for each in answers if each is not None and each[0] == _HTTP_OK]
+    return list(page_of(pages, _MAX_SUBJECTS)["data"]) if pages else []
