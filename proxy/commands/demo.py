@@ -1,9 +1,11 @@
 """`anyrouter demo`: gateway and sandbox upstream in one process, ready to try."""
 
 import argparse
+import asyncio
 import contextlib
 import secrets
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 
 import uvloop
 
@@ -12,11 +14,13 @@ from proxy.app import assemble
 from proxy.commands import options, standard_files
 from proxy.commands.parser import add_command
 from proxy.config import Log
+from proxy.demo.accounts import Account
 from proxy.demo.folder import folder
 from proxy.demo.pages import listening, pages
-from proxy.demo.setting import MODEL, Place, demo_config
+from proxy.demo.past import store_history
+from proxy.demo.player import Player
+from proxy.demo.setting import BUSY_KEYS, MODEL, Place, busy_config, demo_config
 from proxy.gateway import GATEWAY
-from proxy.sandbox import Knobs, serve_sandbox
 from proxy.server.serve import serve
 from proxy.server.signals import ignore_user_signals
 from proxy.telemetry.access_log import AccessLog
@@ -55,6 +59,12 @@ its own has answered. Add one of these to the curl above:
   -H 'x-sandbox: status=429,retry_after=60'     first is over its limit: it is left alone for a minute
 """
 
+_BUSY_GUIDE = """
+Scripted sessions go through it for as long as it runs. Its thirty days of history are synthetic: their tags say so.
+"""
+# What is played is always the same.
+_SEED = 1
+
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
     """Describe the command."""
@@ -64,12 +74,22 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
         "a gateway with a sandbox behind it, ready to try",
         "Starts a gateway and a sandbox that answers like the API, in one process, and prints a key and what to type: "
         "no account, no configuration, no network needed. Ctrl-C ends it.",
-        examples=("anyrouter demo", "anyrouter demo --port 9000", "anyrouter demo --pool"),
+        examples=(
+            "anyrouter demo",
+            "anyrouter demo --port 9000",
+            "anyrouter demo --pool",
+            "anyrouter demo --busy",
+        ),
     )
     parser.add_argument(
         "--pool",
         action="store_true",
         help="two accounts in a pool, the first of which fails when a header says so",
+    )
+    parser.add_argument(
+        "--busy",
+        action="store_true",
+        help="scripted sessions of several people, with thirty days of history, so that each page shows something",
     )
     parser.add_argument("--port", type=options.port, default=8080, help="default: %(default)s")
     parser.set_defaults(run=run)
@@ -83,29 +103,35 @@ def run(args: argparse.Namespace) -> int:
         sink = BufferedSink(stream)
         try:
             access_log = AccessLog(sink, Log(), look_for("text", stream))
-            uvloop.run(_demo(args.port, access_log, pool=args.pool))
+            uvloop.run(_demo(args.port, access_log, pool=args.pool, busy=args.busy))
         finally:
             sink.close()
     return 0
 
 
-async def _demo(port: int, access_log: AccessLog, *, pool: bool) -> None:
+async def _demo(port: int, access_log: AccessLog, *, pool: bool, busy: bool) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        urls: list[str] = []
-        for _ in range(2 if pool else 1):
-            sandbox = await serve_sandbox("127.0.0.1", 0, Knobs())
-            stack.push_async_callback(sandbox.cleanup)
-            urls.append(f"http://127.0.0.1:{sandbox.addresses[0][1]}")
+        accounts = [Account() for _ in range(2 if pool or busy else 1)]
+        for account in accounts:
+            stack.push_async_callback(account.stop)
+            await account.start()
+        urls = [account.url for account in accounts]
         listener = stack.enter_context(listening(port and port + 1))
         page_port = listener.getsockname()[1]
         place = Place(port, page_port, stack.enter_context(folder()), keys.new_key(), _credential())
         config = demo_config(place, urls)
+        secrets_by_name = {name: keys.new_key() for name in BUSY_KEYS}
+        if busy and config.store is not None:
+            standard_files.say("Making thirty days of history ...")
+            spent = await asyncio.to_thread(store_history, config.store, _SEED, _now_ms())
+            config = busy_config(place, urls, secrets_by_name, spent)
         app = assemble(config, access_log)
         begin = await stack.enter_async_context(pages(app[GATEWAY], listener))
+        playing: set[asyncio.Task[None]] = set()
 
         def ready(addresses: Sequence[tuple[str, int]]) -> None:
             url = f"http://127.0.0.1:{addresses[0][1]}{config.listen.base_path}"
-            guide = _GUIDE + _POOL_GUIDE if pool else _GUIDE
+            guide = _GUIDE + (_BUSY_GUIDE if busy else _POOL_GUIDE if pool else "")
             standard_files.say(
                 guide.format(
                     version=__version__,
@@ -117,8 +143,23 @@ async def _demo(port: int, access_log: AccessLog, *, pool: bool) -> None:
                 )
             )
             begin()
+            if busy:
+                player = Player(url, secrets_by_name, accounts[0], _SEED)
+                playing.add(asyncio.create_task(player.run()))
 
+        stack.push_async_callback(_end, playing)
         await serve(app, config, ready)
+
+
+async def _end(tasks: Iterable["asyncio.Task[None]"]) -> None:
+    for task in tasks:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
 
 
 def _credential() -> str:

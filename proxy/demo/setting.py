@@ -1,23 +1,27 @@
 """The demo's configuration. Pure."""
 
 import dataclasses
-from collections.abc import Sequence
+import datetime
+from collections.abc import Mapping, Sequence
 
 from proxy.access import keys
 from proxy.config import (
     Admin,
     AdminKey,
     Auth,
+    Budgets,
     Config,
     Key,
     Listen,
     Member,
     Model,
+    Owner,
     Pool,
     Store,
     Upstream,
 )
 from proxy.demo.folder import DATABASE
+from proxy.demo.history import FIRST, OWNERS, SECOND
 
 MODEL = "anthropic/claude-sonnet-4.6"
 
@@ -70,4 +74,55 @@ def demo_config(place: Place, sandbox_urls: Sequence[str]) -> Config:
         pools=pools,
         store=Store(f"sqlite:///{place.folder}/{DATABASE}", state_dir=place.folder),
         admin=Admin(port=place.page_port, keys=(operator,)),
+    )
+
+
+BUSY_KEYS = ("anna-laptop", "ben-laptop", "ci", "nightly-agents", "intern", "contractor")
+_LONG_AGO = datetime.datetime(2026, 1, 31, tzinfo=datetime.UTC)
+_CI_DAY_MICROS = 50_000_000
+_LEFT_MICROS = 2_000_000
+_LEAST_MICROS = 10_000
+
+
+def busy_config(
+    place: Place,
+    sandbox_urls: Sequence[str],
+    secrets: Mapping[str, str],
+    spent_micros: Mapping[str, int],
+) -> Config:
+    """Configure a gateway of several people, one budget of whom is nearly used, one spent, and one key expired.
+
+    Args:
+        place: of the demo.
+        sandbox_urls: of the two accounts.
+        secrets: the keys, by name: `BUSY_KEYS`.
+        spent_micros: what each has spent today.
+    """
+    config = demo_config(place, sandbox_urls)
+    spent_by_night = spent_micros.get("nightly-agents", 0)
+    budgets = {
+        "anna-laptop": spent_micros.get("anna-laptop", 0) + _LEFT_MICROS,
+        "ci": _CI_DAY_MICROS,
+        "nightly-agents": max(spent_by_night * 9 // 10, _LEAST_MICROS),
+    }
+    own = tuple(
+        Key(
+            name,
+            keys.digest(secrets[name]),
+            models=("anthropic/claude-haiku-4.5",) if name == "intern" else ("*",),
+            expires_at=_LONG_AGO if name == "contractor" else None,
+            owner=OWNERS.get(name),
+            budgets=Budgets(day_micros=budgets[name]) if name in budgets else None,
+        )
+        for name in BUSY_KEYS
+    )
+    return dataclasses.replace(
+        config,
+        upstreams=tuple(
+            dataclasses.replace(upstream, name=name, headers=())
+            for name, upstream in zip((FIRST, SECOND), config.upstreams, strict=True)
+        ),
+        pools=(Pool("sandbox", (Member(FIRST), Member(SECOND, priority=2))),),
+        owners=tuple(map(Owner, sorted(set(OWNERS.values())))),
+        keys=(*config.keys, *own),
     )
