@@ -1,0 +1,133 @@
+"""Whoever is asked says the same: metrics, access lines, the ledger, `usage`; to the token, and to the micro-dollar."""
+
+import asyncio
+import contextlib
+import json
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from proxy.access.keys import digest
+from proxy.sandbox import Knobs, serve_sandbox
+from proxy.telemetry.series import TOKEN_KINDS
+from tests.cli.test_cli_admin import ADMIN_KEY, _free_port, _ports
+from tests.support.commands import WITHIN_S, Command, ran, started, write_config
+from tests.support.gateways import BODY, HEADERS, STREAM_BODY
+
+_REQUESTS = 2_000
+_AT_ONCE = 40
+_NARROW = "ar-narrow-key-0123456789"
+_KINDS: tuple[tuple[str, bytes, dict[str, str]], ...] = (
+    ("messages", BODY, {}),
+    ("messages", STREAM_BODY, {}),
+    ("messages", STREAM_BODY, {"x-sandbox": "cut=900"}),
+    ("messages", BODY, {"x-sandbox": "status=529"}),
+    ("messages", BODY[:-1], {}),
+    ("messages", BODY, {"x-api-key": "ar-nobody"}),
+    ("messages", BODY, {"x-api-key": _NARROW}),
+    ("messages/count_tokens", BODY, {}),
+)
+
+
+async def _ask_all(session: aiohttp.ClientSession, port: str) -> None:
+    turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def ask(i: int) -> None:
+        path, body, headers = _KINDS[i % len(_KINDS)]
+        url = f"http://127.0.0.1:{port}/api/v1/{path}"
+        async with turns, session.post(url, data=body, headers={**HEADERS, **headers}) as response:
+            # Some are cut, as is asked.
+            with contextlib.suppress(aiohttp.ClientPayloadError):
+                await response.read()
+
+    await asyncio.gather(*map(ask, range(_REQUESTS)))
+
+
+Sums = Counter[tuple[str, ...]]
+
+
+async def _sums(session: aiohttp.ClientSession, admin: str) -> Sums:
+    """Return the metrics, once they know of all requests: by name, and by name and each label, over both workers."""
+    async with asyncio.timeout(WITHIN_S):
+        while True:
+            async with session.get(f"http://127.0.0.1:{admin}/metrics") as response:
+                sums = _read(await response.text())
+            if sums["requests_total",] - sums["requests_total", "endpoint", "probe"] >= _REQUESTS:
+                return sums
+            await asyncio.sleep(0.05)  # another process: there is no event to wait for
+
+
+def _read(text: str) -> Sums:
+    sums: Sums = Counter()
+    for family in text_string_to_metric_families(text):
+        for each in family.samples:
+            name = each.name.removeprefix("anyrouter_")
+            # Dollars are told; what is summed is whole, and so exact.
+            value = round(each.value * 1e6) if "_usd" in name else int(each.value)
+            sums[name,] += value
+            for label in each.labels.items():
+                sums[(name, *label)] += value
+    return sums
+
+
+def _lines(command: Command) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in command.out.splitlines()]
+    return [line for line in lines if "path" in line]
+
+
+@pytest.mark.slow
+async def test_metrics_lines_ledger_and_usage_have_the_same_sums(tmp_path: Path) -> None:
+    sandbox = await serve_sandbox("127.0.0.1", 0, Knobs())
+    config = write_config(
+        tmp_path,
+        f"http://127.0.0.1:{sandbox.addresses[0][1]}",
+        f"""\
+store: {{url: "sqlite:///store.db", state_dir: state}}
+admin: {{port: {_free_port()}, keys: [{{name: ops, key: {ADMIN_KEY}}}]}}
+""",
+    )
+    text = config.read_text("utf-8").replace("{port: 0}", "{port: 0, workers: 2}")
+    narrow = f"{{name: narrow, sha256: {digest(_NARROW)}, models: [anthropic/claude-opus-4.8]}}"
+    config.write_text(text.replace("keys: [{name: tester", f"keys: [{narrow}, {{name: tester"))
+    try:
+        async with started("serve", "--config", str(config)) as command:
+            async with aiohttp.ClientSession() as session:
+                port, admin = await _ports(command)
+                await _ask_all(session, port)
+                sums = await _sums(session, admin)
+            command.tell(signal.SIGTERM)
+            assert await command.ended() == 0
+    finally:
+        await sandbox.cleanup()
+    lines = _lines(command)
+    status, out, _ = await ran("usage", "--config", str(config), "--json", "--by", "key,model")
+    assert status == 0
+    usage = json.loads(out)["total"]
+    known = [line for line in lines if line.get("key")]
+    each = _REQUESTS // len(_KINDS)
+    assert (len(lines), len(known)) == (_REQUESTS, _REQUESTS - each)
+    assert sums["requests_total",] - sums["requests_total", "endpoint", "probe"] == _REQUESTS
+    statuses = Counter(str(line["status"]) for line in lines)
+    assert {name: sums["requests_total", "status", name] for name in statuses} == statuses
+    causes = Counter(line.get("cause", "") for line in lines)
+    assert {name: sums["requests_total", "cause", name] for name in causes} == causes
+    assert usage["requests"] == len(known) == sums["key_requests_total",]
+    assert usage["refused"] == sums["key_requests_total", "outcome", "refused"] == 2 * each
+    assert usage["failed"] == sums["key_requests_total", "outcome", "failed"] == 2 * each
+    micros = sum(line.get("cost_micros", 0) for line in lines)
+    assert micros == usage["cost_micros"] == sums["key_cost_usd_total",] > 0
+    assert micros == sums["model_cost_usd_total",]
+    by_source: Counter[str] = Counter()
+    for line in known:
+        by_source[line.get("usage_source", "none")] += line.get("cost_micros", 0)
+    assert by_source["partial"] == sums["key_cost_usd_total", "source", "partial"] > 0
+    for kind in TOKEN_KINDS:
+        assert usage[f"{kind}_tokens"] == sums["key_tokens_total", "kind", kind], kind
+        assert usage[f"{kind}_tokens"] == sums["model_tokens_total", "kind", kind], kind
+    assert (sums["worker_up",], sums["worker_restarts_total",]) == (2, 0)
+    assert sums["unpriced_requests_total",] == sums["metrics_folded_total",] == 0
