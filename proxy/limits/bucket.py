@@ -33,4 +33,4 @@ def missing_us(full_at_us: int, now_us: int) -> int:
 
 def remaining(missing: int, per_minute: int) -> int:
     """Return how many units are left in a bucket that is full again after `missing` microseconds."""
-    return max(0, MINUTE_US - missing) * per_minute // MINUTE_US
+    return (MINUTE_US - missing) * per_minute // MINUTE_US if missing < MINUTE_US else 0

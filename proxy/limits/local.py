@@ -8,12 +8,11 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from proxy.limits import bucket
 from proxy.limits.bucket import MINUTE_US
 from proxy.limits.periods import Periods
 from proxy.limits.policy import Counters, Policy, Subject
 from proxy.limits.rules import is_shadow, longest, over
-from proxy.limits.taking import buckets, count, enter, leave, spend, take
+from proxy.limits.taking import State, counted, entered, spend, take
 from proxy.limits.verdict import Ask, Grant, Metric, Reading, Refusal
 
 
@@ -66,13 +65,23 @@ class Local:
             ask: what it would take.
             now_us: `time.monotonic()` in microseconds.
         """
-        subjects = ask.policy.subjects
-        before = [buckets(each.counters) for each in subjects] if len(subjects) > 1 else ()
-        for number, subject in enumerate(subjects):
-            if not (count(subject, now_us) if ask.counting else enter(subject, ask, now_us)):
-                for entered, full_us in zip(subjects[:number], before, strict=False):
-                    leave(entered.counters, ask, full_us)
+        states: list[State] = []
+        for subject in ask.policy.subjects:
+            state = counted(subject, now_us) if ask.counting else entered(subject, ask, now_us)
+            if state is None:
                 return self._judge(ask, now_us)
+            states.append(state)
+        for subject, state in zip(ask.policy.subjects, states, strict=True):
+            counters = subject.counters
+            (
+                counters.requests_us,
+                counters.counts_us,
+                counters.input_us,
+                counters.output_us,
+            ) = state
+            if not ask.counting:
+                counters.in_flight += 1
+                counters.held_micros += ask.hold_micros
         return Grant(ask)
 
     def _judge(self, ask: Ask, now_us: int) -> Grant | Refusal:
@@ -153,15 +162,16 @@ def _raise(counters: Counters, period: str, micros: int) -> None:
 
 
 def _read(subject: Subject, periods: Periods, now_us: int) -> Reading:
-    counters = subject.counters
+    counters, spent = subject.counters, subject.counters.spent_micros
     return Reading(
         subject,
-        bucket.missing_us(counters.requests_us, now_us),
-        bucket.missing_us(counters.counts_us, now_us),
-        bucket.missing_us(counters.input_us, now_us),
-        bucket.missing_us(counters.output_us, now_us),
+        # As `bucket.missing_us` says, without a call for each.
+        max(0, counters.requests_us - now_us),
+        max(0, counters.counts_us - now_us),
+        max(0, counters.input_us - now_us),
+        max(0, counters.output_us - now_us),
         counters.in_flight,
         counters.held_micros,
-        counters.spent_micros.get(periods.day_name, 0),
-        counters.spent_micros.get(periods.month_name, 0),
+        spent.get(periods.day_name, 0),
+        spent.get(periods.month_name, 0),
     )

@@ -6,6 +6,7 @@ counters, so that nothing is forgotten by it.
 """
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -137,6 +138,7 @@ class Policy(msgspec.Struct, frozen=True, eq=False, gc=False):
         key: the key's name.
         subjects: those of its subjects that have a limit or a budget, the key's own first. Empty: nothing is limited.
         has_tokens: whether tokens are limited, so that they have to be estimated.
+        least_input, least_output: the smallest limit of them that any subject has; 0: none has any.
         has_slots: whether requests in flight are.
         has_budget: whether there is a budget, so that the cost has to be estimated.
         strict: whether a budget refuses what may cost more than is left of it, also when nothing else is in flight.
@@ -146,6 +148,8 @@ class Policy(msgspec.Struct, frozen=True, eq=False, gc=False):
     key: str
     subjects: tuple[Subject, ...] = ()
     has_tokens: bool = False
+    least_input: int = NO_LIMIT
+    least_output: int = NO_LIMIT
     has_slots: bool = False
     has_budget: bool = False
     strict: bool = False
@@ -166,9 +170,15 @@ def policy(key: str, *subjects: Subject | None, strict: bool = False) -> Policy:
         key=key,
         subjects=bound,
         has_tokens=any(each.input_tokens or each.output_tokens for each in bound),
+        least_input=_least(each.input_tokens for each in bound),
+        least_output=_least(each.output_tokens for each in bound),
         has_slots=any(each.in_flight for each in bound),
         has_budget=any(each.has_budget for each in bound),
         strict=strict,
         limits_closed=any(each.has_limit and each.limits_fail == "closed" for each in bound),
         budgets_closed=any(each.has_budget and each.budgets_fail == "closed" for each in bound),
     )
+
+
+def _least(limits: Iterable[int]) -> int:
+    return min((limit for limit in limits if limit), default=NO_LIMIT)

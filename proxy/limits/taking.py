@@ -1,70 +1,73 @@
-"""What a request takes of the counters of one subject, and gives back. Pure."""
+"""What a request takes of the counters of one subject. Pure."""
 
 from proxy.limits import bucket
 from proxy.limits.bucket import MINUTE_US
 from proxy.limits.periods import is_past
-from proxy.limits.policy import Counters, Subject
+from proxy.limits.policy import Subject
 from proxy.limits.rules import is_over_budget
 from proxy.limits.verdict import Ask
 
-
-def count(subject: Subject, now_us: int) -> bool:
-    """Take what counting tokens takes of one subject, unless there is no room."""
-    if not subject.request_us:
-        return True
-    counts_us = bucket.take(subject.counters.counts_us, subject.request_us, now_us)
-    if counts_us > now_us + MINUTE_US:
-        return False
-    subject.counters.counts_us = counts_us
-    return True
+State = tuple[int, int, int, int]
+"""Of the buckets of requests, token counts, input and output: when each is full again."""
 
 
-def enter(subject: Subject, ask: Ask, now_us: int) -> bool:  # noqa: C901, PLR0912 - see below
-    """Take what a message takes of one subject, unless `rules.over` has something against it.
+def counted(subject: Subject, now_us: int) -> State | None:
+    """Return the buckets behind what counting tokens takes of one subject; None: there is no room."""
+    counters = subject.counters
+    counts_us = counters.counts_us
+    if unit_us := subject.request_us:
+        counts_us = bucket.take(counts_us, unit_us, now_us)
+        if counts_us > now_us + MINUTE_US:
+            return None
+    return counters.requests_us, counts_us, counters.input_us, counters.output_us
+
+
+def entered(subject: Subject, ask: Ask, now_us: int) -> State | None:
+    """Return the buckets behind what a message takes of one subject; None: `rules.over` has something against it.
 
     It is asked for every request, so what it would call is written out: each call costs as much as ten of these lines.
+    A bucket of which nothing is taken keeps its state, as in `tenancy.lua`.
     """
     counters = subject.counters
     room_us = now_us + MINUTE_US
-    requests_us = input_us = output_us = 0
+    requests_us, input_us, output_us = counters.requests_us, counters.input_us, counters.output_us
     if unit_us := subject.request_us:
-        full_us = counters.requests_us
-        requests_us = (full_us if full_us > now_us else now_us) + unit_us  # noqa: FURB136 - as above
+        requests_us = (requests_us if requests_us > now_us else now_us) + unit_us  # noqa: FURB136 - max() takes longer
         if requests_us > room_us:
-            return False
+            return None
     if (limit := subject.input_tokens) and (units := ask.input_tokens):
-        full_us = counters.input_us
-        input_us = (full_us if full_us > now_us else now_us) - (-units * MINUTE_US // limit)  # noqa: FURB136 - max() takes longer
+        input_us = (input_us if input_us > now_us else now_us) - (-units * MINUTE_US // limit)  # noqa: FURB136 - as above
         if input_us > room_us:
-            return False
+            return None
     if (limit := subject.output_tokens) and (units := ask.output_tokens):
-        full_us = counters.output_us
-        output_us = (full_us if full_us > now_us else now_us) - (-units * MINUTE_US // limit)  # noqa: FURB136 - max() takes longer
+        output_us = (output_us if output_us > now_us else now_us) - (-units * MINUTE_US // limit)  # noqa: FURB136 - as above
         if output_us > room_us:
-            return False
+            return None
     if (limit := subject.in_flight) and counters.in_flight >= limit:
-        return False
-    if hold := ask.hold_micros:
-        held = counters.held_micros + hold
-        if subject.has_budget:
-            spent, periods = counters.spent_micros, ask.periods
-            for budget, used in (
-                (subject.day_micros, spent.get(periods.day_name, 0)),
-                (subject.month_micros, spent.get(periods.month_name, 0)),
-            ):
-                if 0 <= budget < used + held and is_over_budget(
-                    budget, used, counters.held_micros, hold, strict=ask.policy.strict
-                ):
-                    return False
-        counters.held_micros = held
-    if requests_us:
-        counters.requests_us = requests_us
-    if input_us:
-        counters.input_us = input_us
-    if output_us:
-        counters.output_us = output_us
-    counters.in_flight += 1
-    return True
+        return None
+    if subject.has_budget and ask.hold_micros and not _is_affordable(subject, ask):
+        return None
+    return requests_us, counters.counts_us, input_us, output_us
+
+
+def _is_affordable(subject: Subject, ask: Ask) -> bool:
+    counters, periods, hold, strict = (
+        subject.counters,
+        ask.periods,
+        ask.hold_micros,
+        ask.policy.strict,
+    )
+    spent, held = counters.spent_micros, counters.held_micros
+    day, month = spent.get(periods.day_name, 0), spent.get(periods.month_name, 0)
+    taken = held + hold
+    # What is not over is the rule, and told without a call.
+    return (
+        not 0 <= subject.day_micros < day + taken
+        or not is_over_budget(subject.day_micros, day, held, hold, strict=strict)
+    ) and (
+        not 0 <= subject.month_micros < month + taken
+        or not is_over_budget(subject.month_micros, month, held, hold, strict=strict)
+    )
 
 
 def take(subject: Subject, ask: Ask, now_us: int, *, rates: bool) -> None:
@@ -85,23 +88,6 @@ def take(subject: Subject, ask: Ask, now_us: int, *, rates: bool) -> None:
         counters.output_us = bucket.take(counters.output_us, cost_us, now_us)
     counters.in_flight += 1
     counters.held_micros += ask.hold_micros
-
-
-def buckets(counters: Counters) -> tuple[int, int, int, int]:
-    """Return the state of all buckets, for `leave`."""
-    return counters.requests_us, counters.counts_us, counters.input_us, counters.output_us
-
-
-def leave(counters: Counters, ask: Ask, before: tuple[int, int, int, int]) -> None:
-    """Undo `enter` and `count`, since another subject refuses.
-
-    The buckets get back the very state they had: a full one that was taken from and given back to would be full since
-    now, and what is settled afterwards would weigh more than without the request that was refused.
-    """
-    counters.requests_us, counters.counts_us, counters.input_us, counters.output_us = before
-    if not ask.counting:
-        counters.in_flight -= 1
-        counters.held_micros -= ask.hold_micros
 
 
 def spend(spent: dict[str, int], period: str, micros: int) -> None:

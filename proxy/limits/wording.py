@@ -12,6 +12,8 @@ import math
 import sys
 from collections.abc import Sequence
 
+from multidict import istr
+
 from proxy.causes import Cause
 from proxy.errors import BudgetExceeded, LimitExceeded
 from proxy.limits.bucket import remaining
@@ -25,7 +27,7 @@ UPSTREAMS_OWN = ("anthropic-ratelimit-", "anthropic-priority-", "anthropic-fast-
 
 _RATELIMIT = "anthropic-ratelimit-"
 _UNIFIED = f"{_RATELIMIT}unified-"
-_POOL = [(f"{_UNIFIED}overage-scope", "group_pool")]
+_POOL = [(istr(f"{_UNIFIED}overage-scope"), "group_pool")]
 _SECOND_US = 1_000_000
 _MICROS = 1_000_000
 _RETRY_S = 5
@@ -47,11 +49,11 @@ _WORDS = {
 }
 
 
-def _names(metric: str) -> tuple[str, str, str]:
+def _names(metric: str) -> tuple[istr, istr, istr]:
     return (
-        f"{_RATELIMIT}{metric}-limit",
-        f"{_RATELIMIT}{metric}-remaining",
-        f"{_RATELIMIT}{metric}-reset",
+        istr(f"{_RATELIMIT}{metric}-limit"),
+        istr(f"{_RATELIMIT}{metric}-remaining"),
+        istr(f"{_RATELIMIT}{metric}-reset"),
     )
 
 
@@ -154,15 +156,16 @@ def _unified(readings: Sequence[Reading], periods: Periods) -> Sequence[tuple[st
         subject = reading.subject
         if subject.budgets_shadow or not subject.has_budget:
             continue
-        for spent, budget, ends_s in (
-            (reading.day_micros, subject.day_micros, periods.day_ends_s),
-            (reading.month_micros, subject.month_micros, periods.month_ends_s),
-        ):
-            if budget >= 0:
-                percent = min(spent * 100 // budget, _MOST_PERCENT) if budget else _MOST_PERCENT
-                if percent > fullest:
-                    fullest, pool, resets_s = percent, subject.is_pool, ends_s
+        day, month = subject.day_micros, subject.month_micros
+        if day >= 0 and (percent := _percent(reading.day_micros, day)) > fullest:
+            fullest, pool, resets_s = percent, subject.is_pool, periods.day_ends_s
+        if month >= 0 and (percent := _percent(reading.month_micros, month)) > fullest:
+            fullest, pool, resets_s = percent, subject.is_pool, periods.month_ends_s
     return _share(fullest, resets_s, pool=pool) if fullest >= 0 else ()
+
+
+def _percent(spent: int, budget: int) -> int:
+    return min(spent * 100 // budget, _MOST_PERCENT) if budget else _MOST_PERCENT
 
 
 @functools.lru_cache(_CACHED_SHARES)
@@ -171,13 +174,13 @@ def _share(percent: int, resets_s: int, *, pool: bool) -> Sequence[tuple[str, st
     passed = next((text for threshold, text in _THRESHOLDS if percent >= threshold), None)
     status = "allowed_warning" if passed else "allowed"
     return (
-        (f"{_UNIFIED}status", status),
-        (f"{_UNIFIED}overage-status", status),
-        (f"{_UNIFIED}representative-claim", "overage"),
-        (f"{_UNIFIED}overage-utilization", f"0.{percent:02d}"),
-        (f"{_UNIFIED}reset", str(resets_s)),
-        (f"{_UNIFIED}overage-reset", str(resets_s)),
-        *(((f"{_UNIFIED}overage-surpassed-threshold", passed),) if passed else ()),
+        (istr(f"{_UNIFIED}status"), status),
+        (istr(f"{_UNIFIED}overage-status"), status),
+        (istr(f"{_UNIFIED}representative-claim"), "overage"),
+        (istr(f"{_UNIFIED}overage-utilization"), f"0.{percent:02d}"),
+        (istr(f"{_UNIFIED}reset"), str(resets_s)),
+        (istr(f"{_UNIFIED}overage-reset"), str(resets_s)),
+        *(((istr(f"{_UNIFIED}overage-surpassed-threshold"), passed),) if passed else ()),
         *(_POOL if pool else ()),
     )
 

@@ -173,17 +173,14 @@ class Admission:
         if exchange.endpoint == COUNT_TOKENS:
             return Ask(exchange.received.id, policy, periods, counting=True)
         likely = self.reserved(exchange)
+        input_tokens, output_tokens = likely.counted_input, likely.output
         # A request that is larger than a whole limit could otherwise never pass.
-        input_limits = [each.input_tokens for each in policy.subjects if each.input_tokens]
-        output_limits = [each.output_tokens for each in policy.subjects if each.output_tokens]
-        return Ask(
-            id=exchange.received.id,
-            policy=policy,
-            periods=periods,
-            input_tokens=min([likely.counted_input, *input_limits]),
-            output_tokens=min([likely.output, *output_limits]),
-            hold_micros=self._hold(exchange, likely) if policy.has_budget else 0,
-        )
+        if policy.least_input:
+            input_tokens = min(input_tokens, policy.least_input)
+        if policy.least_output:
+            output_tokens = min(output_tokens, policy.least_output)
+        hold_micros = self._hold(exchange, likely) if policy.has_budget else 0
+        return Ask(exchange.received.id, policy, periods, input_tokens, output_tokens, hold_micros)
 
     def _hold(self, exchange: Exchange, likely: Billed) -> int:
         route = exchange.route
