@@ -1,12 +1,12 @@
 """The two inserts that every row goes through, each compiled once, as its engine takes them cheapest.
 
 SQLite takes tuples, without the values that are None: to Python's driver those are the dearest, and half of a row is.
-So rows that have the same columns share a statement. PostgreSQL takes a batch as one parameter, an array of JSON
+So rows that have the same columns share statements. PostgreSQL takes a batch as one parameter, an array of JSON
 arrays: a parameter for each of fifty columns of each row costs six times as much, on both sides.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import compress
 from typing import Any
 
@@ -15,8 +15,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 _Values = Sequence[Sequence[Any]]
-# Of a kind of request and of how it ended; more are compiled again and again.
-_CACHED_STATEMENTS = 256
+# Of a kind of request, of how it ended, and of `_AT_ONCE`; more are compiled again and again.
+_CACHED_STATEMENTS = 512
+# Rows a statement: no engine takes fewer than 999 values. With one row each, Python's lock would change hands for each.
+_AT_ONCE = (16, 4, 1)
 
 
 class Insert:
@@ -48,23 +50,38 @@ class Insert:
         """Insert tuples of values; return how many rows were inserted or added to."""
         if self._as_json:
             every = (True,) * len(self._names)
-            return _run(connection, self._sql(every), [(msgspec.json.encode(values).decode(),)])
-        alike: dict[tuple[bool, ...], list[tuple[Any, ...]]] = {}
+            return _run(connection, self._sql(every), (msgspec.json.encode(values).decode(),))
+        alike: dict[tuple[bool, ...], list[Sequence[Any]]] = {}
         for row in values:
-            given = tuple([value is not None for value in row])
-            alike.setdefault(given, []).append(tuple(compress(row, given)))
-        return sum(_run(connection, self._sql(given), rows) for given, rows in alike.items())
+            alike.setdefault(tuple([value is not None for value in row]), []).append(row)
+        inserted = 0
+        for given, rows in alike.items():
+            for some in _some_at_once(rows):
+                flat = tuple([value for row in some for value in compress(row, given)])
+                inserted += _run(connection, self._sql(given, len(some)), flat)
+        return inserted
 
-    def _compiled(self, given: tuple[bool, ...]) -> str:
+    def _compiled(self, given: tuple[bool, ...], rows: int = 1) -> str:
         """Return the statement for rows that have values in some columns, and nothing in the others."""
         names = list(compress(self._names, given))
         compiled = self._insert.compile(dialect=self._dialect, column_keys=names)
-        if not self._as_json and compiled.positiontup != names:
+        if self._as_json:
+            return str(compiled)
+        if compiled.positiontup != names:
             raise RuntimeError("the parameters of a compiled insert are not its table's columns")
-        return str(compiled)
+        one = f"({', '.join('?' * len(names))})"
+        return str(compiled).replace(one, ", ".join([one] * rows), 1)
 
 
-def _run(connection: sa.Connection, sql: str, values: Any) -> int:
+def _some_at_once(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
+    start = 0
+    for count in _AT_ONCE:
+        while len(rows) - start >= count:
+            yield rows[start : start + count]
+            start += count
+
+
+def _run(connection: sa.Connection, sql: str, values: tuple[Any, ...]) -> int:
     options = {"preserve_rowcount": True}
     return connection.exec_driver_sql(sql, values, execution_options=options).rowcount
 
