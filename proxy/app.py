@@ -12,6 +12,8 @@ from proxy.api.guard import guard
 from proxy.config import Config
 from proxy.config_file.by_hand import check
 from proxy.gateway import GATEWAY, Authenticate, Gateway
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 from proxy.protocol.checks import prepare
 from proxy.telemetry.access_log import AccessLog, LineSink
 from proxy.tenancy.alone import doubt_of_limits
@@ -93,9 +95,12 @@ def setup(
     part.middlewares.insert(0, close_behind_chunks)
     part.on_startup.append(_note_what_is_not_served)
     if not (config.keys or config.store or authenticate):
-        _log.warning("no keys are configured: every request is refused with a 401")
+        _log.warning(
+            "no keys are configured: every request is refused with a 401",
+            extra=notice(Event.NO_KEYS),
+        )
     if has_bounds(config) and (doubt := doubt_of_limits(config)) is not None:
-        _log.warning(doubt)
+        _log.warning(doubt, extra=notice(Event.CONFIG_DOUBTED))
     routes.add(part.router, ("",), limited=part[GATEWAY].tenancy is not None)
     app.add_subapp(config.listen.base_path, part)
     return part[GATEWAY]
@@ -106,7 +111,8 @@ async def _note_what_is_not_served(app: web.Application) -> None:
     if gateway.snapshot.config.admin is not None and not gateway.has_admin:
         _log.warning(
             "`admin` is not served here: proxy.create_admin_app makes an application of it, and `anyrouter serve` "
-            "has a process of its own for it"
+            "has a process of its own for it",
+            extra=notice(Event.ADMIN_NOT_SERVED),
         )
 
 

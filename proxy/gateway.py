@@ -15,6 +15,8 @@ from proxy.deadlines import Deadlines
 from proxy.exchange import Exchange
 from proxy.money import price_file
 from proxy.money.price_rows import PriceError
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 from proxy.protocol.headers import RequestHeaders
 from proxy.snapshot import Reloaded, Snapshot, successor
 from proxy.telemetry.counting import Counting
@@ -181,7 +183,7 @@ class Gateway:
         """Return whose request it is by the host's own means; None: the key counts that the request carries."""
         key = None if self.authenticate is None else await self.authenticate(request)
         if self._doubt is not None and key is not None and (key.limits or key.budgets):
-            _log.warning(self._doubt)
+            _log.warning(self._doubt, extra=notice(Event.CONFIG_DOUBTED))
             self._doubt = None
         return key
 

@@ -20,6 +20,8 @@ from proxy.admin.workers import OwnGateway, SocketWorkers, Workers
 from proxy.config import Config
 from proxy.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, ProxyError
 from proxy.gateway import Gateway
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 from proxy.received import new_id
 from proxy.trailers import close_behind_chunks
 
@@ -127,7 +129,7 @@ def create_app(
         mount.mount(app, admin, secrets.token_bytes(_SECRET_BYTES))
         app[_FAILURE] = doors.failure
     else:
-        _log.warning("%s", _MISSING)
+        _log.warning(_MISSING, extra=notice(Event.PAGES_NOT_SERVED))
         app.router.add_get("/", _say_what_is_missing, name=_ROOT)
     app.cleanup_ctx.append(_close)
     if config.store is not None:

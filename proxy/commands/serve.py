@@ -22,6 +22,8 @@ from proxy.commands.parts import shown_store
 from proxy.config import Admin, Config, Listen
 from proxy.config_file.source import Source
 from proxy.gateway import GATEWAY
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 from proxy.server.addresses import bound
 from proxy.server.heartbeat import ParentLink
 from proxy.server.notify import notify
@@ -81,13 +83,13 @@ def run(args: argparse.Namespace) -> int:
     config, warnings = source.read()
     with logging_to(standard_files.errors(), config.log) as look:
         for warning in warnings:
-            _log.warning(warning)
+            _log.warning(warning, extra=notice(Event.CONFIG_DOUBTED))
         try:
             return _run(config, source, adjustments.key)
         except (OSError, RuntimeError, UnicodeError) as error:
             if look is not Look.JSON:
                 raise
-            _log.critical("%s", described(error))
+            _log.critical("%s", described(error), extra=notice(Event.NOT_STARTED))
             return 1
 
 
@@ -101,7 +103,12 @@ def _run(config: Config, source: Source, key: str) -> int:
         if [each.name for each in config.keys] == [THIS_RUN]:
             # Whatever level is shown: without it nobody could use the gateway.
             level = max(logging.WARNING, _log.getEffectiveLevel())
-            _log.log(level, "no keys are configured; for this run only, use: %s", key)
+            _log.log(
+                level,
+                "no keys are configured; for this run only, use: %s",
+                key,
+                extra=notice(Event.NO_KEYS),
+            )
 
     raise_open_file_limit(config.limits.max_connections)
     if config.listen.workers > 1 or config.admin is not None:

@@ -2,6 +2,9 @@
 
 import logging
 
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
+
 _log = logging.getLogger(__name__)
 _FAILURES = 5
 
@@ -34,6 +37,7 @@ class Breaker:
             "redis does not answer (%s): keys whose limits or budgets say `fail: closed` are refused, the others "
             "are held to what this process alone counts; asked again every second",
             _describe(error),
+            extra=notice(Event.REDIS_DOWN),
         )
 
     def succeeded(self) -> None:
@@ -41,7 +45,10 @@ class Breaker:
         self._failures = 0
         if self.is_open:
             self.is_open = False
-            _log.warning("redis answers again: limits and budgets are shared again")
+            _log.warning(
+                "redis answers again: limits and budgets are shared again",
+                extra=notice(Event.REDIS_BACK),
+            )
 
 
 def _describe(error: Exception) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 from proxy.limits.batch import Batch
 from proxy.limits.script import SCRIPT, SHA1
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 
 _log = logging.getLogger(__name__)
 _OLDEST = (6, 2)
@@ -94,10 +96,15 @@ class Server:
         version = str(about.get("redis_version", ""))
         numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
         if len(numbers) == len(_OLDEST) and numbers < _OLDEST:
-            _log.warning("redis is version %s: 6.2 or newer is needed", version)
+            _log.warning(
+                "redis is version %s: 6.2 or newer is needed",
+                version,
+                extra=notice(Event.REDIS_UNFIT),
+            )
         if policy not in (None, "noeviction"):
             _log.warning(
                 "redis may forget limits and budgets when its memory is full: set maxmemory-policy to noeviction, "
                 "it is %s",
                 policy,
+                extra=notice(Event.REDIS_UNFIT),
             )

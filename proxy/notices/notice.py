@@ -37,9 +37,14 @@ class Notice(NamedTuple):
     request_id: str = ""
 
     @property
-    def kind(self) -> tuple[str, str, str]:
-        """What lines have in common that are counted together."""
-        return self.event, self.subject, self.model
+    def kind(self) -> "Notice":
+        """What lines have in common that are counted together: all but whose request it was."""
+        return Notice(self.event, self.subject, self.model)
+
+    @property
+    def may_end(self) -> bool:
+        """Whether this says that something is over."""
+        return self.event in _ENDED_BY
 
     @property
     def do(self) -> str:

@@ -40,6 +40,10 @@ EVENTS: Mapping[str, Advice] = {
         "`is not served here`",
         "add proxy.create_admin_app(gateway) to the application that holds the gateway, or take `admin` out",
     ),
+    Event.PAGES_NOT_SERVED: Advice(
+        "`the pages need the extra`",
+        "install what the line names, if the pages are wanted: the JSON API is served without",
+    ),
     Event.CONFIG_NOT_TAKEN: Advice(
         "`was not taken over`",
         "mend what the lines name: the file is read again by itself, or on SIGHUP",
@@ -74,6 +78,12 @@ EVENTS: Mapping[str, Advice] = {
         'See "When an upstream of a pool fails".',
     ),
     Event.UPSTREAM_BACK: Advice("`is back`", _NOTHING),
+    Event.MODELS_NOT_LISTED: Advice(
+        "`gave no model list`",
+        "nothing, if requests for its models work; else look at upstreams.NAME.base_url",
+        "What stands behind that upstream's wildcard is missing from `GET /v1/models`. The line says why; it is asked "
+        "again after half a minute.",
+    ),
     Event.POOL_OUT_OF_RETRIES: Advice(
         "`its retry budget is empty`",
         "look at the first lines of its upstreams: one cause for all is on this side, the network or DNS",

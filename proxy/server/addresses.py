@@ -7,6 +7,9 @@ import socket
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
+
 _log = logging.getLogger("anyrouter")
 
 # Every address of both families: two sockets, so that no IPv4 client is seen as `::ffff:192.0.2.1`.
@@ -48,7 +51,12 @@ def bound(
             if missing is not None:
                 if not any(address[0] in sockets for _, address in found):
                     raise missing
-                _log.warning("%s: %s; its other addresses are served", host, missing.strerror)
+                _log.warning(
+                    "%s: %s; its other addresses are served",
+                    host,
+                    missing.strerror,
+                    extra=notice(Event.ADDRESS_NOT_SERVED, host),
+                )
         yield list(sockets.values())
 
 

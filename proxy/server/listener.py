@@ -20,6 +20,7 @@ from proxy.config import Config
 from proxy.errors import Overloaded, ProxyError
 from proxy.exchange import Exchange
 from proxy.gateway import Connected
+from proxy.notices.notice import notice
 from proxy.received import Received
 from proxy.server.connection import Connection
 from proxy.server.open_files import FileReserve
@@ -93,6 +94,7 @@ class Listener:
                 _log.warning(
                     "refused connections: one client has %d (limits.max_connections_per_client)",
                     limits.max_connections_per_client,
+                    extra=notice(Cause.TOO_MANY_CONNECTIONS),
                 )
                 return self._refusal(address)
         if len(self.registry.open) >= limits.max_connections or self._files.is_reached():
@@ -101,6 +103,7 @@ class Listener:
                 _log.warning(
                     "refused connections: %d are open (limits.max_connections, or that of files), none of them idle",
                     len(self.registry.open),
+                    extra=notice(Cause.TOO_MANY_CONNECTIONS),
                 )
                 return self._refusal(address)
             idle.give_way()

@@ -4,6 +4,9 @@ import logging
 import os
 import socket
 
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
+
 _log = logging.getLogger(__name__)
 
 
@@ -19,4 +22,9 @@ def notify(state: str) -> None:
             sending.setblocking(False)
             sending.sendto(state.encode(), address)
     except OSError as error:
-        _log.warning("the service manager could not be told %s: %s", state, error)
+        _log.warning(
+            "the service manager could not be told %s: %s",
+            state,
+            error,
+            extra=notice(Event.MANAGER_NOT_TOLD),
+        )

@@ -6,6 +6,9 @@ import os
 import resource
 import sys
 
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
+
 _log = logging.getLogger("anyrouter")
 
 # The server's and the log's own, and those of the connections being refused.
@@ -26,6 +29,7 @@ def raise_open_file_limit(connections: int) -> None:
             "%d open files are allowed, limits.max_connections needs %d: raise the hard limit",
             granted,
             wanted,
+            extra=notice(Event.TOO_FEW_FILES),
         )
 
 

@@ -10,6 +10,8 @@ import time
 from typing import NamedTuple
 
 from proxy.config import Config
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 from proxy.server.heartbeat import FORCE_EXIT, RELOAD, ParentLink
 from proxy.server.signals import STOP
 from proxy.server.slots import Slot
@@ -124,7 +126,10 @@ class Workers:
             if now - worker.heard_at >= self._silent_s:
                 worker.heard_at = now  # it is dead before that is over
                 _log.error(
-                    "worker %d has been stuck for %g s; killing it", worker.pid, self._silent_s
+                    "worker %d has been stuck for %g s; killing it",
+                    worker.pid,
+                    self._silent_s,
+                    extra=notice(Event.WORKER_STUCK),
                 )
                 os.kill(worker.pid, signal.SIGKILL)
 
@@ -145,7 +150,7 @@ class Workers:
         """Have another one started: soon, or later when one after the other does not come to listen."""
         failures = 0 if ended.listens else ended.failures + 1
         pause_s = respawn_pause_s(failures)
-        _log.error("%s; starting another", ended.ending())
+        _log.error("%s; starting another", ended.ending(), extra=notice(Event.WORKER_ENDED))
         if ended.slot is not None:
             ended.slot.worker_lost(had_listened=ended.listens)
         self._due.append(_Due(ended.started + pause_s, ended.work, ended.slot, failures))
@@ -161,7 +166,11 @@ class Workers:
             try:
                 self.spawn(each.work, each.slot, each.failures)
             except OSError as error:  # of memory, processes, files: the others go on
-                _log.error("no worker can be started, trying again: %s", error.strerror)
+                _log.error(
+                    "no worker can be started, trying again: %s",
+                    error.strerror,
+                    extra=notice(Event.WORKER_NOT_STARTED),
+                )
                 if each.slot is not None:
                     each.slot.worker_lost(had_listened=not each.failures)
                 self._due.append(each._replace(at_s=now + _RESPAWN_AFTER_S))

@@ -13,6 +13,8 @@ from proxy.config_file import changes
 from proxy.config_file.faults import OWN_ENVIRONMENT, ConfigError, NoCredentialError
 from proxy.config_file.load import Loaded
 from proxy.config_file.source import Source
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 from proxy.snapshot import Reloaded, Snapshot, successor
 from proxy.tenancy.tenancy import is_wanted
 
@@ -121,7 +123,12 @@ class Reloader:
         """Have it read again, for a command may do what it did not, ever more slowly."""
         loop = asyncio.get_running_loop()
         self._again = loop.call_later(self._again_s, self._asked.set)
-        _log.warning("%s is tried again in %g s", self._source.path, self._again_s)
+        _log.warning(
+            "%s is tried again in %g s",
+            self._source.path,
+            self._again_s,
+            extra=notice(Event.CREDENTIAL_NOT_RENEWED),
+        )
         self._again_s = min(self._again_s * 2, AGAIN_AT_LAST_S)
 
 
@@ -207,10 +214,10 @@ def say_reloaded(name: str, was: str, loaded: Loaded, reloaded: Reloaded) -> Non
     """Log what another configuration has brought, of this name, after one of that name."""
     # Each line is its own text, and none a repetition of another with the same pattern.
     for warning in loaded.warnings:
-        _log.warning(warning)
+        _log.warning(warning, extra=notice(Event.CONFIG_DOUBTED))
     if reloaded.after_restart:
         line = f"after a restart only: {changes.told(reloaded.after_restart)}"
-        _log.warning(line)
+        _log.warning(line, extra=notice(Event.RESTART_NEEDED))
     nothing = "nothing has changed" if name == was else "the content of files changed"
     said = changes.told(reloaded.changes) or nothing
     line = f"configuration {name} is served: {said}"
@@ -220,10 +227,10 @@ def say_reloaded(name: str, was: str, loaded: Loaded, reloaded: Reloaded) -> Non
 def say_refused(source: Source, error: ConfigError) -> None:
     """Log why a configuration cannot be served."""
     for fault in error.faults:
-        _log.error(fault)
+        _log.error(fault, extra=notice(Event.CONFIG_NOT_TAKEN))
     line = (
         f"{source.path} was not taken over: the configuration before it goes on until it is mended"
     )
     if error.is_of_environment:
         line += f"; {OWN_ENVIRONMENT}"
-    _log.error(line)
+    _log.error(line, extra=notice(Event.CONFIG_NOT_TAKEN))

@@ -15,6 +15,8 @@ from aiohttp import web
 from proxy.aiohttp_fast import route_early
 from proxy.config import Config
 from proxy.gateway import GATEWAY
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 from proxy.server.addresses import bound
 from proxy.server.heartbeat import ParentLink
 from proxy.server.listener import Listener
@@ -113,7 +115,11 @@ async def drain(app: web.Application, drain_s: float, force_exit: asyncio.Event)
     await asyncio.wait((idle, forced), timeout=drain_s, return_when=asyncio.FIRST_COMPLETED)
     forced.cancel()
     if not idle.done():
-        _log.warning("requests unfinished, and ended now: %d", len(gateway.deadlines.in_flight))
+        _log.warning(
+            "requests unfinished, and ended now: %d",
+            len(gateway.deadlines.in_flight),
+            extra=notice(Event.DRAIN_CUT),
+        )
         gateway.deadlines.interrupt_all()
         await asyncio.wait((idle,), timeout=_FORCED_DRAIN_S)
     idle.cancel()
@@ -160,7 +166,10 @@ async def serve(
 
         def leave_port() -> None:
             """End without a parent: nobody else would end us, and the next gateway is to have the port at once."""
-            _log.warning("the first process is gone: leaving the port, and stopping")
+            _log.warning(
+                "the first process is gone: leaving the port, and stopping",
+                extra=notice(Event.FIRST_PROCESS_GONE),
+            )
             for server in servers:
                 server.close()
             stop.set()
@@ -188,4 +197,6 @@ def _hang_up(hangup: Hangup, stop: asyncio.Event, ask_for_reload: Callable[[], N
 
 
 def _log_that_none_is_read() -> None:
-    _log.warning("SIGHUP is ignored: this gateway reads no configuration")
+    _log.warning(
+        "SIGHUP is ignored: this gateway reads no configuration", extra=notice(Event.HANGUP_IGNORED)
+    )

@@ -6,6 +6,8 @@ import socket
 import time
 from collections.abc import Sequence
 
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 from proxy.server.addresses import bound
 
 _log = logging.getLogger("anyrouter")
@@ -74,5 +76,6 @@ class Slot:
             self.close()
             if was_waited_at:
                 _log.error(
-                    "a worker is lost again and again, or never listens: no client waits for it now"
+                    "a worker is lost again and again, or never listens: no client waits for it now",
+                    extra=notice(Event.WORKERS_LOST),
                 )

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from proxy.config import Config, with_listen
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 from proxy.server.addresses import bound
 from proxy.server.notify import notify
 from proxy.server.processes import Workers
@@ -125,6 +127,10 @@ def _drain(workers: Workers, signals: Signals, slots: Sequence[Slot]) -> int:
         if any(number in STOP for number in numbers):
             workers.force_exit()
         elif time.monotonic() >= deadline:
-            _log.error("workers that did not end in time, and are killed: %d", len(workers.running))
+            _log.error(
+                "workers that did not end in time, and are killed: %d",
+                len(workers.running),
+                extra=notice(Event.WORKER_KILLED),
+            )
             workers.signal(signal.SIGKILL)
             deadline += _KILL_AFTER_S

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 from proxy.store.engine import reading, sqlite_file
 
 _log = logging.getLogger(__name__)
@@ -112,5 +114,5 @@ def _migrate(engine: sa.Engine) -> None:
     if child.returncode:
         *before, last_line = child.stderr.strip().splitlines() or [f"status {child.returncode}"]
         if before:
-            _log.error("a defect of a migration:\n%s", child.stderr)
+            _log.error("a defect of a migration:\n%s", child.stderr, extra=notice(Event.DEFECT))
         raise MigrationFailed(f"the store could not be migrated to version {HEAD}: {last_line}")

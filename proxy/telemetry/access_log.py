@@ -25,7 +25,8 @@ _SERVER_ERROR, _CLIENT_ERROR = 500, 400
 class AccessRecord(msgspec.Struct, omit_defaults=True):
     """The line's fields, in their order; those that hold nothing are left out.
 
-    Times are milliseconds from the request's head. `cause` says why a request failed, in one word.
+    Times are milliseconds from the request's head; `time` is when that came. `id` is ours, as the ledger and the log
+    have it, where `request_id` is the upstream's. `cause` says why a request failed, in one word.
     """
 
     time: str
@@ -38,6 +39,7 @@ class AccessRecord(msgspec.Struct, omit_defaults=True):
     total_ms: float
     bytes_in: int
     bytes_out: int
+    id: str | None = None
     key: str | None = None
     model: str | None = None
     upstream: str | None = None
@@ -117,6 +119,7 @@ class AccessLog:
             total_ms=_ms(time.monotonic() - started_s),
             bytes_in=exchange.bytes_in,
             bytes_out=exchange.bytes_out,
+            id=None if received.id == exchange.request_id else received.id,
             key=exchange.refused_key if key is None else key.name,
             model=exchange.model,
             upstream=None if route is None else route.upstream,

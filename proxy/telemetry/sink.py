@@ -6,10 +6,14 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
+
 _GATHER_S = 0.05
 _CLOSE_WITHIN_S = 2.0
 _MAX_QUEUED_LINES = 10_000
 _MORE_EVERY_S = 1.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -110,7 +114,12 @@ class BufferedSink:
                 self._lost += self._writing
                 self._writing = 0
             if not self._failing:
-                _log.error("%s lines cannot be written: %s", self._kind, error)
+                _log.error(
+                    "%s lines cannot be written: %s",
+                    self._kind,
+                    error,
+                    extra=notice(Event.LINES_NOT_WRITTEN, self._kind),
+                )
             self._failing = True
         else:
             self._failing = False
@@ -130,7 +139,10 @@ class BufferedSink:
             lost, self._lost = self._lost, 0
         if lost:
             _log.warning(
-                "%d %s lines were lost: they could not be written in time", lost, self._kind
+                "%d %s lines were lost: they could not be written in time",
+                lost,
+                self._kind,
+                extra=notice(Event.LINES_LOST, self._kind),
             )
 
 

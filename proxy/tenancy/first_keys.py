@@ -27,6 +27,10 @@ class FirstKeys:
         """Let the time run in which requests wait."""
         self._until_s = time.monotonic() + _WITHIN_S
 
+    def settle(self) -> None:
+        """Let nobody wait any more: they are there, or the store has failed."""
+        self.settled.set()
+
     def are_wanted(self, *, has_others: bool) -> bool:
         """Return whether nobody should be sent here before they are there.
 

@@ -21,6 +21,7 @@ from proxy.money import bill as bills
 from proxy.money import price_file
 from proxy.money.bill import Bill, UsageSource
 from proxy.money.prices import PriceTable
+from proxy.notices.events import Event
 from proxy.progress import Progress
 from proxy.tenancy.admission import Admission
 from proxy.tenancy.alone import Alone, unwritable
@@ -28,6 +29,7 @@ from proxy.tenancy.facts import facts_of
 from proxy.tenancy.first_keys import FirstKeys
 from proxy.tenancy.follow import Follower
 from proxy.tenancy.policies import spent_by_subject
+from proxy.tenancy.remarks import Remarks
 from proxy.tenancy.rows import row_of
 
 if TYPE_CHECKING:
@@ -37,7 +39,6 @@ _log = logging.getLogger(__name__)
 
 _KILLED = "gateway_killed"
 _NOT_BILLED = (Progress.UNSENT, Progress.REFUSED)
-_MAX_REMARKS = 1000
 _MS_PER_S = 1000
 
 
@@ -83,7 +84,7 @@ class Tenancy:
         self.prices = price_file.configured(config.prices)
         self._store = config.store
         self._exchanges = exchanges
-        self._remarked: set[str] = set()
+        self._remarks = Remarks()
         self._local = Local()
         self._follower: Follower | None = None
         self._shared = _shared(config.redis, self._local, self._ask_for_sums)
@@ -119,7 +120,7 @@ class Tenancy:
         except OSError as error:
             raise unwritable(self._store.state_dir, error) from None
         self.ledger.snapshot_of(self._rows_in_flight)
-        self._follower = Follower(self._store.url, self._take_changes, self.first_keys.settled.set)
+        self._follower = Follower(self._store.url, self._take_changes, self.first_keys.settle)
         self.first_keys.begin()
         self._follower.open()
 
@@ -177,7 +178,7 @@ class Tenancy:
             _log.exception("%s: a defect of the bill", exchange.received.id)
             return self._reserved(exchange)
         for remark in bill.remarks:
-            self._remark(remark)
+            self._remarks.say(remark, Event.BILL_DOUBTED)
         return bill
 
     def _reserved(self, exchange: Exchange) -> Bill:
@@ -185,12 +186,6 @@ class Tenancy:
             return Bill()
         hold = 0 if exchange.grant is None else exchange.grant.ask.hold_micros
         return bills.reserved(self.admission.reserved(exchange), hold)
-
-    def _remark(self, remark: str) -> None:
-        """Say once what an operator should know."""
-        if remark not in self._remarked and len(self._remarked) < _MAX_REMARKS:
-            self._remarked.add(remark)
-            _log.warning("%s", remark)
 
     def _take_sums(self, spent: "Spent") -> None:
         """Add what was spent before this process began, once."""
@@ -205,23 +200,26 @@ class Tenancy:
         if self.managed is None:
             return
         self.managed.apply(changes)
-        self.first_keys.settled.set()
+        self.first_keys.settle()
         if changes.keys or changes.owners:
             self.admission.policies.forget(self.managed.owners)
             for record in changes.keys:
                 if record.name in self._names and record.deleted_at_ms is None:
-                    self._remark(
-                        f"key {record.name} is in the configuration and in the store: that of the store opens nothing"
+                    self._remarks.say(
+                        f"key {record.name} is in the configuration and in the store: that of the store opens nothing",
+                        Event.CONFIG_DOUBTED,
                     )
                 if record.deleted_at_ms is None and not self.admission.policies.knows(record.owner):
-                    self._remark(
+                    self._remarks.say(
                         f"key {record.name} has an owner who is neither in the configuration nor in the store, and so"
-                        f" has no limits of one: {record.owner}"
+                        f" has no limits of one: {record.owner}",
+                        Event.OWNER_UNKNOWN,
                     )
             if self._workers > 1 and self._shared is None and changes.has_bounds:
-                self._remark(
+                self._remarks.say(
                     f"keys or owners of the store have limits, and each of {self._workers} workers counts for itself:"
-                    " together they let through as many times as much; give `redis`, or one worker"
+                    " together they let through as many times as much; give `redis`, or one worker",
+                    Event.CONFIG_DOUBTED,
                 )
         if spent is not None and self.admission.sums_known.is_set():
             self._raise(spent)

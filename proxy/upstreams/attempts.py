@@ -14,6 +14,8 @@ from http import HTTPStatus
 from proxy.aiohttp_fast import UpstreamResponse
 from proxy.errors import ProxyError, let_go
 from proxy.exchange import Exchange
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 from proxy.pooled import Attempt, Pooled
 from proxy.progress import Progress
 from proxy.protocol.call import Call
@@ -129,9 +131,9 @@ class _Attempts:
             route = way.next(outcome.verdict, began_s) if outcome.is_whole else None
             if way.is_broke and budget.miss(began_s):
                 _log.warning(
-                    "pool %s: its retry budget is empty, so requests that fail are not sent elsewhere: "
-                    "most of its upstreams fail",
+                    "pool %s: its retry budget is empty: what fails is not sent elsewhere, as most of its upstreams do",
                     outcome.route.pool,
+                    extra=notice(Event.POOL_OUT_OF_RETRIES, outcome.route.pool or ""),
                 )
         if exchange.pooled is not None:
             exchange.pooled.is_noted = True

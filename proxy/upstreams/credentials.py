@@ -8,6 +8,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from proxy.config import Auth, Upstream
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 from proxy.protocol import headers
 from proxy.upstreams.token_command import TokenError, token_of
 
@@ -161,7 +163,7 @@ class Credentials:
                 name,
                 error,
                 name,
-                extra={"upstream": name},
+                extra=notice(Event.CREDENTIAL_NOT_RENEWED, name),
             )
             return False
         if token != held.token and self._held.get(name) is held:

@@ -18,6 +18,7 @@ from proxy.errors import (
     UpstreamTimeout,
 )
 from proxy.exchange import Exchange
+from proxy.notices.notice import Notice, notice
 from proxy.upstreams.reasons import describe
 
 _log = logging.getLogger(__name__)
@@ -80,13 +81,22 @@ def to_proxy_error(error: Exception, exchange: Exchange, where: str = "") -> Pro
             cause, message = Cause.UNSENDABLE_HEADER, "a header of the request cannot be sent on"
         case _:
             cause, message = Cause.UPSTREAM_FAILED, "the exchange with the upstream failed"
-    # Of each upstream and cause, the first line of a flood is shown.
-    kind = {"upstream": (exchange.upstream, cause)}
     name = f"{exchange.upstream} ({where})" if where else exchange.upstream
     _log.warning(
-        "%s: upstream %s: %s: %s", exchange.request_id, name, cause, describe(error), extra=kind
+        "%s: upstream %s: %s: %s",
+        exchange.request_id,
+        name,
+        cause,
+        describe(error),
+        extra=_about(cause, exchange),
     )
     return UpstreamFailed(message, cause)
+
+
+def _about(cause: Cause, exchange: Exchange) -> dict[str, Notice]:
+    """Return what a line warns of: of each upstream and cause, the first of a flood is shown."""
+    ids = exchange.received.id, exchange.request_id
+    return notice(cause, exchange.upstream or "", ids=ids)
 
 
 def _refuses_certificate(error: Exception) -> bool:
@@ -105,6 +115,7 @@ def _fault_of_ours(error: Exception, exchange: Exchange) -> ProxyError | None:
         _log.error(
             "%s: no file is left to reach an upstream with: raise the limit of open files",
             exchange.request_id,
+            extra=_about(Cause.OUT_OF_FILES, exchange),
         )
         return Overloaded("the gateway has no connection left; try again", Cause.OUT_OF_FILES)
     return error if isinstance(error, ProxyError) else None
@@ -119,7 +130,6 @@ def refuse_unfit(response: UpstreamResponse, exchange: Exchange) -> None:
     if response.status == HTTPStatus.OK:
         return
     request_id, upstream, status = exchange.request_id, exchange.upstream, response.status
-    kind = {"upstream": upstream}
     error: ProxyError
     match status:
         case 401:
@@ -129,7 +139,7 @@ def refuse_unfit(response: UpstreamResponse, exchange: Exchange) -> None:
                 request_id,
                 upstream,
                 upstream,
-                extra=kind,
+                extra=_about(Cause.UPSTREAM_AUTH, exchange),
             )
             error = UpstreamRefusedCredential()
         case 407:
@@ -138,7 +148,7 @@ def refuse_unfit(response: UpstreamResponse, exchange: Exchange) -> None:
                 "write them into the proxy's URL, http://USER:PASSWORD@HOST:PORT",
                 request_id,
                 upstream,
-                extra=kind,
+                extra=_about(Cause.UPSTREAM_UNREACHABLE, exchange),
             )
             error = UpstreamFailed("the upstream could not be reached", Cause.UPSTREAM_UNREACHABLE)
         case status if 300 <= status < 400:  # noqa: PLR2004 - redirects
@@ -148,7 +158,7 @@ def refuse_unfit(response: UpstreamResponse, exchange: Exchange) -> None:
                 upstream,
                 status,
                 upstream,
-                extra=kind,
+                extra=_about(Cause.UPSTREAM_REDIRECT, exchange),
             )
             error = UpstreamFailed("the upstream answered with a redirect", Cause.UPSTREAM_REDIRECT)
         # A change of protocol, no content, a part of one: nobody asked for these.
@@ -160,7 +170,7 @@ def refuse_unfit(response: UpstreamResponse, exchange: Exchange) -> None:
                 upstream,
                 status,
                 upstream,
-                extra=kind,
+                extra=_about(Cause.UPSTREAM_GARBAGE, exchange),
             )
             error = UpstreamFailed("the upstream's answer is not one", Cause.UPSTREAM_GARBAGE)
         case _:

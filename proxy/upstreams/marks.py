@@ -7,6 +7,8 @@ from http import HTTPStatus
 
 from proxy.causes import Cause
 from proxy.exchange import Exchange
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 from proxy.pooled import Pooled
 from proxy.progress import Progress
 from proxy.received import COUNT_TOKENS
@@ -89,7 +91,7 @@ def note(standing: Standing, exchange: Exchange, verdict: Verdict, what: str, no
             model,
             why,
             advice % upstream if "%s" in advice else advice,
-            extra={"upstream": place},
+            extra=notice(Event.UPSTREAM_COOLS, upstream, model=(place.model or "")[:_SHOWN_CHARS]),
         )
 
 
@@ -152,4 +154,6 @@ def _count(  # noqa: PLR0917 - as of `note`
 
 def _note_alive(standing: Standing, route: Route, now: float) -> None:
     if standing.health.alive(route.upstream, route.upstream_model, now):
-        _log.warning("upstream %s is back", route.upstream, extra={"upstream": route.upstream})
+        _log.warning(
+            "upstream %s is back", route.upstream, extra=notice(Event.UPSTREAM_BACK, route.upstream)
+        )

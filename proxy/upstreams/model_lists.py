@@ -17,6 +17,8 @@ from yarl import URL
 from proxy.aiohttp_fast import Resolver
 from proxy.config import Pool, Upstream
 from proxy.config_file.tls import context_of
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 from proxy.routing.model_ids import OwnIds
 from proxy.upstreams.credentials import own_headers
 from proxy.upstreams.proxies import proxy_of
@@ -150,7 +152,7 @@ class ModelLists:
                 url.host_subcomponent,
                 url.port,
                 _why(error),
-                extra={"upstream": upstream.name},
+                extra=notice(Event.MODELS_NOT_LISTED, upstream.name),
             )
             return False
         own_ids = OwnIds(upstream.model_ids)

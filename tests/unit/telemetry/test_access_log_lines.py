@@ -76,6 +76,8 @@ def row(**values: Any) -> str:
 
 FULL: dict[str, Any] = {
     "status": 200,
+    "id": "req_0",
+    "request_id": "req_1",
     "first_byte_s": 100.5,
     "bytes_in": 7,
     "bytes_out": 9,

@@ -10,6 +10,7 @@ import pytest
 from proxy.causes import Cause
 from proxy.config import Model
 from proxy.exchange import Exchange
+from proxy.notices.notice import Notice
 from proxy.received import Received
 from proxy.routing.router import Route
 from proxy.upstreams.failures import to_proxy_error
@@ -39,9 +40,9 @@ async def test_lines_of_different_causes_or_upstreams_are_of_different_kinds(
         for error, cause in FAILURES:
             failure = to_proxy_error(error, an_exchange(upstream), "")
             assert failure.cause is cause
-            kinds.add(caplog.records[-1].__dict__["upstream"])
+            kinds.add(caplog.records[-1].__dict__["notice"].kind)
     causes = {cause for _, cause in FAILURES}
-    assert kinds == {(upstream, cause) for upstream in ("a", "b") for cause in causes}
+    assert kinds == {Notice(cause, upstream) for upstream in ("a", "b") for cause in causes}
 
 
 def tls(reason: str) -> ssl.SSLError:

@@ -1,5 +1,8 @@
 """Every cause and event has its sentence of advice; what is over ends what had begun, of one subject."""
 
+import ast
+from pathlib import Path
+
 import pytest
 
 from proxy.causes import Cause
@@ -67,4 +70,26 @@ def test_what_is_back_ends_what_was_said_of_its_subject(
 def test_a_logger_takes_a_notice_beside_its_text() -> None:
     (made,) = notice(Event.NO_KEYS, "a", model="m", ids=("req_1", "req_2")).values()
     assert made == Notice("no_keys", "a", "m", "req_1", "req_2")
-    assert made.kind == ("no_keys", "a", "m")
+    assert made.kind == Notice("no_keys", "a", "m")
+
+
+def _warnings() -> list[ast.Call]:
+    package = Path(__file__).parents[2] / "proxy"
+    return [
+        node
+        for path in sorted(package.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and ast.unparse(node.func) in ("_log.warning", "_log.error", "_log.critical", "_log.log")
+    ]
+
+
+def test_every_warning_says_what_it_is_about() -> None:
+    calls = _warnings()
+    assert len(calls) > 40
+    for call in calls:
+        given = {each.arg: ast.unparse(each.value) for each in call.keywords}
+        # A traceback is a defect by itself.
+        said = given.get("extra", "")
+        assert "exc_info" in given or said.startswith(("notice(", "_about(")), ast.unparse(call)
