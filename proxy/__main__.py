@@ -15,6 +15,7 @@ from proxy.commands import (
     reload,
     sandbox,
     serve,
+    sessions,
     standard_files,
     store,
     upstreams,
@@ -36,6 +37,7 @@ _COMMANDS = (
     limits,
     upstreams,
     usage,
+    sessions,
     store,
     doctor,
     claude,
@@ -64,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", prog="anyrouter")
     for command in _COMMANDS:
         command.add_parser(subparsers)
+    sessions.add_session_parser(subparsers)
     standard_files.fill_in()
     try:
         args = parser.parse_args(claude.separate_arguments(sys.argv[1:] if argv is None else argv))

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from proxy import errors
-from proxy.admin import breaks, keys, live, metrics, owners, state, upstreams, usage
+from proxy.admin import breaks, keys, live, metrics, owners, sessions, state, upstreams, usage
 from proxy.admin.context import ADMIN, CONTEXT, AdminContext
 from proxy.admin.credentials import AdminRing
 from proxy.admin.guard import HEADERS, check
@@ -74,6 +74,9 @@ TABLE = (
     web.get("/admin/v1/upstreams", upstreams.upstreams),
     web.get("/admin/v1/live", live.live),
     web.get(metrics.PATH, metrics.show),
+    web.get("/admin/v1/sessions", sessions.page),
+    web.get("/admin/v1/sessions/{id}", sessions.one),
+    web.get("/admin/v1/cache", sessions.cache),
 )
 
 

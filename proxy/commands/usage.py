@@ -2,7 +2,9 @@
 
 import argparse
 import csv
+import datetime
 import io
+import shutil
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,10 @@ _SUMS = (
     *("web_searches", "cost_micros"),
 )
 _COLUMNS = ("requests", "input", "cached", "output", "dollars")
+# Where there is room: which share of the input was cached, and what cache breaks cost, which is known by these only.
+_MORE = ("hit", "breaks")
+_OF_BREAKS = ("day", "key", "model")
+_WIDE = 100
 _PAGE = 1000
 
 
@@ -75,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
     tenants = tenants_of(args)
     with opened(tenants, is_made=False) as engine:
         groups = list(_groups(engine, args.by, _scope(args)))
+        breaks = _breaks(engine, args)
     if not any(name in _TIMES for name in args.by):
         groups.sort(key=lambda group: -group.cost_micros)
     data = [shown_group(args.by, group) for group in groups]
@@ -84,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.csv:
         say(_csv(args.by, data))
     elif data:
-        say(_table(args.by, data, total))
+        say(_table(args.by, data, total, breaks))
     else:
         say_on_errors("there is no usage in the store of that kind and time")
     return 0
@@ -121,12 +128,58 @@ def _groups(engine: "sa.Engine", by: Sequence[str], scope: "Scope") -> "Iterator
         after = page[-1].of
 
 
-def _table(by: Sequence[str], data: Sequence[dict[str, Any]], total: dict[str, int]) -> str:
+def _breaks(engine: "sa.Engine", args: argparse.Namespace) -> dict[tuple[str, ...], int] | None:
+    """Return what cache breaks cost, by what the table is by; None: they are not known by that."""
+    from proxy.ledger.cache_breaks import REASONS  # noqa: PLC0415 - as in `opened`
+    from proxy.store.views import cache_sums  # noqa: PLC0415 - as in `opened`
+
+    if not set(args.by) <= set(_OF_BREAKS) or args.owner is not None:
+        return None
+    costs: dict[tuple[str, ...], int] = {}
+    for each in cache_sums(engine, _scope(args), (*args.by, "kind")):
+        if each.kind in REASONS:
+            at = datetime.date(1970, 1, 1) + datetime.timedelta(each.day)
+            known = {"day": at.isoformat(), "key": each.key, "model": each.model}
+            of = tuple(known[name] for name in args.by)
+            costs[of] = costs.get(of, 0) + each.cost_micros
+    return costs
+
+
+def _table(
+    by: Sequence[str],
+    data: Sequence[dict[str, Any]],
+    total: dict[str, int],
+    breaks: dict[tuple[str, ...], int] | None,
+) -> str:
     from proxy.commands.tables import table  # noqa: PLC0415 - only what draws imports what it takes
 
+    rows: list[tuple[str, ...]]
     rows = [(*(each[name] or "-" for name in by), *_numbers(each)) for each in data]
     rows.append(("total", *("" for _ in by[1:]), *_numbers(total)))
-    return table((*by, *_COLUMNS), rows, right=len(_COLUMNS))
+    columns: tuple[str, ...] = _COLUMNS
+    if shutil.get_terminal_size().columns >= _WIDE:
+        columns = (*_MORE, *_COLUMNS)
+        lost = [
+            None if breaks is None else breaks.get(tuple(each[name] or "" for name in by), 0)
+            for each in data
+        ]
+        lost.append(None if breaks is None else sum(breaks.values()))
+        rows = [
+            (*row[: len(by)], _hit(sums), _lost(micros), *row[len(by) :])
+            for row, sums, micros in zip(rows, (*data, total), lost, strict=True)
+        ]
+    return table((*by, *columns), rows, right=len(columns))
+
+
+def _hit(sums: dict[str, Any]) -> str:
+    written = sums["cache_write_5m_tokens"] + sums["cache_write_1h_tokens"]
+    read = sums["cache_read_tokens"]
+    whole = sums["input_tokens"] + written + read
+    return f"{100 * read / whole:.1f} %" if whole else "-"
+
+
+def _lost(micros: int | None) -> str:
+    return "-" if micros is None else amounts.exact_dollars(micros)
 
 
 def _numbers(sums: dict[str, Any]) -> tuple[str, ...]:
