@@ -54,6 +54,14 @@ def _to_sign_in(request: web.Request) -> web.StreamResponse:
     raise web.HTTPSeeOther(f"{base_of(request)}sign-in?{wanted}")
 
 
+def lead_to(request: web.Request, path: str) -> web.StreamResponse:
+    """Return what leads to another page; a script that polls leaves the page only if it is told so."""
+    place = base_of(request) + path
+    if "HX-Request" in request.headers:
+        return web.Response(headers={"HX-Redirect": place})
+    raise web.HTTPSeeOther(place)
+
+
 async def show(request: web.Request) -> web.StreamResponse:
     """Serve `GET /sign-in`."""
     return render(request, "sign_in.html", next=_next(request.query.get("next")), wrong="")
@@ -142,6 +150,7 @@ def _nav(viewer: Viewer, view: View) -> list[Page]:
         page
         for page in PAGES
         if page.in_nav
+        and (page.path != "/me" or viewer.key is not None)
         and (page.for_keys or viewer.key is None)
         and (view.shows_sessions or not page.of_sessions)
     ]

@@ -159,6 +159,11 @@ def moment(at_ms: int | None) -> str:
     return _written(at_ms, "%Y-%m-%d %H:%M:%S")
 
 
+def minute(at_ms: int | None) -> str:
+    """Return day and time in UTC, to the minute."""
+    return _written(at_ms, "%Y-%m-%d %H:%M")
+
+
 def _written(at_ms: int | None, form: str) -> str:
     if at_ms is None:
         return NONE

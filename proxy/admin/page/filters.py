@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from proxy.admin.page import charts, figures
+from proxy.admin.page import charts, figures, spent
+from proxy.admin.page.paths import quoted
 
 FILTERS: dict[str, Callable[..., Any]] = {
     each.__name__: each
@@ -24,8 +25,10 @@ FILTERS: dict[str, Callable[..., Any]] = {
         figures.clock,
         figures.exact_clock,
         figures.moment,
+        figures.minute,
+        quoted,
     )
 }
 GLOBALS: dict[str, Callable[..., Any]] = {
-    each.__name__: each for each in (charts.sparkline, charts.progress)
+    each.__name__: each for each in (charts.sparkline, charts.progress, spent.days_chart)
 }

@@ -13,7 +13,7 @@ from aiohttp import web
 from proxy.admin.context import CONTEXT, json
 from proxy.admin.page import doors, filters, static_files
 from proxy.admin.page.foot import foot
-from proxy.admin.page.page import Page, View
+from proxy.admin.page.page import Elsewhere, Page, View
 from proxy.admin.page.pages import PAGES
 from proxy.admin.page.shared import SharedModels
 from proxy.admin.page.sign_in import SignIn
@@ -90,6 +90,8 @@ async def _serve(request: web.Request, viewer: Viewer, *, page: Page) -> web.Str
         return Made(view.now_ms(), await page.make(view, viewer, query))
 
     made = await request.app[_SHARED].get(asked, make)
+    if isinstance(made.model, Elsewhere):
+        return doors.lead_to(request, made.model.path)
     if form == ".json":
         return json(made.model)
     if form == ".csv":

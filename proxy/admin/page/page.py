@@ -55,6 +55,14 @@ class View:
         return self.config.admin is None or self.config.admin.sessions
 
     @property
+    def base_url(self) -> str:
+        """Where clients of this machine find the gateway."""
+        listen = self.config.listen
+        host = listen.hosts[0] if listen.hosts else "127.0.0.1"
+        host = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared, not bound
+        return f"http://{f'[{host}]' if ':' in host else host}:{listen.port}{listen.base_path}"
+
+    @property
     def prices(self) -> PriceTable:
         """What tokens cost."""
         configured = self.config.prices
@@ -81,6 +89,12 @@ class View:
             raise
         self.store_down_since_ms = None
         return answer
+
+
+class Elsewhere(msgspec.Struct, frozen=True):
+    """In place of a model: what was asked for is another page; its path, below where the pages are."""
+
+    path: str
 
 
 Make = Callable[[View, Viewer, Query], Awaitable[msgspec.Struct]]
