@@ -33,7 +33,8 @@ def shown_store(config: Config) -> str:
 def _listen(config: Config) -> str:
     listen = config.listen
     where = f"{', '.join(listen.hosts)}; port {listen.port}, below {listen.base_path}"
-    return f"{where}; {counted(listen.workers, 'worker')}"
+    tls = "" if listen.tls is None else f"; TLS by {listen.tls.cert}"
+    return f"{where}; {counted(listen.workers, 'worker')}{tls}"
 
 
 def _store(config: Config) -> str:

@@ -32,6 +32,7 @@ from proxy.server.reload import ParentReloads, Reloader
 from proxy.server.serve import serve
 from proxy.server.signals import ignore_user_signals
 from proxy.server.state import StateSocket, state_sockets
+from proxy.server.tls import ServerTls
 from proxy.server.worker import Work
 from proxy.server.workers import supervise
 from proxy.telemetry.access_log import AccessLog
@@ -95,11 +96,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(config: Config, source: Source, key: str) -> int:
     def ready(addresses: Sequence[tuple[str, int]]) -> None:
-        announce(
-            addresses,
-            f"{source.path}: {summary(config)}, {shown_store(config)}",
-            config.listen.base_path,
-        )
+        configured = f"{source.path}: {summary(config)}, {shown_store(config)}"
+        announce(addresses, configured, config.listen)
         if [each.name for each in config.keys] == [THIS_RUN]:
             # Whatever level is shown: without it nobody could use the gateway.
             level = max(logging.WARNING, _log.getEffectiveLevel())
@@ -113,7 +111,9 @@ def _run(config: Config, source: Source, key: str) -> int:
     raise_open_file_limit(config.limits.max_connections)
     if config.listen.workers > 1 or config.admin is not None:
         # A proxy in the environment that cannot be used is told once, and not by each worker as it starts again.
-        reloads = ParentReloads(source, config)
+        tls = None if config.listen.tls is None else ServerTls(config.listen.tls)
+        follow = (lambda _: None) if tls is None else tls.renew
+        reloads = ParentReloads(source, config, follow=follow)
         if config.admin is not None:
             _refuse_taken_ports(config.listen, config.admin)
         count = config.listen.workers if config.admin is not None else 0
@@ -123,7 +123,9 @@ def _run(config: Config, source: Source, key: str) -> int:
             asyncio.run(refuse_another(state_dir))
         with state_sockets(count, state_dir) as sockets:
             works: list[Work] = [
-                functools.partial(serve_worker, source, state=sockets[i] if sockets else None)
+                functools.partial(
+                    serve_worker, source, state=sockets[i] if sockets else None, tls=tls
+                )
                 for i in range(config.listen.workers)
             ]
             if sockets:
@@ -149,17 +151,18 @@ def _refuse_taken_ports(listen: Listen, admin: Admin) -> None:
             raise of_admin(error) from None
 
 
-def serve_worker(
+def serve_worker(  # noqa: PLR0917 - as a `Work`, which is given the others
     source: Source,
     config: Config,
     parent: ParentLink,
     sockets: Sequence[socket.socket],
     state: StateSocket | None = None,
+    tls: ServerTls | None = None,
 ) -> None:
     """Be one of several processes on the port."""
     with logging_to(standard_files.errors(), config.log):
         try:
-            serve_one(source, config, lambda _: None, parent, sockets=sockets, state=state)
+            serve_one(source, config, lambda _: None, parent, sockets=sockets, state=state, tls=tls)
         except Exception as error:  # noqa: BLE001 - the process ends with it, and must say why
             _fail(parent, error)
             raise SystemExit(1) from None
@@ -198,6 +201,7 @@ def serve_one(
     *,
     sockets: Sequence[socket.socket] = (),
     state: StateSocket | None = None,
+    tls: ServerTls | None = None,
 ) -> None:
     """Serve in this process, access lines on stdout."""
     stream = standard_files.output()
@@ -219,22 +223,26 @@ def serve_one(
         gateway.credentials.reread = lambda name: reloader.read_key(
             name, lambda: gateway.snapshot.config
         )
-        uvloop.run(serve(app, config, ready, reloader=reloader, parent=parent, sockets=sockets))
+        serving = serve(
+            app, config, ready, reloader=reloader, parent=parent, sockets=sockets, tls=tls
+        )
+        uvloop.run(serving)
     finally:
         sink.close()
 
 
-def announce(addresses: Sequence[tuple[str, int]], configured: str, base_path: str) -> None:
+def announce(addresses: Sequence[tuple[str, int]], configured: str, listen: Listen) -> None:
     """Log what serves, with what configuration, and where; and tell the service manager that it does."""
-    origins = [origin(host, port) for host, port in addresses]
+    scheme = "http" if listen.tls is None else "https"
+    origins = [origin(host, port, scheme) for host, port in addresses]
     here = _EVERYWHERE.sub("127.0.0.1", origins[0])
-    _log.info("anyrouter %s; %s; base URL %s", __version__, configured, here + base_path)
+    _log.info("anyrouter %s; %s; base URL %s", __version__, configured, here + listen.base_path)
     _log.info("listening on %s", ", ".join(origins))
     wire = "fast paths" if IS_FAST else "public API only: correct, and slower"
     _log.info("aiohttp %s, %s", aiohttp.__version__, wire)
     notify("READY=1")
 
 
-def origin(host: str, port: int) -> str:
+def origin(host: str, port: int, scheme: str = "http") -> str:
     """Return the URL of an address."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

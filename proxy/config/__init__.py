@@ -9,6 +9,7 @@ from typing import Any
 
 from proxy.config.serving import (
     Auth,
+    Certificate,
     Cors,
     Drop,
     Key,
@@ -40,6 +41,7 @@ __all__ = [
     "AdminKey",
     "Auth",
     "Budgets",
+    "Certificate",
     "Config",
     "Cors",
     "Drop",

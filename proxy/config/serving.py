@@ -9,13 +9,32 @@ from proxy.config.tenancy import Budgets, RateLimits
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Certificate:
+    """Files of PEM that a listener shows who it is by.
+
+    Attributes:
+        cert: the certificate, and behind it those that lead to its authority.
+        key: of `cert`; None: it is in the same file.
+    """
+
+    cert: str
+    key: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Listen:
-    """Where the gateway listens. `host`: an address or a name, or several; `::` is every address, IPv4 and IPv6."""
+    """Where the gateway listens.
+
+    Attributes:
+        host: an address or a name, or several; `::` is every address, IPv4 and IPv6.
+        tls: what it is spoken to by; None: HTTP without TLS.
+    """
 
     host: str | tuple[str, ...] = "127.0.0.1"
     port: int = 8080
     base_path: str = "/api"
     workers: int = 1
+    tls: Certificate | None = None
 
     @property
     def hosts(self) -> tuple[str, ...]:

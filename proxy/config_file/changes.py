@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from proxy.config import Budgets, Config, RateLimits
+from proxy.config import Budgets, Config, Listen, RateLimits
 from proxy.config_file.faults import shown
 
 # Entries are told apart by these, whatever their order.
@@ -27,7 +27,7 @@ def without_restart(running: Config, wanted: Config) -> Config:
     """Return a wanted configuration with what a running gateway has made for good: sockets, processes, files."""
     return dataclasses.replace(
         wanted,
-        listen=running.listen,
+        listen=_same_sockets(running.listen, wanted.listen),
         limits=dataclasses.replace(wanted.limits, max_connections=running.limits.max_connections),
         timeouts=dataclasses.replace(wanted.timeouts, keepalive_s=running.timeouts.keepalive_s),
         log=dataclasses.replace(wanted.log, format=running.log.format),
@@ -37,6 +37,12 @@ def without_restart(running: Config, wanted: Config) -> Config:
         redis=running.redis,
         admin=running.admin,
     )
+
+
+def _same_sockets(running: Listen, wanted: Listen) -> Listen:
+    """Return what a running listener can become: it may show another certificate."""
+    has_tls = running.tls is not None and wanted.tls is not None
+    return dataclasses.replace(running, tls=wanted.tls) if has_tls else running
 
 
 def without_limits(running: Config, wanted: Config) -> Config:

@@ -11,7 +11,7 @@ from proxy.config_file.document import References, parse_with_doubles
 from proxy.config_file.faults import ConfigError
 from proxy.config_file.files import FilesRead
 
-_ADDRESS = ("host", "port", "base_path")
+_ADDRESS = ("host", "port", "base_path", "tls")
 
 
 def base_url_of(file: str) -> str | None:
@@ -75,7 +75,8 @@ def _section(file: str, name: str, absent: dict[str, Any] | None) -> dict[str, A
 def _origin(section: dict[str, Any], default: Listen | Admin, path: str) -> str | None:
     host, port = section.get("host", default.host), section.get("port", default.port)
     here = _here(host[0] if isinstance(host, list) else host)
-    return f"http://{here}:{port}{path}" if port else None
+    scheme = "http" if section.get("tls") is None else "https"
+    return f"{scheme}://{here}:{port}{path}" if port else None
 
 
 def _here(host: str) -> str:

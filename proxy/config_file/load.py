@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from proxy.access.keys import digest
 from proxy.config import (
     Auth,
+    Certificate,
     Config,
     Cors,
     Drop,
@@ -132,6 +133,7 @@ def config_from(
 def _note_other_files(config: Config, files: FilesRead) -> None:
     """Have the files watched that are read where they are used; what is wrong with them is said there."""
     named = [] if config.prices.file is None else [config.prices.file]
+    named += () if config.listen.tls is None else tls.files_of(config.listen.tls)
     for upstream in config.upstreams:
         named += () if upstream.tls is None else tls.files_of(upstream.tls)
     for file in named:
@@ -171,7 +173,7 @@ def _build(document: Mapping[str, Any], folder: Path) -> Config:
         ),
         pools=tuple(_build_pool(name, entry) for name, entry in document.get("pools", {}).items()),
         keys=tuple(map(build_key, document.get("keys", ()))),
-        listen=_build_listen(document.get("listen", {})),
+        listen=_build_listen(document.get("listen", {}), folder),
         trusted_proxies=tuple(document.get("trusted_proxies", ())),
         anthropic_versions=None if versions == "any" else frozenset(versions),
         limits=Limits(**document.get("limits", {})),
@@ -190,10 +192,12 @@ def _build(document: Mapping[str, Any], folder: Path) -> Config:
     )
 
 
-def _build_listen(entry: Mapping[str, Any]) -> Listen:
+def _build_listen(entry: Mapping[str, Any], folder: Path) -> Listen:
     listen = Listen(**entry)
     if isinstance(listen.host, list):
-        return dataclasses.replace(listen, host=tuple(listen.host))
+        listen = dataclasses.replace(listen, host=tuple(listen.host))
+    if "tls" in entry:
+        listen = dataclasses.replace(listen, tls=Certificate(**_files(entry["tls"], folder)))
     return listen
 
 
@@ -208,7 +212,7 @@ def _build_upstream(name: str, entry: Mapping[str, Any], folder: Path) -> Upstre
         counts_tokens=entry.get("counts_tokens", True),
         betas=tuple(entry.get("betas", ())),
         drop=Drop(**{name: tuple(each) for name, each in entry.get("drop", {}).items()}),
-        tls=_build_tls(entry["tls"], folder) if "tls" in entry else None,
+        tls=Tls(**_files(entry["tls"], folder)) if "tls" in entry else None,
         proxy=entry.get("proxy"),
     )
 
@@ -218,8 +222,8 @@ def _build_pool(name: str, entry: Mapping[str, Any]) -> Pool:
     return Pool(**{**entry, "name": name, "members": members})
 
 
-def _build_tls(entry: Mapping[str, str], folder: Path) -> Tls:
-    return Tls(**{name: str(folder.absolute() / file) for name, file in entry.items()})
+def _files(entry: Mapping[str, str], folder: Path) -> dict[str, str]:
+    return {name: str(folder.absolute() / file) for name, file in entry.items()}
 
 
 def _build_auth(entry: Mapping[str, Any]) -> Auth:

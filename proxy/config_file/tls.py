@@ -4,7 +4,7 @@ import functools
 import ssl
 from collections.abc import Iterator
 
-from proxy.config import Config, Tls
+from proxy.config import Certificate, Config, Tls
 from proxy.config_file.faults import Fault
 from proxy.config_file.files import Stamp, stamp
 
@@ -22,9 +22,25 @@ def context_of(tls: Tls | None) -> ssl.SSLContext | bool:
     return _context(tls, tuple(stamp(path) for path in files_of(tls)))
 
 
-def files_of(tls: Tls) -> tuple[str, ...]:
+def server_context(certificate: Certificate) -> ssl.SSLContext:
+    """Return how clients are spoken to: by TLS 1.2 and later, over which they speak HTTP/1.1.
+
+    Raises:
+        OSError: as `context_of`.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # A client may ask TLS 1.2 for a new handshake as often as it likes, each of which costs it nothing.
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(certificate.cert, certificate.key, password=_no_password)
+    return context
+
+
+def files_of(tls: Tls | Certificate) -> tuple[str, ...]:
     """Return the files that it is made of."""
-    return tuple(each for each in (tls.ca, tls.cert, tls.key) if each is not None)
+    named = (tls.cert, tls.key) if isinstance(tls, Certificate) else (tls.ca, tls.cert, tls.key)
+    return tuple(each for each in named if each is not None)
 
 
 @functools.lru_cache(_CACHED_CONTEXTS)
@@ -42,15 +58,21 @@ def _no_password() -> str:
 
 
 def faults(config: Config) -> Iterator[Fault]:
-    """Find the upstreams whose TLS cannot be had."""
+    """Find the upstreams whose TLS cannot be had, and whether the listener's cannot."""
+    if config.listen.tls is not None:
+        try:
+            server_context(config.listen.tls)
+        except (OSError, ValueError) as error:
+            yield Fault(("listen", "tls"), said(error))
     for upstream in config.upstreams:
         try:
             context_of(upstream.tls)
         except (OSError, ValueError) as error:
-            yield Fault(("upstreams", upstream.name, "tls"), _said(error))
+            yield Fault(("upstreams", upstream.name, "tls"), said(error))
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
+    """Return why TLS cannot be had."""
     match error:
         case ssl.SSLError(reason="KEY_VALUES_MISMATCH"):
             return "cert and key do not belong together"

@@ -11,7 +11,10 @@ LINGER_S = 2.0
 def close_behind(transport: asyncio.Transport) -> None:
     """Close the sending side now, and the rest when the client closes, or after `LINGER_S`."""
     try:
-        transport.write_eof()
+        if transport.can_write_eof():
+            transport.write_eof()
+        else:
+            transport.close()  # of TLS: it says so, and drops what comes until the client says so, too
     except OSError:  # the client has closed
         transport.abort()
     else:

@@ -22,7 +22,7 @@ from proxy.exchange import Exchange
 from proxy.gateway import Connected
 from proxy.notices.notice import notice
 from proxy.received import Received
-from proxy.server.connection import Connection
+from proxy.server.connection import Connection, TlsConnection
 from proxy.server.open_files import FileReserve
 from proxy.server.refusal import Refusal
 from proxy.server.registry import Registry, client_of
@@ -49,6 +49,7 @@ class Listener:
         is_leaving: Callable[[], bool] = bool,
     ) -> None:
         self._server = server
+        self._connection = Connection if config.listen.tls is None else TlsConnection
         self._ended = ended
         self._files = FileReserve()
         self.change(config)
@@ -81,7 +82,9 @@ class Listener:
 
     def __call__(self) -> asyncio.Protocol:
         """Make the protocol of a new connection."""
-        return Connection(self._server, self.registry, self._timeouts, self.admit, self.refuse)
+        return self._connection(
+            self._server, self.registry, self._timeouts, self.admit, self.refuse
+        )
 
     def admit(self, connection: Connection, address: str | None) -> asyncio.Protocol | None:
         """Count a connection, or return what refuses it: its client has too many, or all together are too many."""

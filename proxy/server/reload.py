@@ -159,10 +159,18 @@ class ParentReloads:
         source: of the configuration.
         config: what the workers have begun with.
         every_s: how often the files are looked at.
+        follow: called with each configuration that counts from then on.
     """
 
-    def __init__(self, source: Source, config: Config, every_s: float = WATCH_EVERY_S) -> None:
+    def __init__(
+        self,
+        source: Source,
+        config: Config,
+        every_s: float = WATCH_EVERY_S,
+        follow: Callable[[Config], None] = lambda _: None,
+    ) -> None:
         self._source = source
+        self._follow = follow
         self._snapshot = Snapshot.of(config)
         self._name = source.name
         self._tried: _Tried | None = None
@@ -200,6 +208,7 @@ class ParentReloads:
         config = tried.snapshot.config
         brought = Reloaded.of(before.config, config, tried.loaded.config)
         say_reloaded(name, was, tried.loaded, brought)
+        self._follow(config)
         return config
 
     def _is_due(self) -> bool:

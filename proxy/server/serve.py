@@ -24,6 +24,7 @@ from proxy.server.notify import notify
 from proxy.server.reload import Reloader
 from proxy.server.signals import Hangup
 from proxy.server.slots import BACKLOG
+from proxy.server.tls import ServerTls
 
 _log = logging.getLogger(__name__)
 
@@ -55,9 +56,15 @@ def _addresses(servers: Sequence[asyncio.Server]) -> list[tuple[str, int]]:
 
 @contextlib.asynccontextmanager
 async def _servers(
-    app: web.Application, config: Config, sockets: Sequence[socket.socket]
+    app: web.Application,
+    config: Config,
+    sockets: Sequence[socket.socket],
+    tls: ServerTls | None = None,
 ) -> AsyncIterator[Sequence[asyncio.Server]]:
     """Serve an application on these sockets, or on those that the configuration says when there are none."""
+    if tls is None and config.listen.tls is not None:
+        tls = ServerTls(config.listen.tls)
+    options = {} if tls is None else tls.options(config.timeouts.request_head_s)
     runner = web.AppRunner(app, shutdown_timeout=_FORCED_DRAIN_S, **_RUNNER_OPTIONS)
     await runner.setup()
     try:
@@ -70,13 +77,16 @@ async def _servers(
         listener = Listener(runner.server, config, gateway.ended, lambda: gateway.leaving)
         gateway.on_reload.append(listener.change)
         gateway.connected = listener.connected
+        if tls is not None:
+            gateway.on_reload.append(tls.renew)
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as opened:
             sockets = sockets or opened.enter_context(
                 bound(config.listen.hosts, config.listen.port)
             )
             servers = [
-                await loop.create_server(listener, sock=one, backlog=BACKLOG) for one in sockets
+                await loop.create_server(listener, sock=one, backlog=BACKLOG, **options)
+                for one in sockets
             ]
             try:
                 yield servers
@@ -133,6 +143,7 @@ async def serve(
     reloader: Reloader | None = None,
     parent: ParentLink | None = None,
     sockets: Sequence[socket.socket] = (),
+    tls: ServerTls | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or the end of the terminal, then drain; a second signal ends the drain.
 
@@ -144,6 +155,7 @@ async def serve(
         parent: of one of several processes on the port. It alone acts on Ctrl-C and on a closed terminal, and a
             service manager may signal all of them at once: so a worker's drain ends when its parent says so.
         sockets: its parent's, which listen already.
+        tls: its parent's; None: that of the configuration, if any.
     """
     stop, force_exit = asyncio.Event(), asyncio.Event()
 
@@ -162,7 +174,7 @@ async def serve(
         loop.add_signal_handler(signal.SIGHUP, hang_up)
     # What lives as long as the process is never garbage: to look through it all held every request for 31 ms.
     gc.freeze()
-    async with _servers(app, config, sockets) as servers:
+    async with _servers(app, config, sockets, tls) as servers:
 
         def leave_port() -> None:
             """End without a parent: nobody else would end us, and the next gateway is to have the port at once."""

@@ -29,13 +29,17 @@ class Unread:
         return now - self._since >= self._bound_s
 
 
-def waiting_bytes(transport: asyncio.Transport) -> int:
+def waiting_bytes(transport: asyncio.Transport, *, hides: bool = False) -> int:
     """Return how much waits for the client: here and, if anything does, in the kernel.
 
     The kernel takes no more of it before the client has read a third of the megabytes that it holds.
+
+    Args:
+        transport: of the client.
+        hides: whether what waits here may be in another transport below this one: then the kernel alone tells.
     """
     here = transport.get_write_buffer_size()
-    if not here:
+    if not (here or hides):
         return 0
     unsent = array.array("i", [0])
     try:

@@ -34,7 +34,7 @@ def configurations() -> proxy.Config:
         ),
         models=(proxy.Model(id="anthropic/*", upstream="api"),),
         keys=(proxy.Key(name="laptop", sha256="0" * 64, models=("anthropic/*",)),),
-        listen=proxy.Listen(port=0, base_path="/llm"),
+        listen=proxy.Listen(port=0, base_path="/llm", tls=proxy.Certificate("cert.pem", "key.pem")),
         limits=proxy.Limits(max_body_bytes=1 << 20),
         timeouts=proxy.Timeouts(idle_s=60),
         cors=proxy.Cors(("https://app.example.com",)),

@@ -20,6 +20,10 @@ FILES = {
         "http://127.0.0.1:81/api",
     ),
     "a variable that is not set": ("upstreams: {}\nlisten: {port: '${UNSET}'}\n", None),
+    "tls": (
+        "upstreams: {}\nlisten: {port: 8443, tls: {cert: elsewhere.pem}}\n",
+        "https://127.0.0.1:8443/api",
+    ),
     "any free port": ("upstreams: {}\nlisten: {port: 0}\n", None),
     "a wrong port": ("upstreams: {}\nlisten: {port: x}\n", None),
     "another program's": ("listen: {port: 9000}\n", None),

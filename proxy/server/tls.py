@@ -1,0 +1,61 @@
+"""TLS on the listener: the certificate that clients are shown, replaced while those that are connected go on."""
+
+import logging
+import ssl
+from typing import Any
+
+from proxy.config import Certificate, Config
+from proxy.config_file.tls import said, server_context
+
+_log = logging.getLogger("anyrouter")
+
+# How long a client may take the end of a response behind which its connection closes, and its own farewell. It is the
+# only clock over both: no other looks at what is left once the connection is closing.
+_SHUTDOWN_S = 30.0
+
+
+class ServerTls:
+    """The TLS of a listener.
+
+    It is made before the fork, so that a worker that is replaced shows what the others do, and goes on with what
+    clients have agreed upon with them.
+
+    Args:
+        certificate: that it begins with.
+
+    Raises:
+        OSError: a file of it cannot be used.
+    """
+
+    def __init__(self, certificate: Certificate) -> None:
+        self._context = self._shown = server_context(certificate)
+        self._context.sni_callback = self._show
+
+    def options(self, handshake_s: float) -> dict[str, Any]:
+        """Return what `loop.create_server` takes for it.
+
+        Args:
+            handshake_s: how long a client may take until it is spoken to.
+        """
+        return {
+            "ssl": self._context,
+            "ssl_handshake_timeout": handshake_s,
+            "ssl_shutdown_timeout": _SHUTDOWN_S,
+        }
+
+    def renew(self, config: Config) -> None:
+        """Show the certificate of a configuration to those who connect from now on, unless it is no good."""
+        certificate = config.listen.tls
+        if certificate is None:
+            return
+        try:
+            self._shown = server_context(certificate)
+        except (OSError, ValueError) as error:
+            # It was good when the configuration was checked, and is being written again.
+            line = (
+                f"listen.tls: {said(error)}; the certificate before it is shown until it is mended"
+            )
+            _log.error(line)
+
+    def _show(self, handshake: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        handshake.context = self._shown
