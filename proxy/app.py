@@ -69,8 +69,8 @@ def setup(
 ) -> Gateway:
     """Mount a gateway under `config.listen.base_path` of an application, beside its other routes.
 
-    Run the application as you like, with `web.run_app(app)` too: nothing of it is changed. `listen.host`, `port`,
-    `limits.max_connections`, `limits.max_connections_per_client`, `timeouts.request_head_s`, `client_idle_s` and
+    Run the application as you like, with `web.run_app(app)` too: nothing of it is changed. `listen.host`, `port` and
+    `tls`, `limits.max_connections`, `limits.max_connections_per_client`, `timeouts.request_head_s`, `client_idle_s` and
     `drain_s` belong to a server, which here is yours. `listen.workers` says in how many processes of yours the
     gateway runs: with more than one, limits and budgets need `redis`.
 
