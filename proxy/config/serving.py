@@ -10,12 +10,7 @@ from proxy.config.tenancy import Budgets, RateLimits
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Certificate:
-    """Files of PEM that a listener shows who it is by.
-
-    Attributes:
-        cert: the certificate, and behind it those that lead to its authority.
-        key: of `cert`; None: it is in the same file.
-    """
+    """Files of PEM by which a listener shows who it is; without `key` that of the certificate is in the same file."""
 
     cert: str
     key: str | None = None
@@ -23,11 +18,9 @@ class Certificate:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Listen:
-    """Where the gateway listens.
+    """Where the gateway listens, and whether by TLS.
 
-    Attributes:
-        host: an address or a name, or several; `::` is every address, IPv4 and IPv6.
-        tls: what it is spoken to by; None: HTTP without TLS.
+    `host`: an address or a name, or several; `::` is every address, IPv4 and IPv6.
     """
 
     host: str | tuple[str, ...] = "127.0.0.1"

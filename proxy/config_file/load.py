@@ -196,7 +196,7 @@ def _build_listen(entry: Mapping[str, Any], folder: Path) -> Listen:
     listen = Listen(**entry)
     if isinstance(listen.host, list):
         listen = dataclasses.replace(listen, host=tuple(listen.host))
-    if "tls" in entry:
+    if entry.get("tls") is not None:
         listen = dataclasses.replace(listen, tls=Certificate(**_files(entry["tls"], folder)))
     return listen
 

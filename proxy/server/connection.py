@@ -177,7 +177,8 @@ class Connection(Intake):
         transport, limits = self._socket, self._timeouts
         if transport is None:
             return
-        waiting = waiting_bytes(transport, hides=self.is_encrypted)
+        # While it is busy, its exchange has a clock for what waits, which knows the cause.
+        waiting = waiting_bytes(transport, hides=self.is_encrypted and not self._busy)
         if self._unread.too_long(waiting, now):
             _log.info("aborted a connection whose client read nothing for %g s", limits.idle_s)
             transport.abort()

@@ -60,7 +60,6 @@ NOT_THERE = {
     "metrics and traces": "metrics, traces",
     "an admin page": "keys, budgets and usage on a page",
     "single sign-on": "single sign-on",
-    "TLS towards clients": "TLS towards clients",
     "Batches and Files": "the Batches and Files APIs",
     "other vendors' models": "other vendors' models",
 }

@@ -309,7 +309,8 @@ async def test_a_client_that_reads_nothing_is_cut_off() -> None:
     async with served(script, timeouts=timeouts) as (gateway, _), connected(gateway) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined] # it is one that reads
         await client.send(request(body=STREAM_BODY))
-        assert (await _logged(gateway))["cause"] == "client_stalled"
+        # By the clock of its exchange, or by that of its connection: a tenth of a third of a second apart.
+        assert (await _logged(gateway))["cause"] in {"client_stalled", "client_closed"}
 
 
 async def test_a_client_that_reads_slowly_has_all_of_it_before_the_connection_closes() -> None:

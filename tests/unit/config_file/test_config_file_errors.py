@@ -49,7 +49,7 @@ def refused_text(text: str) -> str:
 
 UNKNOWN_KEYS = [
     ("x", f"x: unknown field; known here: {TOP}"),
-    ("listen.x", "listen.x: unknown field; known here: host, port, base_path, workers"),
+    ("listen.x", "listen.x: unknown field; known here: host, port, base_path, workers, tls"),
     (
         "upstreams.a.x",
         (
