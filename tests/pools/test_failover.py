@@ -8,7 +8,8 @@ import time
 import msgspec
 import pytest
 
-from proxy import Member, Timeouts
+from proxy import Member, Timeouts, Tls
+from tests.support.certificates import CA, server_context
 from tests.support.gateways import BODY, MODEL, STREAM_BODY, UPSTREAM_KEY, config_for, running
 from tests.support.pools import (
     config_of,
@@ -76,6 +77,20 @@ async def test_an_upstream_that_cannot_be_reached_is_passed_over() -> None:
     (first, last) = gateway.log[0]["attempts"]
     assert (first["cause"], "status" in first) == ("upstream_unreachable", False)
     assert last["status"] == 200
+
+
+async def test_an_upstream_whose_certificate_nobody_trusts_is_passed_over() -> None:
+    tls = {"tls": Tls(ca=str(CA.parent / "stranger.pem"))}
+    async with (
+        raw_upstream(good, server_context(), "localhost") as first,
+        raw_upstream(good) as second,
+        running(config_of({"a": first.url, "b": second.url}, upstreams={"a": tls})) as gateway,
+        gateway.post() as response,
+    ):
+        assert response.status == 200
+        assert (len(first.requests), len(second.requests)) == (0, 1)
+    (refused, last) = gateway.log[0]["attempts"]
+    assert (refused["cause"], last["status"]) == ("upstream_unreachable", 200)
 
 
 FINAL = {
