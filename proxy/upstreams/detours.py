@@ -1,6 +1,6 @@
 """Which member of a pool is asked first for one request, and which next. Pure: the time is passed in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from proxy.routing.router import Route
 from proxy.upstreams.budget import RetryBudget
@@ -45,7 +45,8 @@ class Detours:
     def first(self, now: float) -> Route:
         """Return whom to ask first: its home, if that is ready, else the next that is.
 
-        When none is ready, the one that will be so first: nothing is refused because of what happened to others.
+        When none is ready, the one that will be so first: nothing is refused because of what happened to others. Then
+        those come next that decline some of their requests, and may serve this one.
         """
         home = self._home
         home_at = self._ready_at(home)
@@ -54,7 +55,6 @@ class Detours:
         ready = self._next_ready(now)
         if ready is not None:
             return self._ask(ready)
-        self._left = 1
         return self._ask(min(self._candidates, key=self._ready_at))
 
     def home_first(self) -> Route:
@@ -68,7 +68,7 @@ class Detours:
             self._not_there.add(self._base_urls[last.upstream])
         if self._left <= 0 or not self._may_move(verdict.move, last, now):
             return None
-        found = self._next_ready(now)
+        found = self._next_ready(now) or self._next_that_may_serve(now)
         if found is None:
             return None
         if not self._budget.spend(now):
@@ -92,16 +92,20 @@ class Detours:
         return True
 
     def _next_ready(self, now: float) -> Route | None:
+        return next((each for each in self._others() if self._ready_at(each) <= now), None)
+
+    def _next_that_may_serve(self, now: float) -> Route | None:
+        may_serve = self._health.may_serve
+        others = self._others()
         return next(
-            (
-                each
-                for each in self._candidates
-                if each not in self._asked
-                and self._base_urls[each.upstream] not in self._not_there
-                and self._ready_at(each) <= now
-            ),
-            None,
+            (each for each in others if may_serve(each.upstream, each.upstream_model, now)), None
         )
+
+    def _others(self) -> Iterator[Route]:
+        """Yield the candidates that have not been asked, and are not where it is not known."""
+        for each in self._candidates:
+            if each not in self._asked and self._base_urls[each.upstream] not in self._not_there:
+                yield each
 
     def _ready_at(self, route: Route) -> float:
         return self._health.ready_at(route.upstream, route.upstream_model)

@@ -29,7 +29,7 @@ class Condition(msgspec.Struct, gc=False):
     Attributes:
         strikes: failures in a row. `doublings`: how often it cooled since it answered.
         until: when it is ready again, by the clock of whoever asks; 0: it did not cool. `since`: when that began.
-        why: it cools.
+        why: it cools. `was_told`: whether by an answer that says so, and not by failures in a row.
     """
 
     strikes: int = 0
@@ -37,6 +37,7 @@ class Condition(msgspec.Struct, gc=False):
     until: float = 0.0
     since: float = 0.0
     why: str = ""
+    was_told: bool = False
 
 
 class Health:
@@ -57,6 +58,13 @@ class Health:
         own = self._upstreams.get(upstream)
         of_model = self._models.get((upstream, model))
         return max(own.until if own else 0.0, of_model.until if of_model else 0.0)
+
+    def may_serve(self, upstream: str, model: str, now: float) -> bool:
+        """Return whether a model cools there for nothing but failures in a row: some of its answers may be good."""
+        own, of_model = self._upstreams.get(upstream), self._models.get((upstream, model))
+        if own is not None and own.until > now:
+            return False
+        return of_model is not None and not of_model.was_told
 
     def strike(self, place: Place, now: float, why: str, jitter: float = 1.0) -> float:
         """Take note of a failure.
@@ -80,6 +88,7 @@ class Health:
         condition.strikes = _STRIKES - 1
         cooling = _doubled(_FIRST_COOLING_S, _LONGEST_COOLING_S, condition.doublings) * jitter
         condition.doublings += 1
+        condition.was_told = False
         return _begin(condition, now, cooling, why)
 
     def cool(self, place: Place, now: float, why: str, for_s: float, most_s: float = 0.0) -> float:
@@ -97,6 +106,7 @@ class Health:
         """
         condition = self._condition(place)
         was_cooling = now < condition.until
+        condition.was_told = True
         if most_s:
             if was_cooling:
                 return 0.0

@@ -103,7 +103,38 @@ def test_when_none_is_ready_one_is_asked_and_that_is_final() -> None:
     health = cooling(a=60, b=50, c=40, d=70)
     found = way(health=health)
     found.first(NOW)
-    health.forget("a")
+    assert found.next(verdict(Move.ALWAYS), NOW) is None
+
+
+def struck(place: Place, health: Health) -> Health:
+    for _ in range(3):
+        health.strike(place, NOW, "529")
+    return health
+
+
+def test_when_none_is_ready_those_come_next_that_decline_some_of_their_requests() -> None:
+    health = Health()
+    for name in "abcd":
+        struck(Place(name, "m"), health)
+    budget = RetryBudget(NOW)
+    found = way(health=health, budget=budget)
+    assert asked(found.first(NOW)) == "a"
+    assert [asked(found.next(verdict(Move.ALWAYS), NOW)) for _ in range(3)] == ["b", "c", ""]
+    while budget.spend(NOW):
+        pass
+    found = way(health=health, budget=budget)
+    found.first(NOW)
+    assert (found.next(verdict(Move.ALWAYS), NOW), found.is_broke) == (None, True)
+
+
+def test_nobody_is_asked_who_has_asked_for_it_or_cannot_be_reached() -> None:
+    health = struck(Place("a", "m"), Health())
+    health.cool(Place("b", "m"), NOW, "429", 30)
+    struck(Place("c", None), health)
+    struck(Place("d", "m"), health)
+    health.cool(Place("d", "m"), NOW, "429", 1)
+    found = way(health=health)
+    assert asked(found.first(NOW)) == "a"
     assert found.next(verdict(Move.ALWAYS), NOW) is None
 
 
