@@ -11,7 +11,18 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from proxy import errors
-from proxy.admin import breaks, keys, live, metrics, owners, sessions, state, upstreams, usage
+from proxy.admin import (
+    breaks,
+    keys,
+    live,
+    metrics,
+    owners,
+    rounds,
+    sessions,
+    state,
+    upstreams,
+    usage,
+)
 from proxy.admin.context import ADMIN, CONTEXT, AdminContext
 from proxy.admin.credentials import AdminRing
 from proxy.admin.guard import HEADERS, check
@@ -137,6 +148,7 @@ def create_app(
     app.cleanup_ctx.append(_close)
     if config.store is not None:
         app.cleanup_ctx.append(_look_for_breaks)
+    app.cleanup_ctx.append(rounds.running)
     return app
 
 

@@ -16,6 +16,7 @@ def parts(config: Config) -> list[tuple[str, str]]:
         ("limits", _limits(config)),
         ("prices", _prices(config.prices)),
         ("admin", _admin(config)),
+        ("alerts", _alerts(config)),
     ]
     return [(name, said) for name, said in rows if said]
 
@@ -74,6 +75,12 @@ def _admin(config: Config) -> str:
     if admin is None:
         return "none"
     return f"{admin.host}; port {admin.port}; {counted(len(admin.keys), 'credential')}"
+
+
+def _alerts(config: Config) -> str:
+    """Return who is told: the host alone, for the path of such a URL is a secret."""
+    to = [f"{urlsplit(each.url).hostname} ({each.format})" for each in config.alerts.to]
+    return ", ".join(to)
 
 
 def _without_password(url: str) -> str:

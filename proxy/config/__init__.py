@@ -24,6 +24,7 @@ from proxy.config.serving import (
     Tls,
     Upstream,
 )
+from proxy.config.telling import Alerts, Receiver
 from proxy.config.tenancy import (
     Admin,
     AdminKey,
@@ -39,6 +40,7 @@ from proxy.config.tenancy import (
 __all__ = [
     "Admin",
     "AdminKey",
+    "Alerts",
     "Auth",
     "Budgets",
     "Certificate",
@@ -56,6 +58,7 @@ __all__ = [
     "Prices",
     "Quota",
     "RateLimits",
+    "Receiver",
     "Redis",
     "Reload",
     "Store",
@@ -97,6 +100,7 @@ class Config:
     prices: Prices = Prices()
     admin: Admin | None = None
     pools: tuple[Pool, ...] = ()
+    alerts: Alerts = Alerts()
 
 
 def with_listen(config: Config, **changes: Any) -> Config:

@@ -44,6 +44,8 @@ def document_of(config: Config) -> dict[str, Any]:
     document["upstreams"] = {each.name: _upstream(each) for each in config.upstreams}
     document["pools"] = {each.name: _pool(each) for each in config.pools}
     document["quota"] = _quota(config.quota)
+    usd = _dollars(config.alerts.session_micros_in_10_min)
+    document["alerts"] = {"to": _plain(config.alerts.to), "session_usd_in_10_min": usd}
     return document
 
 

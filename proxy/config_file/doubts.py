@@ -74,12 +74,17 @@ def _plain_secrets(document: Any) -> Iterator[Fault]:
             yield _in_the_file(("upstreams", name, "auth", "key"))
         if _holds_password(entry.get("proxy")):
             yield _in_the_file(("upstreams", name, "proxy"))
-    for i, entry in enumerate((document.get("admin") or {}).get("keys") or ()):
-        if _is_plain(entry.get("key")):
-            yield _in_the_file(("admin", "keys", i, "key"))
+    yield from _plain_in_entries(document, "admin", "keys", "key")
+    yield from _plain_in_entries(document, "alerts", "to", "secret")
     for section in ("store", "redis"):
         if _holds_password((document.get(section) or {}).get("url")):
             yield _in_the_file((section, "url"))
+
+
+def _plain_in_entries(document: Any, section: str, entries: str, name: str) -> Iterator[Fault]:
+    for i, entry in enumerate((document.get(section) or {}).get(entries) or ()):
+        if _is_plain(entry.get(name)):
+            yield _in_the_file((section, entries, i, name))
 
 
 def _holds_password(url: object) -> bool:

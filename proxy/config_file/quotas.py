@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from proxy.config_file import telling
 from proxy.config_file.faults import Fault, Path, dotted, listed, suggest
 from proxy.config_file.tenancy import to_micros
 
@@ -22,6 +23,7 @@ def faults(document: Any, broken: Collection[Path]) -> Iterator[Fault]:
     yield from _needs(sound)
     yield from _prices(sound)
     yield from _admin(sound)
+    yield from telling.faults(sound)
 
 
 def _without(value: Any, path: Path, broken: Collection[Path]) -> Any:

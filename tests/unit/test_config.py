@@ -11,6 +11,7 @@ from proxy import schema_files
 from proxy.config import (
     Admin,
     AdminKey,
+    Alerts,
     Auth,
     Budgets,
     Config,
@@ -24,6 +25,7 @@ from proxy.config import (
     Prices,
     Quota,
     RateLimits,
+    Receiver,
     Redis,
     Reload,
     Store,
@@ -74,6 +76,7 @@ def _lists(fields: dict[str, Any]) -> dict[str, Any]:
         (SCHEMA["prices"]["properties"], Prices()),
         (SCHEMA["admin"]["properties"], Admin()),
         (SCHEMA["admin"]["properties"]["keys"]["items"]["properties"], AdminKey("n", "s")),
+        (SCHEMA["alerts"]["properties"]["to"]["items"]["properties"], Receiver("u")),
         (WHOLE["$defs"]["rate-limits"]["properties"], RateLimits()),
         (WHOLE["$defs"]["budgets"]["properties"], Budgets()),
     ],
@@ -90,6 +93,7 @@ def _lists(fields: dict[str, Any]) -> dict[str, Any]:
             "prices",
             "admin",
             "admin key",
+            "receiver",
         ),
         *("limits", "budgets"),
     ],
@@ -118,6 +122,8 @@ def test_the_defaults_of_the_whole_are_the_schemas() -> None:
         assert getattr(CONFIG, name) == section
     assert (CONFIG.store, CONFIG.redis, CONFIG.admin) == (None, None, None)
     assert (CONFIG.quota, CONFIG.prices) == (Quota(), Prices())
+    usd = SCHEMA["alerts"]["properties"]["session_usd_in_10_min"]["default"]
+    assert CONFIG.alerts == Alerts((), usd * 1_000_000)
 
 
 def test_the_shipped_file_is_valid_and_says_nothing_but_the_defaults() -> None:
