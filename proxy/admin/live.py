@@ -35,7 +35,7 @@ async def report(
         WorkerUnavailable: none of them answers.
     """
     answers = await workers.live(key, upstream)
-    if all(each is None for each in answers):
+    if answers and all(each is None for each in answers):
         raise WorkerUnavailable("no worker of this machine answers")
     return {"type": "live", "at": shown_time(now_ms()), **merged(answers)}
 

@@ -56,6 +56,7 @@ class Rounds:
         # When to ask again whether an alert is ours: it never is once it was.
         self._asked: dict[Identity, float] = {}
         self._next_ms = 0
+        self._store_down = ""
 
     async def step(self, at_ms: int) -> None:
         """Look, when that is due, and deliver what is due; nothing, while nobody wants to be told."""
@@ -72,8 +73,15 @@ class Rounds:
 
     async def _found(self, at_ms: int) -> list[Alert]:
         found: list[Alert] = []
-        with contextlib.suppress(StoreUnavailable):
+        try:
             found += await self._of_store(at_ms)
+            self._store_down = ""
+        except StoreUnavailable as error:
+            if not self._store_down:
+                _log.warning(
+                    "alerts of budgets, sessions and models wait for the store: %s", error.message
+                )
+            self._store_down = error.message
         found += await self._of_ledgers(at_ms)
         with contextlib.suppress(WorkerUnavailable):
             told = upstreams.told(await self._workers.upstreams())

@@ -79,13 +79,13 @@ def fanned_out(engine: sa.Engine, now_ms: int, agents: int) -> list[SessionSum]:
 
 def unpriced_models(engine: sa.Engine, now_ms: int) -> list[tuple[str, int]]:
     """Return the models that no price names, of requests that ended in the last ten minutes, each with their number."""
-    model = sa.func.coalesce(_R.upstream_model, _R.served_model, _R.model, "").label("of")
+    model = sa.func.coalesce(_R.upstream_model, _R.served_model, _R.model, "").label("by_model")
     count = sa.cast(sa.func.sum(_R.requests), sa.BigInteger).label("n")
     query = (
         sa.select(model, count)
         .where(*_ended_within(now_ms, SPENDING_MS), _R.price.contains(f"{UNKNOWN}@"))
-        .group_by(sa.text("of"))
-        .order_by(sa.text("n DESC"), sa.text("of"))
+        .group_by(sa.text("by_model"))
+        .order_by(sa.text("n DESC"), sa.text("by_model"))
         .limit(_MOST)
     )
     with bounded(engine) as connection:
@@ -112,7 +112,7 @@ def is_ours(engine: sa.Engine, alert: tuple[str, str, str], now_ms: int, stale_m
 
     def take() -> bool:
         with engine.begin() as connection:
-            return connection.execute(claim).rowcount == 1
+            return connection.execute(claim.returning(_A.rule)).first() is not None
 
     return tried_again(take)
 
