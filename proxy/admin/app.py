@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 from proxy import errors
 from proxy.admin import (
     breaks,
+    errors_told,
     keys,
     live,
     metrics,
@@ -84,6 +85,7 @@ TABLE = (
     web.get("/admin/v1/ledger", state.ledger),
     web.get("/admin/v1/upstreams", upstreams.upstreams),
     web.get("/admin/v1/live", live.live),
+    web.get("/admin/v1/errors", errors_told.errors),
     web.get(metrics.PATH, metrics.show),
     web.get("/admin/v1/sessions", sessions.page),
     web.get("/admin/v1/sessions/{id}", sessions.one),

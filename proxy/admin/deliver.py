@@ -14,6 +14,8 @@ from yarl import URL
 
 from proxy.admin.alerts import Alert, utc
 from proxy.config import Receiver
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 
 _log = logging.getLogger("anyrouter")
 
@@ -114,11 +116,12 @@ async def _try(session: aiohttp.ClientSession, message: Message, now_ms: int) ->
     for receiver, said in zip(waiting, answers, strict=True):
         if said:
             _log.warning(
-                "an alert was not taken by %s in %d tries (%s): %s; look at alerts.to",
+                "an alert was not taken by %s in %d tries (%s): %s",
                 _place(receiver),
                 message.tries,
                 said,
                 message.alerts[0].text,
+                extra=notice(Event.ALERT_NOT_TAKEN, _place(receiver)),
             )
 
 

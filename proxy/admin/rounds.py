@@ -22,6 +22,8 @@ from proxy.admin.workers import Workers
 from proxy.config import Budgets
 from proxy.errors import StoreUnavailable, WorkerUnavailable
 from proxy.ledger.ledger import Status
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 from proxy.store import alerts as stored
 from proxy.store import changes
 from proxy.store.engine import reading
@@ -79,7 +81,9 @@ class Rounds:
         except StoreUnavailable as error:
             if not self._store_down:
                 _log.warning(
-                    "alerts of budgets, sessions and models wait for the store: %s", error.message
+                    "alerts of budgets, sessions and models wait for the store: %s",
+                    error.message,
+                    extra=notice(Event.ALERTS_WAIT),
                 )
             self._store_down = error.message
         found += await self._of_ledgers(at_ms)

@@ -36,7 +36,7 @@ async def groups(request: web.Request) -> web.Response:
     order = query.get("order", "dimensions")
     if order not in ("dimensions", "cost"):
         raise InvalidRequest("order: must be dimensions or cost")
-    scope, limit, after = _scope(query), page_limit(query), _after(query, len(by))
+    scope, limit, after = scope_of(query), page_limit(query), _after(query, len(by))
     dearest_first = order == "cost"
     found = await request.app[CONTEXT].ask(
         lambda engine: usage.usage(
@@ -63,7 +63,7 @@ async def requests(request: web.Request) -> web.Response:
     """Serve `GET /admin/v1/requests`: single requests, newest first."""
     query = request.query
     refuse_unknown(query, *_TIMES, "limit", "after", *_FILTERS)
-    scope, limit, after = _scope(query), page_limit(query), _after(query, 2)
+    scope, limit, after = scope_of(query), page_limit(query), _after(query, 2)
     place = None if after is None else (int(after[0]), str(after[1]))
     found = await request.app[CONTEXT].ask(
         lambda engine: usage.requests(
@@ -91,7 +91,12 @@ async def audit(request: web.Request) -> web.Response:
     return json({"data": shown, "has_more": has_more, "next": data[-1].id if has_more else None})
 
 
-def _scope(query: MultiMapping[str]) -> Scope:
+def scope_of(query: MultiMapping[str]) -> Scope:
+    """Return which requests a query means.
+
+    Raises:
+        InvalidRequest: a time in it is none.
+    """
     return Scope(
         since_ms=_moment(query, *_SINCE),
         until_ms=_moment(query, *_UNTIL),

@@ -8,6 +8,8 @@ class Event(enum.StrEnum):
 
     ADDRESS_NOT_SERVED = "address_not_served"
     ADMIN_NOT_SERVED = "admin_not_served"
+    ALERT_NOT_TAKEN = "alert_not_taken"
+    ALERTS_WAIT = "alerts_wait"
     BILL_DOUBTED = "bill_doubted"
     CONFIG_DOUBTED = "config_doubted"
     CONFIG_NOT_TAKEN = "config_not_taken"

@@ -8,6 +8,16 @@ from proxy.notices.events import Event
 _NOTHING = "nothing: it is over"
 
 EVENTS: Mapping[str, Advice] = {
+    Event.ALERT_NOT_TAKEN: Advice(
+        "`an alert was not taken by`",
+        "look whether the receiver runs, and whether its URL in `alerts.to` still counts",
+        "Five tries within ten minutes; the line has what was to be told, and nobody tries it again.",
+    ),
+    Event.ALERTS_WAIT: Advice(
+        "`alerts of budgets, sessions and models wait`",
+        "bring the store back, or start a gateway of this version, which makes its tables",
+        "Alerts of upstreams and of the ledger itself go on.",
+    ),
     Event.CONFIG_DOUBTED: Advice(
         "a warning that `anyrouter check` has, too",
         "read the line, and mend the field that it names; `anyrouter check` has it, too",

@@ -90,10 +90,9 @@ async def webhook() -> AsyncIterator[Webhook]:
 
 
 def refusals(count: int) -> list[Row]:
-    return [
-        row(number, key="ci", status=429, cause="budget_day", cost_micros=0, session_id=None)
-        for number in range(count)
-    ]
+    """Return requests that were refused alike, as they are kept: folded."""
+    said = {"key": "ci", "status": 429, "cause": "budget_spent", "cost_micros": 0}
+    return [row(number, **said, requests=count // 10) for number in range(10)]
 
 
 def spends(number: int, **fields: Any) -> Row:
