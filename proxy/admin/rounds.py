@@ -22,6 +22,7 @@ from proxy.admin.workers import Workers
 from proxy.config import Budgets
 from proxy.errors import StoreUnavailable, WorkerUnavailable
 from proxy.ledger.ledger import Status
+from proxy.money.prices import UNKNOWN
 from proxy.notices.events import Event
 from proxy.notices.notice import notice
 from proxy.store import alerts as stored
@@ -108,7 +109,7 @@ class Rounds:
                 at_ms,
             ),
             *alerts.of_unpriced(
-                await ask(lambda engine: stored.unpriced_models(engine, at_ms)), at_ms
+                await ask(lambda engine: stored.unpriced_models(engine, at_ms, UNKNOWN)), at_ms
             ),
         ]
 

@@ -27,20 +27,11 @@ from proxy.config import (
     Tls,
     Upstream,
 )
-from proxy.config_file import (
-    doubts,
-    lines,
-    price_faults,
-    quotas,
-    references,
-    rules,
-    telling,
-    tenancy,
-    tls,
-)
+from proxy.config_file import doubts, lines, price_faults, quotas, references, rules, tenancy, tls
 from proxy.config_file.document import References, parse_with_doubles
 from proxy.config_file.faults import ConfigError
 from proxy.config_file.files import FilesRead
+from proxy.config_file.telling import build_alerts
 
 _HERE = Path()
 
@@ -199,7 +190,7 @@ def _build(document: Mapping[str, Any], folder: Path) -> Config:
         owners=tuple(map(tenancy.build_owner, document.get("owners", ()))),
         prices=tenancy.build_prices(document.get("prices", {}), folder),
         admin=tenancy.build_admin(document.get("admin")),
-        alerts=telling.build_alerts(document.get("alerts", {})),
+        alerts=build_alerts(document.get("alerts", {})),
     )
 
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from proxy.money.prices import UNKNOWN
 from proxy.store.bounded import bounded
 from proxy.store.engine import tried_again
 from proxy.store.tables import ALERT_SENT, REQUEST
@@ -77,13 +76,13 @@ def fanned_out(engine: sa.Engine, now_ms: int, agents: int) -> list[SessionSum]:
         return [SessionSum(*each) for each in connection.execute(query)]
 
 
-def unpriced_models(engine: sa.Engine, now_ms: int) -> list[tuple[str, int]]:
-    """Return the models that no price names, of requests that ended in the last ten minutes, each with their number."""
+def unpriced_models(engine: sa.Engine, now_ms: int, unknown: str) -> list[tuple[str, int]]:
+    """Return which models were charged as the `unknown` one in the last ten minutes, each with its requests."""
     model = sa.func.coalesce(_R.upstream_model, _R.served_model, _R.model, "").label("by_model")
     count = sa.cast(sa.func.sum(_R.requests), sa.BigInteger).label("n")
     query = (
         sa.select(model, count)
-        .where(*_ended_within(now_ms, SPENDING_MS), _R.price.contains(f"{UNKNOWN}@"))
+        .where(*_ended_within(now_ms, SPENDING_MS), _R.price.contains(f"{unknown}@"))
         .group_by(sa.text("by_model"))
         .order_by(sa.text("n DESC"), sa.text("by_model"))
         .limit(_MOST)

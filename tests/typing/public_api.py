@@ -50,6 +50,7 @@ def configurations() -> proxy.Config:
         prices=proxy.Prices(multiplier=Fraction(11, 10)),
         pools=(proxy.Pool("claude", (proxy.Member("api", weight=2),), prefer="speed"),),
         admin=proxy.Admin(keys=(proxy.AdminKey("ops", sha256="0" * 64, role="write"),)),
+        alerts=proxy.Alerts(to=(proxy.Receiver("https://hooks.example.com/x", format="slack"),)),
     )
 
 

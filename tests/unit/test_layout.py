@@ -63,6 +63,9 @@ PURE_MODULES = (
     "proxy.limits.verdict",
     "proxy.limits.wording",
     "proxy.telemetry.floods",
+    "proxy.admin.alerts",
+    "proxy.admin.cooling",
+    "proxy.config_file.telling",
 )
 # What waits, listens, connects, writes or starts something.
 IO_LIBRARIES = {
