@@ -5,6 +5,8 @@ import contextlib
 import dataclasses
 import shutil
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from proxy import Certificate, Config, ConfigError, Limits, Listen, Timeouts
 from proxy.server.tls import ServerTls
 from tests.support.certificates import CA
 from tests.support.client import Client, received, request, unchunk
+from tests.support.commands import ROOT
 from tests.support.gateways import BODY, STREAM_BODY, Running, config_for, running
 from tests.support.pools import good
 from tests.support.raw import (
@@ -329,3 +332,16 @@ async def test_a_client_that_reads_slowly_has_all_of_it_before_the_connection_cl
                 await asyncio.sleep(0.005)  # the pace of the client is the test
         relayed, whole = unchunk(bytes(everything).partition(b"\r\n\r\n")[2])
         assert (relayed.count(EVENTS[3]), whole) == (10_000, True)
+
+
+@pytest.mark.parametrize("encrypted", [True, False], ids=["TLS", "no TLS"])
+async def test_the_image_finds_it_healthy(*, encrypted: bool) -> None:
+    config = over_tls("http://127.0.0.1:9") if encrypted else config_for("http://127.0.0.1:9")
+    script = ROOT / "deploy" / "healthcheck.py"
+    async with running(config) as gateway:
+        for path, status in (("/healthz", 0), ("/nowhere", 1)):
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-IS", script, str(gateway.port), path, stderr=subprocess.PIPE
+            )
+            _, said = await process.communicate()
+            assert (process.returncode, b"Traceback" in said) == (status, False), said
