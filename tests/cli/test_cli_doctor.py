@@ -217,6 +217,23 @@ async def test_where_no_model_is_listed_one_of_the_shipped_catalog_is_asked(doct
     assert the_fault(lines).startswith("a message: HTTP 404")
 
 
+async def test_it_asks_a_haiku_where_one_is_listed_and_says_who_it_is(doctor: Doctor) -> None:
+    sandbox = await serve_sandbox("127.0.0.1", 0, Knobs())
+    models = (
+        Model("anthropic/claude-opus-5.5", "first"),
+        Model("anthropic/claude-haiku-4.5", "first"),
+    )
+    try:
+        url = f"http://127.0.0.1:{sandbox.addresses[0][1]}"
+        async with running(config_for(url, models=models)) as gateway:
+            status, lines = await doctor(gateway.url)
+    finally:
+        await sandbox.cleanup()
+    assert status == 0
+    assert any("tokens from anthropic/claude-haiku-4.5" in line for line in lines)
+    assert {line["client_product"] for line in gateway.log} == {"anyrouter-doctor"}
+
+
 def test_the_model_that_it_knows_is_one_of_the_shipped_catalog() -> None:
     shipped = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))["models"]
     assert WELL_KNOWN_MODEL in [each["id"] for each in shipped]
