@@ -11,6 +11,7 @@ class Event(enum.StrEnum):
     ALERT_NOT_TAKEN = "alert_not_taken"
     ALERTS_WAIT = "alerts_wait"
     BILL_DOUBTED = "bill_doubted"
+    CERTIFICATE_NOT_TAKEN = "certificate_not_taken"
     CONFIG_DOUBTED = "config_doubted"
     CONFIG_NOT_TAKEN = "config_not_taken"
     CREDENTIAL_NOT_RENEWED = "credential_not_renewed"

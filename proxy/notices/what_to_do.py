@@ -59,6 +59,11 @@ EVENTS: Mapping[str, Advice] = {
         "mend what the lines name: the file is read again by itself, or on SIGHUP",
         "A changed configuration is wrong; the one before it goes on.",
     ),
+    Event.CERTIFICATE_NOT_TAKEN: Advice(
+        "`the certificate before it is shown`",
+        "write the certificate and its key whole, and by renaming: they are read again when they have changed",
+        "What was there was good when it was checked, and was being written when it was taken over.",
+    ),
     Event.RESTART_NEEDED: Advice(
         "`after a restart only`",
         "start the gateway again when it suits",

@@ -6,6 +6,8 @@ from typing import Any
 
 from proxy.config import Certificate, Config
 from proxy.config_file.tls import said, server_context
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 
 _log = logging.getLogger("anyrouter")
 
@@ -55,7 +57,7 @@ class ServerTls:
             line = (
                 f"listen.tls: {said(error)}; the certificate before it is shown until it is mended"
             )
-            _log.error(line)
+            _log.error(line, extra=notice(Event.CERTIFICATE_NOT_TAKEN))
 
     def _show(self, handshake: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         handshake.context = self._shown
