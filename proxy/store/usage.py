@@ -37,6 +37,10 @@ _OF_REQUESTS: _Columns = {
     "agent_type": sa.func.coalesce(_R.agent_type, ""),
     "client": sa.func.coalesce(_R.client, ""),
 }
+_NAMES = {"model": "served_model", "session": "session_id", "agent": "agent_id"}
+_COLUMNS: _Columns = {
+    name: _R[_NAMES.get(name, name)] for name in _OF_REQUESTS if name not in ("day", "hour")
+}
 # What usage can be grouped by, and filtered by but for `day` and `hour`.
 DIMENSIONS = tuple(_OF_REQUESTS)
 
@@ -165,7 +169,11 @@ def requests(
 def within(scope: Scope, *, of_days: bool = False) -> list[sa.ColumnElement[bool]]:
     """Return the conditions that requests of a scope meet, or sums of days do."""
     known = _OF_DAYS if of_days else _OF_REQUESTS
-    conditions = [known[name] == value for name, value in scope.equals.items()]
+    # A column that may be null has its index, but not under `coalesce`.
+    columns = _OF_DAYS if of_days else _COLUMNS
+    conditions = [
+        (columns if value else known)[name] == value for name, value in scope.equals.items()
+    ]
     when, unit = (USAGE_DAY.c.day, _DAY_MS) if of_days else (_R.at_ms, 1)
     if scope.since_ms is not None:
         conditions.append(when >= scope.since_ms // unit)

@@ -1,0 +1,179 @@
+"""How long the pages take over a ledger of a million requests: `python -m bench.pages [--rows N] [--store URL]`.
+
+Without a URL, of an empty store, it fills one in SQLite. Each page's model is made as for a browser, ten times; it
+fails when the 95th percentile of any, of ten the longest, is over 300 ms.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from proxy import Admin, AdminKey, Auth, Config, Key, Model, Store, Upstream
+from proxy.access.keys import digest
+from proxy.admin.context import AdminContext
+from proxy.admin.page.page import Page, View
+from proxy.admin.page.pages import PAGES
+from proxy.admin.page.viewer import Viewer
+from proxy.admin.workers import SocketWorkers
+from proxy.store.engine import open_engine
+from proxy.store.migrate import ensure_current
+from proxy.store.tables import CACHE_SUMS, DAY_SUMS
+
+_DAYS = 30
+_DAY_MS = 86_400_000
+_TIMES = 10
+_MOST_MS = 300.0
+_SECRET = "ara-bench-0123456789-0123456789"
+# Sixty keys, sessions of forty requests with seven agents and a main one, four models, two upstreams.
+_COLUMNS = {
+    "id": "'req_' || (10000000000 + x)",
+    "at_ms": ":first + x * CAST(:step AS BIGINT)",
+    "key": "'key-' || (x / 40) % 60",
+    "endpoint": "'messages'",
+    "owner": "'team-' || (x / 40) % 6",
+    "model": "'claude-' || (x / 40) % 4",
+    "upstream": "'acct-' || (x % 2)",
+    "upstream_model": "'claude-opus-5-5'",
+    "served_model": "'claude-' || (x / 40) % 4",
+    "upstream_request_id": "'req_01' || (10000000000 + x)",
+    "status": "200",
+    "cause": "CASE WHEN x % 200 = 0 THEN 'upstream_cut' END",
+    "stream": "1",
+    "first_byte_ms": "400 + x % 900",
+    "total_ms": "2000 + x % 9000",
+    "bytes_in": "50000",
+    "bytes_out": "9000",
+    "input_tokens": "x % 2000",
+    "output_tokens": "x % 3000",
+    "cache_write_5m_tokens": "x % 5000",
+    "cache_read_tokens": "90000 + x % 9000",
+    "cost_micros": "30000 + x % 9000",
+    "usage_source": "'reported'",
+    "price": "'claude-opus-5-5@2026-11-20'",
+    "session_id": "'session-' || (x / 40)",
+    "agent_id": "CASE WHEN x % 8 > 0 THEN 'agent-' || (x % 8) END",
+    "request_class": "CASE WHEN x % 8 > 0 THEN 'subagent' ELSE 'main' END",
+    "requests": "1",
+    "prompt_id": "'prompt-' || (x / 10)",
+    "agent_type": "CASE WHEN x % 8 > 0 THEN 'Explore' END",
+    "client": "'claude-cli/2.1.332'",
+    "tag": "'repo=shop/' || (x / 40) % 9",
+    "compacted": "0",
+    "away": "0",
+    "attempts": "1",
+    "billed_entries": "1",
+}
+_NUMBERS = "WITH RECURSIVE n(x) AS (SELECT 0 UNION ALL SELECT x + 1 FROM n WHERE x + 1 < :rows)"
+
+
+def _fill(engine: sa.Engine, rows: int) -> None:
+    """Fill an empty store with requests up to now, their sums, and a cache break in twenty."""
+    step = _DAYS * _DAY_MS // rows
+    first = int(time.time() * 1000) - rows * step
+    numbers = {"rows": rows, "first": first, "step": step}
+    requests = f"INSERT INTO request ({', '.join(_COLUMNS)}) {_NUMBERS} SELECT {', '.join(_COLUMNS.values())} FROM n"
+    sums = dict.fromkeys(DAY_SUMS, "0") | {"requests": "COUNT(*)"}
+    summed = ("input_tokens", "output_tokens", "cache_write_5m_tokens", "cache_read_tokens")
+    sums |= {name: f"SUM({name})" for name in (*summed, "cost_micros")}
+    day = f"at_ms / {_DAY_MS}"
+    days = (
+        f"INSERT INTO usage_day (day, key, owner, model, upstream, {', '.join(sums)}) SELECT {day}, key, owner, "
+        f"served_model, upstream, {', '.join(sums.values())} FROM request GROUP BY 1, 2, 3, 4, 5"
+    )
+    breaks = (
+        "INSERT INTO cache_break (request_id, at_ms, reason, missed, cost_micros, gap_ms) "
+        "SELECT id, at_ms, 'idle', 90000, 40000, 400000 FROM request WHERE total_ms % 20 = 0"
+    )
+    kinds = " UNION ALL ".join(
+        f"SELECT '{kind}' AS kind" for kind in ("paid", "idle", "cold", "writes_5m")
+    )
+    caches = (
+        f"INSERT INTO cache_day (day, key, model, request_class, kind, {', '.join(CACHE_SUMS)}) SELECT {day}, key, "
+        f"served_model, request_class, kind, COUNT(*), SUM(cache_read_tokens), SUM(cost_micros) "
+        f"FROM request, ({kinds}) AS kinds GROUP BY 1, 2, 3, 4, 5"
+    )
+    with engine.begin() as connection:
+        connection.execute(sa.text(requests), numbers)
+        for statement in (days, breaks, caches):
+            connection.execute(sa.text(statement))
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text("ANALYZE"))
+
+
+async def _measure(config: Config, rows: int) -> list[tuple[str, float]]:
+    context = AdminContext(config)
+    view = View(context, SocketWorkers(()))
+    viewer = Viewer("ops", "read")
+    last = rows - 41
+    path = {"id": f"session-{last // 40}"}
+    request = {"id": f"req_{10_000_000_000 + last}"}
+    asked: list[tuple[str, Page, dict[str, str]]] = []
+    for page in PAGES:
+        if "{id}" in page.path:
+            asked.append((page.path, page, request if page.path.startswith("/requests") else path))
+        elif "{" not in page.path and page.path != "/find":
+            asked.append((page.path, page, {}))
+    spend = next(page for page in PAGES if page.path == "/spend")
+    asked.append(("/spend?by=hour,model", spend, {"by": "hour,model"}))
+    asked.append(("/spend?by=day,key", spend, {"by": "day,key"}))
+    found: list[tuple[str, float]] = []
+    for name, page, query in asked:
+        took = sorted([await _timed(page, view, viewer, query) for _ in range(_TIMES)])
+        found.append((name, took[-1]))
+    context.close()
+    return found
+
+
+async def _timed(page: Page, view: View, viewer: Viewer, query: dict[str, str]) -> float:
+    began = time.perf_counter()
+    await page.make(view, viewer, query)
+    return (time.perf_counter() - began) * 1000
+
+
+def _config(url: str) -> Config:
+    return Config(
+        upstreams=(Upstream("a", "http://127.0.0.1:9", Auth("x-api-key", "k")),),
+        models=(Model("*", "a"),),
+        keys=(Key("bench", digest("bench")),),
+        admin=Admin(keys=(AdminKey("ops", digest(_SECRET)),)),
+        store=Store(url),
+    )
+
+
+def _with_store(url: str | None, work: Callable[[str], int]) -> int:
+    if url is not None:
+        return work(url)
+    with tempfile.TemporaryDirectory() as folder:
+        return work(f"sqlite:///{Path(folder) / 'store.db'}")
+
+
+def main() -> int:
+    """Fill, measure, print; return 1 when a page takes too long."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--store", help="the URL of an empty store")
+    args = parser.parse_args()
+
+    def work(url: str) -> int:
+        engine = open_engine(url)
+        ensure_current(engine)
+        began = time.perf_counter()
+        _fill(engine, args.rows)
+        print(f"{args.rows} requests in {time.perf_counter() - began:.0f} s")
+        engine.dispose()
+        found = asyncio.run(_measure(_config(url), args.rows))
+        for name, ms in found:
+            print(f"{name:<24} p95 {ms:7.1f} ms{'  TOO LONG' if ms > _MOST_MS else ''}")
+        return int(any(ms > _MOST_MS for _, ms in found))
+
+    return _with_store(args.store, work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
