@@ -3,6 +3,8 @@
 import hashlib
 import hmac
 import json
+import shutil
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +25,8 @@ from proxy.ledger.ledger import Status
 from proxy.ledger.row import Row
 from proxy.store.ledger_store import LedgerStore
 from tests.admin.conftest import READER
+from tests.admin.viewing import viewed
+from tests.ledger.rows import until
 from tests.store.rows import AT_MS, row
 from tests.support.gateways import config_for
 
@@ -156,6 +160,18 @@ async def test_two_gateways_ten_thousand_refusals_a_restart_and_a_receiver_that_
     assert hook.tries > len(hook.taken)
     assert len({each["id"] for each in hook.taken}) == len(slack.taken) == len(told)
     assert all(each["text"].startswith("AnyRouter: ") for each in slack.taken)
+
+
+async def test_the_admin_apis_own_process_looks_and_tells_by_itself(
+    tmp_path: Path, sqlite_made: Path
+) -> None:
+    url = f"sqlite:///{shutil.copy(sqlite_made, tmp_path / 'store.db')}"
+    keep(url, spends(1, cost_micros=30_000_000, session_id=None, at_ms=int(time.time() * 1000)))
+    async with webhook() as hook:
+        keys = (Key("ci", digest("ar-ci"), budgets=Budgets(day_micros=20_000_000)),)
+        async with viewed(url, keys=keys, alerts=Alerts((Receiver(hook.url, "json"),))):
+            await until(lambda: hook.taken)
+    assert [each["rule"] for each in hook.taken] == ["budget_100"]
 
 
 async def test_what_a_killed_gateway_was_about_to_tell_another_tells(store_url: str) -> None:
