@@ -16,7 +16,7 @@ DEPLOY := $(VENV)/deploy
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test-quickstart test test-quick check fmt lock clean test-clients test-stack test-wheel test-install bench bench-quick bench-failover bench-reload test-sdist test-sbom test-deploy test-aiohttp sbom fuzz fuzz-atheris
+.PHONY: help run install test-quickstart test test-quick check fmt lock clean test-clients test-stack test-wheel test-install bench bench-quick bench-failover bench-reload test-sdist test-sbom test-deploy test-observe test-aiohttp sbom fuzz fuzz-atheris
 
 help:
 	@echo "make run [PORT=8080]   install into .venv and start the demo gateway"
@@ -28,6 +28,7 @@ help:
 	@echo "make test-stack        the docker compose stack, for real"
 	@echo "make test-quickstart   the README's lines, typed into fresh shells"
 	@echo "make test-deploy       the files of deploy/ with nginx, HAProxy, Caddy, systemd and Kubernetes' schemas"
+	@echo "make test-observe      metrics, alert rules and dashboard with a real Prometheus"
 	@echo "make test-wheel        the wheel in an empty environment"
 	@echo "make test-sdist        the source distribution: its own tests, its own wheel"
 	@echo "make test-install      the locks, with old and new pip"
@@ -116,6 +117,9 @@ test-quickstart:
 
 test-deploy: $(VENV)/.dev $(DEPLOY)/.ready
 	$(BIN)/python -m pytest -q tests/deploy
+
+test-observe: $(VENV)/.dev
+	tests/observe/run.sh
 
 test-wheel:
 	tests/wheel/run.sh
