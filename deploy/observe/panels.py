@@ -147,6 +147,13 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "percentunit",
         ),
         Panel(
+            "Dollars an hour lost to cache breaks",
+            "What does a lost cache cost, and why was it lost?",
+            "3600 * max by (reason) (rate(anyrouter_cache_break_usd_total[1h]))",
+            "{{reason}}",
+            "currencyUSD",
+        ),
+        Panel(
             "Tokens a second, by kind",
             "What are tokens spent on?",
             _rate("model_tokens_total", "kind"),

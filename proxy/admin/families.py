@@ -21,6 +21,7 @@ from proxy.ledger.ledger import Status
 from proxy.limits.verdict import Rule
 from proxy.server.live import PHASES
 from proxy.server.tally import WorkerTold
+from proxy.store.views import CacheSums
 from proxy.telemetry.series import (
     FIRST_BYTE_S,
     GATEWAY_S,
@@ -70,25 +71,34 @@ class Families(Collector):
 
 
 def exposition(
-    told: Sequence[WorkerTold | None], limits: Sequence[Mapping[str, Any]], accept: str
+    told: Sequence[WorkerTold | None],
+    limits: Sequence[Mapping[str, Any]],
+    breaks: Sequence[CacheSums],
+    accept: str,
 ) -> tuple[bytes, str]:
     """Return all families as text, and its media type.
 
     Args:
         told: as for `families`.
         limits: likewise.
+        breaks: likewise.
         accept: the header of that name; empty: there is none.
     """
     write, content_type = choose_encoder(accept)
-    return write(families(told, limits)), content_type
+    return write(families(told, limits, breaks)), content_type
 
 
-def families(told: Sequence[WorkerTold | None], limits: Sequence[Mapping[str, Any]]) -> Families:
+def families(
+    told: Sequence[WorkerTold | None],
+    limits: Sequence[Mapping[str, Any]],
+    breaks: Sequence[CacheSums],
+) -> Families:
     """Return all families.
 
     Args:
         told: by the workers, in the order of their places; None: it does not answer.
         limits: what subjects have left, as `proxy.admin.added.added` returns it.
+        breaks: what was lost to cache breaks, by reason.
     """
     made = Families()
     for place, each in enumerate(told):
@@ -103,6 +113,9 @@ def families(told: Sequence[WorkerTold | None], limits: Sequence[Mapping[str, An
                 _ledger(made, str(place), each.ledger)
     for left in limits:
         _limits(made, left)
+    for each_reason in breaks:
+        made.add("cache_break_usd_total", each_reason.cost_micros / _MICROS, each_reason.kind)
+        made.add("cache_break_tokens_total", each_reason.tokens, each_reason.kind)
     for worker, pool, homes, away in _homes(told):
         made.add("affinity_total", homes - away, worker, pool, "home")
         made.add("affinity_total", away, worker, pool, "away")

@@ -172,6 +172,15 @@ METRICS = (
         "subject name period",
         "Dollars that were spent of it. On several machines the same: take the largest, not the sum.",
     ),
+    _metric(
+        "cache_break_usd_total",
+        "counter",
+        "reason",
+        "Dollars that were lost to cache breaks, of all days. On several machines the same: take the largest.",
+    ),
+    _metric(
+        "cache_break_tokens_total", "counter", "reason", "Tokens that were written anew in them."
+    ),
     _metric("ledger_store_up", "gauge", "worker", "1 while the store takes rows; else 0."),
     _metric("ledger_spooled_rows", "gauge", "worker", "Rows that wait for the store."),
     _metric(

@@ -1,25 +1,33 @@
 """`GET /metrics`: what the workers of this machine have counted, for Prometheus."""
 
 import asyncio
+import contextlib
 import importlib.util
+import time
 from typing import Any
 
 from aiohttp import hdrs, web
 
 from proxy.access.keys import presented
 from proxy.admin.added import page_of
+from proxy.admin.context import CONTEXT, AdminContext
 from proxy.admin.credentials import AdminRing
 from proxy.admin.state import WORKERS
 from proxy.admin.workers import Workers
+from proxy.errors import StoreUnavailable
+from proxy.ledger.cache_breaks import REASONS
+from proxy.store.usage import Scope
+from proxy.store.views import CacheSums, cache_sums
 
 PATH = "/metrics"
 _MAX_SUBJECTS, _SUBJECTS_AT_ONCE = 200, 50
 _HTTP_OK, _UNAVAILABLE = 200, 503
+_BREAKS_EVERY_S, _WITHIN_S = 60.0, 2.0
 _MISSING = "/metrics needs the extra `view`: `make install` brings it, or `pip install '.[view]'` in a checkout\n"
 
 
 class Gate:
-    """Who may read `/metrics`.
+    """Who may read `/metrics`, and what the store says there.
 
     Args:
         ring: the credentials; each of them may.
@@ -29,6 +37,8 @@ class Gate:
     def __init__(self, ring: AdminRing, *, is_open: bool) -> None:
         self._ring = ring
         self._is_open = is_open
+        self._breaks: list[CacheSums] = []
+        self._asked_s = -_BREAKS_EVERY_S
 
     def check(self, request: web.Request) -> None:
         """Let a request in.
@@ -38,6 +48,24 @@ class Gate:
         """
         if not self._is_open or presented(request.headers):
             self._ring.authenticate(request.headers, metrics=True)
+
+    async def breaks(self, context: AdminContext) -> list[CacheSums]:
+        """Return what was lost to cache breaks by reason, as the store last said it: a minute ago at most.
+
+        They are found once a minute, and are sums over all days.
+        """
+        now_s = time.monotonic()
+        if context.engine is not None and now_s - self._asked_s >= _BREAKS_EVERY_S:
+            self._asked_s = now_s
+            with contextlib.suppress(StoreUnavailable):
+                found = await context.ask(lambda engine: cache_sums(engine, Scope()), _WITHIN_S)
+                known = {each.kind: each for each in found}
+                self._breaks = [known.get(each, _none_by(each)) for each in REASONS]
+        return self._breaks
+
+
+def _none_by(reason: str) -> CacheSums:
+    return CacheSums(0, "", "", "", reason, 0, 0, 0)
 
 
 GATE = web.AppKey("metrics_gate", Gate)
@@ -49,12 +77,13 @@ async def show(request: web.Request) -> web.Response:
     if importlib.util.find_spec("prometheus_client") is None:
         return web.Response(status=_UNAVAILABLE, text=_MISSING)
     workers = request.app[WORKERS]
-    told, limits = await asyncio.gather(workers.tallies(), _limits(workers))
+    breaks = request.app[GATE].breaks(request.app[CONTEXT])
+    told, limits, lost = await asyncio.gather(workers.tallies(), _limits(workers), breaks)
     accept = request.headers.get(hdrs.ACCEPT, "")
     # Thousands of series take a tenth of a second to write: pages and the API are answered meanwhile.
     from proxy.admin.families import exposition  # noqa: PLC0415 - its package may be missing
 
-    text, content_type = await asyncio.to_thread(exposition, told, limits, accept)
+    text, content_type = await asyncio.to_thread(exposition, told, limits, lost, accept)
     return web.Response(body=text, headers={hdrs.CONTENT_TYPE: content_type})
 
 

@@ -3,26 +3,31 @@
 import contextlib
 import importlib.util
 import re
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import sqlalchemy as sa
 from aiohttp import web
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as read_openmetrics,
 )
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from proxy import Admin, AdminKey, Key, Member, Pool, RateLimits, Upstream
+from proxy import Admin, AdminKey, Key, Member, Pool, RateLimits, Store, Upstream
 from proxy.access.keys import digest
 from proxy.admin.app import create_app
 from proxy.admin.metric_list import METRICS
 from proxy.admin.serve import is_loopback
 from proxy.admin.workers import OwnGateway
+from proxy.ledger.cache_breaks import REASONS
 from proxy.sandbox import Knobs, serve_sandbox
+from proxy.store.tables import CACHE_DAY
 from tests.admin.conftest import READER, WRITER
+from tests.store.rows import opened
 from tests.support.gateways import KEY, Running, config_for, running
 
 METRICS_KEY = "ara-metrics-0123456789-abcdefghij"
@@ -144,6 +149,32 @@ async def test_what_a_pool_does_is_told() -> None:
     assert found["affinity_total"] == {("pool", "home"): 8 - moved, ("pool", "away"): moved}
     assert found["upstream_requests_total"]["second", "pool", "ok"] == 8
     assert found["upstream_cooling"] == {("first",): moved >= 3, ("second",): 0}
+
+
+async def test_what_cache_breaks_cost_is_told_by_reason_and_stays(
+    tmp_path: Path, sqlite_made: Path
+) -> None:
+    made = shutil.copy(sqlite_made, tmp_path / "store.db")
+    sums = {"key": "tester", "model": "m", "request_class": "main", "requests": 1}
+    rows = [
+        {**sums, "day": day, "kind": kind, "tokens": 9_000, "cost_micros": 1_234_567}
+        for day, kind in ((1, "idle"), (2, "idle"), (2, "moved"), (2, "paid"))
+    ]
+    with opened(f"sqlite:///{made}") as engine, engine.begin() as connection:
+        connection.execute(sa.insert(CACHE_DAY), rows)
+    store = Store(f"sqlite:///{made}", str(tmp_path / "state"))
+    async with scraped(store=store) as scrape:
+        first = await scrape.samples()
+        # Nothing is asked within the minute: what was said stays.
+        again = await scrape.samples()
+    for found in (first, again):
+        dollars, tokens = found["cache_break_usd_total"], found["cache_break_tokens_total"]
+        assert set(dollars) == set(tokens) == {(each,) for each in REASONS}
+        assert {name[0]: value for name, value in dollars.items() if value} == {
+            "idle": 2.469134,
+            "moved": 1.234567,
+        }
+        assert (tokens["idle",], tokens["moved",], tokens["prefix",]) == (18_000, 9_000, 0)
 
 
 async def test_each_family_is_as_it_is_listed() -> None:

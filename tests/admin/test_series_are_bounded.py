@@ -58,7 +58,7 @@ async def test_there_are_nine_thousand_at_most_and_none_is_added_after_that() ->
     for first in (0, 10_000, 20_000):
         _ask(counting, first, names)
         page = await all_limits_here(gateway, 200, "")
-        text, _ = exposition([tally_here(gateway)], page["data"], "")
+        text, _ = exposition([tally_here(gateway)], page["data"], [], "")
         families = list(text_string_to_metric_families(text.decode()))
         found.append(sum(len(each.samples) for each in families))
         by_name = {each.name: each.samples for each in families}
