@@ -109,11 +109,15 @@ class Bill(msgspec.Struct, frozen=True):
     @property
     def counted_input(self) -> int:
         """Return the input tokens that count against limits."""
+        if len(self.billed) == 1:
+            return self.billed[0].counted_input
         return sum(each.counted_input for each in self.billed)
 
     @property
     def output(self) -> int:
         """Return the output tokens."""
+        if len(self.billed) == 1:
+            return self.billed[0].output
         return sum(each.output for each in self.billed)
 
 

@@ -154,11 +154,11 @@ class Tenancy:
             return
         now_s = time.monotonic()
         bill = exchange.bill = self._bill(exchange)
-        grant = exchange.grant
+        grant, counted = exchange.grant, bill.counted_input
         if grant is not None:
-            self.admission.settle(grant, bill.counted_input, bill.output, bill.cost_micros)
+            self.admission.settle(grant, counted, bill.output, bill.cost_micros)
         if bill.usage_source is UsageSource.REPORTED:
-            self.admission.ratio(exchange.key.name).learn(exchange.body_bytes, bill.counted_input)
+            self.admission.ratio(exchange.key.name).learn(exchange.body_bytes, counted)
         if self.ledger is not None:
             would = grant.would.rule if grant is not None and grant.would is not None else None
             self.ledger.add(row_of(exchange, bill, now_s, would))
