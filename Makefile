@@ -16,7 +16,7 @@ DEPLOY := $(VENV)/deploy
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test-quickstart test test-quick check fmt lock clean test-clients test-stack test-wheel test-install bench bench-quick bench-failover bench-reload test-sdist test-sbom test-deploy test-observe test-aiohttp sbom fuzz fuzz-atheris
+.PHONY: help run install test-quickstart test test-quick check fmt lock vendor clean test-clients test-stack test-wheel test-install bench bench-quick bench-failover bench-reload test-sdist test-sbom test-deploy test-observe test-aiohttp sbom fuzz fuzz-atheris
 
 help:
 	@echo "make run [PORT=8080]   install into .venv and start the demo gateway"
@@ -38,6 +38,7 @@ help:
 	@echo "make fuzz-atheris TARGET=parse_call            one pure function, guided by coverage"
 	@echo "make bench             the benchmark (bench-quick: under two minutes)"
 	@echo "make lock              renew requirements/*.txt from pyproject.toml"
+	@echo "make vendor            renew the copy of htmx that the pages have, by npm"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=python3.x" >&2; exit 1; }
@@ -179,6 +180,9 @@ lock:
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements/sbom.in -o requirements/sbom.txt
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt requirements/fuzz.in -o requirements/fuzz.txt
 	uv pip compile --quiet --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements/runtime.txt requirements/deploy.in -o requirements/deploy.txt
+
+vendor: $(BIN)/python
+	$(BIN)/python requirements/vendor.py
 
 clean:
 	rm -rf $(VENV) $(ATHERIS) fuzz/failures dist build .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

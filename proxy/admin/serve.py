@@ -50,7 +50,12 @@ async def serve(source: Source, config: Config, parent: ParentLink, states: Sequ
     try:
         await web.TCPSite(runner, admin.host, admin.port).start()
         host, port = runner.addresses[0][:2]
-        _log.info("the admin API listens on http://%s:%d/admin/v1", host, port)
+        _log.info(
+            "the admin API listens on http://%s:%d/admin/v1; pages: %s",
+            host,
+            port,
+            _pages(host, port),
+        )
         parent.follow(stop.set, stop.set, reloader.ask)
         reloading = asyncio.create_task(reloader.run())
         await stop.wait()
@@ -65,3 +70,7 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _pages(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
