@@ -35,15 +35,22 @@ async def sign_in(request: web.Request) -> proxy.Key | None:
 class Host:
     """An application with a gateway under /llm, and its admin API under /ops."""
 
-    def __init__(self, url: str, gateway: proxy.Gateway, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self,
+        url: str,
+        app: web.Application,
+        gateway: proxy.Gateway,
+        session: aiohttp.ClientSession,
+    ) -> None:
         self.url = url
+        self.app = app
         self.gateway = gateway
         self.ask = Asking(f"{url}/ops/admin/v1", session)
-        self._session = session
+        self.session = session
 
     async def message(self, user: str = "", **headers: str) -> int:
         """Ask for a message as a user; return the status."""
-        async with self._session.post(
+        async with self.session.post(
             f"{self.url}/llm/v1/messages",
             data=BODY,
             headers={**HEADERS, "cookie": f"user={user}", **headers},
@@ -70,7 +77,7 @@ async def hosted(**changes: Any) -> AsyncIterator[Host]:
         try:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             async with aiohttp.ClientSession() as session:
-                yield Host(f"http://127.0.0.1:{runner.addresses[0][1]}", gateway, session)
+                yield Host(f"http://127.0.0.1:{runner.addresses[0][1]}", app, gateway, session)
         finally:
             await runner.cleanup()
     finally:
