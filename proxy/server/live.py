@@ -1,7 +1,8 @@
 """What each request in flight waits for, as this process knows it; nothing is kept for it until somebody asks."""
 
-import heapq
+import operator
 import time
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,8 +26,10 @@ PHASE_WORDS = {
     Phase.CLIENT: CLIENT,
 }
 
+_BY_SINCE = operator.attrgetter("since_s")
 
-class InFlight(msgspec.Struct, frozen=True):
+
+class InFlight(msgspec.Struct, frozen=True, gc=False):
     """A request in flight.
 
     Attributes:
@@ -88,50 +91,52 @@ def live_of(
     in_flight: Iterable[Exchange], now_s: float, key: str | None, upstream: str | None
 ) -> Live:
     """Return what `live_here` does, of any requests, at a time of `time.monotonic`."""
-    found = [
-        each
-        for each in in_flight
-        if not each.is_probe
-        and (key is None or (each.key is not None and each.key.name == key))
-        and (upstream is None or each.upstream == upstream)
-    ]
+    found = [each for each in in_flight if not each.is_probe]
+    if key is not None:
+        found = [each for each in found if each.key is not None and each.key.name == key]
+    if upstream is not None:
+        found = [each for each in found if each.upstream == upstream]
+    # By their ids: to hash or compare phases takes longer.
+    counts = Counter(id(each.phase) for each in found)
     phases = dict.fromkeys(PHASES, 0)
-    for each in found:
-        phases[PHASE_WORDS[each.phase]] += 1
-    longest = heapq.nsmallest(MAX_ROWS, found, key=lambda each: _since_s(each, now_s))
+    for phase, word in PHASE_WORDS.items():
+        phases[word] += counts[id(phase)]
+    waiting = [each for each in found if each.phase is not Phase.NOTHING]
+    longest = sorted(waiting, key=_BY_SINCE)[:MAX_ROWS]
+    if len(longest) < MAX_ROWS and len(waiting) < len(found):
+        working = [each for each in found if each.phase is Phase.NOTHING]
+        longest += working[: MAX_ROWS - len(longest)]
     return Live(len(found), phases, [_shown(each, now_s) for each in longest])
-
-
-def _since_s(exchange: Exchange, now_s: float) -> float:
-    """Return since when it waits: who waits for nothing does since now."""
-    return now_s if exchange.phase is Phase.NOTHING else exchange.since_s
 
 
 def _shown(exchange: Exchange, now_s: float) -> InFlight:
     received, hints, pooled = exchange.received, exchange.hints, exchange.pooled
-    began_s, first_byte_s = received.started_s, exchange.first_byte_s
+    began_s, first_byte_s, phase = received.started_s, exchange.first_byte_s, exchange.phase
+    # Who waits for nothing does so since now.
+    since_s = now_s if phase is Phase.NOTHING else exchange.since_s
+    # In the order of its fields: by their names it takes longer.
     return InFlight(
-        id=received.id,
-        at_ms=int(received.at_unix_s * 1000),
-        age_ms=_ms(now_s - began_s),
-        phase=PHASE_WORDS[exchange.phase],
-        waiting_ms=_ms(now_s - _since_s(exchange, now_s)),
-        key=None if exchange.key is None else _plain(exchange.key.name),
-        model=_plain(exchange.model),
-        session_id=_plain(exchange.session_id),
-        agent_id=_plain(exchange.agent_id),
-        agent_type=None if hints is None else _plain(hints.agent_type),
-        upstream=exchange.upstream or None,
-        stream=exchange.stream,
-        first_byte_ms=None if first_byte_s is None else _ms(first_byte_s - began_s),
-        bytes_in=exchange.bytes_in,
-        bytes_out=exchange.bytes_out,
-        attempts=0 if pooled is None else len(pooled.attempts),
+        received.id,
+        int(received.at_unix_s * 1000),
+        _ms(now_s - began_s),
+        PHASE_WORDS[phase],
+        _ms(now_s - since_s),
+        None if exchange.key is None else _plain(exchange.key.name),
+        _plain(exchange.model),
+        _plain(exchange.session_id),
+        _plain(exchange.agent_id),
+        None if hints is None else _plain(hints.agent_type),
+        exchange.upstream or None,
+        exchange.stream,
+        None if first_byte_s is None else _ms(first_byte_s - began_s),
+        exchange.bytes_in,
+        exchange.bytes_out,
+        0 if pooled is None else len(pooled.attempts),
     )
 
 
 def _ms(seconds: float) -> int:
-    return max(0, round(seconds * 1000))
+    return int(seconds * 1000 + 0.5) if seconds > 0 else 0
 
 
 def _plain(text: str | None) -> str | None:
