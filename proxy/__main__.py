@@ -18,6 +18,7 @@ from proxy.commands import (
     sessions,
     standard_files,
     store,
+    top,
     upstreams,
     usage,
 )
@@ -35,6 +36,7 @@ _COMMANDS = (
     keys,
     owners,
     limits,
+    top,
     upstreams,
     usage,
     sessions,
