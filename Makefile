@@ -16,7 +16,7 @@ DEPLOY := $(VENV)/deploy
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test-quickstart test test-quick check fmt lock vendor clean test-clients test-stack test-wheel test-install bench bench-quick bench-failover bench-reload test-sdist test-sbom test-deploy test-observe test-aiohttp sbom fuzz fuzz-atheris
+.PHONY: help run install test-quickstart test test-quick check fmt lock vendor clean test-clients test-stack test-wheel test-install bench bench-quick bench-failover bench-reload test-sdist test-sbom test-deploy test-observe test-view test-aiohttp sbom fuzz fuzz-atheris
 
 help:
 	@echo "make run [PORT=8080]   install into .venv and start the demo gateway"
@@ -29,6 +29,7 @@ help:
 	@echo "make test-quickstart   the README's lines, typed into fresh shells"
 	@echo "make test-deploy       the files of deploy/ with nginx, HAProxy, Caddy, systemd and Kubernetes' schemas"
 	@echo "make test-observe      metrics, alert rules and dashboard with a real Prometheus"
+	@echo "make test-view         the pages of a busy demo in Chromium: contrast, names, keyboard; screenshots in build/view"
 	@echo "make test-wheel        the wheel in an empty environment"
 	@echo "make test-sdist        the source distribution: its own tests, its own wheel"
 	@echo "make test-install      the locks, with old and new pip"
@@ -121,6 +122,9 @@ test-deploy: $(VENV)/.dev $(DEPLOY)/.ready
 
 test-observe: $(VENV)/.dev
 	tests/observe/run.sh
+
+test-view: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -p no:xdist tests/view
 
 test-wheel:
 	tests/wheel/run.sh
