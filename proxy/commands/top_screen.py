@@ -110,11 +110,12 @@ def _upstreams(of: Sequence[Mapping[str, Any]]) -> Table:
 
 def _keys(of: Sequence[_Key], sort: str, minutes: int) -> Table:
     drawn = _table("key", right=("in flight", "req/min", "$/h", "cached"))
-    order: dict[str, Callable[[_Key], int]] = {
+    orders: dict[str, Callable[[_Key], int]] = {
         "$/h": lambda key: -key.cost_micros,
         "in flight": lambda key: -key.in_flight,
         "req/min": lambda key: -key.requests,
-    }[sort]
+    }
+    order = orders[sort]
     for key in sorted(of, key=lambda key: (order(key), key.name)):
         drawn.add_row(
             printable(key.name),

@@ -80,7 +80,7 @@ def demo_config(place: Place, sandbox_urls: Sequence[str]) -> Config:
 BUSY_KEYS = ("anna-laptop", "ben-laptop", "ci", "nightly-agents", "intern", "contractor")
 _LONG_AGO = datetime.datetime(2026, 1, 31, tzinfo=datetime.UTC)
 _CI_DAY_MICROS = 50_000_000
-_LEFT_MICROS = 2_000_000
+_LEFT_MICROS = 1_000_000
 _LEAST_MICROS = 10_000
 
 
@@ -99,9 +99,10 @@ def busy_config(
         spent_micros: what each has spent today.
     """
     config = demo_config(place, sandbox_urls)
+    spent_by_anna = spent_micros.get("anna-laptop", 0)
     spent_by_night = spent_micros.get("nightly-agents", 0)
     budgets = {
-        "anna-laptop": spent_micros.get("anna-laptop", 0) + _LEFT_MICROS,
+        "anna-laptop": spent_by_anna + max(spent_by_anna // 12, _LEFT_MICROS),
         "ci": _CI_DAY_MICROS,
         "nightly-agents": max(spent_by_night * 9 // 10, _LEAST_MICROS),
     }
