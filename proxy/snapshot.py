@@ -16,6 +16,9 @@ from proxy.upstreams.connections import UpstreamTemplate
 from proxy.upstreams.pools import PoolOrder
 from proxy.upstreams.proxies import ProxyUnusableError
 
+# What waits for a restart only where there is nothing to count it.
+_OF_LIMITS = ("keys", "owners", "quota", "prices")
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -79,6 +82,11 @@ class Reloaded(NamedTuple):
 
     changes: list[str]
     after_restart: list[str]
+
+    @property
+    def limits_wait(self) -> bool:
+        """Whether limits, budgets or prices are among what waits: those of a start without any."""
+        return any(each.startswith(_OF_LIMITS) for each in self.after_restart)
 
     @classmethod
     def of(cls, before: Config, now: Config, wanted: Config) -> "Reloaded":

@@ -22,8 +22,8 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
         "reload",
         "have a running gateway read its configuration again",
         "Checks the configuration that the gateway reads, and sends it SIGHUP when that is good; what is wrong is told "
-        "as by `check`, and nothing is sent. The gateway says in its log what has changed. It also sees by itself when "
-        "its files change.",
+        "as by `check`, and nothing is sent. The gateway says in its log what has changed, and what waits for a "
+        "restart. It also sees by itself when its files change.",
         examples=(
             "anyrouter reload --config team.yaml --pid 4711",
             "anyrouter reload --pid 1",
@@ -65,7 +65,9 @@ def run(args: argparse.Namespace) -> int:
         if gateway.config is not None
         else f"process {gateway.pid} reads its own configuration, and cannot be asked whether it is this file"
     )
-    say(f"{file}: good; {reads}, and says in its log what has changed")
+    say(
+        f"{file}: good; {reads}, and says in its log what has changed, and what waits for a restart"
+    )
     return 0
 
 

@@ -22,6 +22,10 @@ _log = logging.getLogger("anyrouter")
 
 WATCH_EVERY_S = 2.0
 AGAIN_FIRST_S, AGAIN_AT_LAST_S = 5.0, 60.0
+_LIMITS_WAIT = (
+    "this gateway was started without limits, prices and a store, so nothing is limited or priced until it is started "
+    "again, and a key that is new and limited opens nothing"
+)
 
 
 class Reloader:
@@ -226,6 +230,8 @@ def say_reloaded(name: str, was: str, loaded: Loaded, reloaded: Reloaded) -> Non
         _log.warning(warning, extra=notice(Event.CONFIG_DOUBTED))
     if reloaded.after_restart:
         line = f"after a restart only: {changes.told(reloaded.after_restart)}"
+        if reloaded.limits_wait:
+            line += f"; {_LIMITS_WAIT}"
         _log.warning(line, extra=notice(Event.RESTART_NEEDED))
     nothing = "nothing has changed" if name == was else "the content of files changed"
     said = changes.told(reloaded.changes) or nothing

@@ -283,6 +283,31 @@ async def test_a_rotated_secret_is_used_and_told(
     assert "sk-" not in caplog.text
 
 
+async def test_limits_that_wait_for_a_restart_are_told_with_the_reason(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A gateway that was started without any; what else the file says counts, and what always waits has no reason."""
+    async with watched(tmp_path) as each:
+        served = (tmp_path / "config.yaml").read_text()
+        limited = (
+            f"{{name: new, sha256: {digest(OTHER_KEY)}, limits: {{requests_per_minute: 1}}}}, "
+        )
+        (tmp_path / "config.yaml").write_text(served.replace("keys: [", f"keys: [{limited}"))
+        (tmp_path / "secret").write_text("sk-second")
+        await each.until(lambda head: b"sk-second\r\n" in head)
+        assert await status(each.gateway, OTHER_KEY) == 401
+        (tmp_path / "config.yaml").write_text(served + "cors: {origins: [https://a.example]}\n")
+        async with asyncio.timeout(10):
+            while "cors.origins changed" not in caplog.text:
+                assert await status(each.gateway) == 200
+    first, second = (line for line in caplog.messages if line.startswith("after a restart only: "))
+    assert first == (
+        "after a restart only: keys +1; this gateway was started without limits, prices and a store, so nothing is "
+        "limited or priced until it is started again, and a key that is new and limited opens nothing"
+    )
+    assert second == "after a restart only: cors.origins changed"
+
+
 async def test_a_file_that_is_wrong_is_told_once_and_the_one_before_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
