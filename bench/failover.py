@@ -66,12 +66,13 @@ SCENARIOS: dict[str, tuple[str, Upstream]] = {
 
 @dataclasses.dataclass
 class Seen:
-    """What came of a scenario."""
+    """What came of a scenario. `ways`: who has served each conversation, one after the other."""
 
     requests: int = 0
     attempts: int = 0
     failed: int = 0
     warm: int = 0
+    ways: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
 
 def simulate(names: str, upstream: Upstream) -> Seen:
@@ -98,6 +99,9 @@ def simulate(names: str, upstream: Upstream) -> Seen:
                 health.alive(route.upstream, "m", now)
                 seen.warm += now - used.get((session, route.upstream), -CACHE_S) < CACHE_S
                 used[session, route.upstream] = now
+                way_so_far = seen.ways.setdefault(session, [])
+                if way_so_far[-1:] != [route.upstream]:
+                    way_so_far.append(route.upstream)
                 break
             _note(health, route.upstream, verdict, now, chance)
             route = way.next(verdict, now)
