@@ -280,10 +280,13 @@ async def test_a_member_that_counts_answers_for_one_that_does_not() -> None:
         assert pool.asked() == {"a": 0, "b": 0}
 
 
-async def test_each_attempt_has_its_own_id_credential_and_body() -> None:
+async def test_each_attempt_has_its_own_id_credential_betas_and_body() -> None:
     members = (Member("a"), Member("b", priority=2), Member("c", priority=3))
     ids = {"a": (("claude-*", "eu.anthropic.claude-*"),), "b": (("claude-sonnet-4-6", "sonnet"),)}
-    fields = {name: {"model_ids": each} for name, each in ids.items()}
+    fields = {
+        name: {"model_ids": ids.get(name, ()), "betas": (f"beta-of-{name}-2026-01-01",)}
+        for name in "abc"
+    }
     overloaded = error(b"529 Overloaded")
     async with pooled(overloaded, overloaded, good, members=members, upstreams=fields) as pool:
         assert (await pool.ask(BODY))[0] == 200
@@ -293,6 +296,8 @@ async def test_each_attempt_has_its_own_id_credential_and_body() -> None:
         assert side.body == BODY.replace(MODEL.encode(), names[name].encode())
         assert f"x-api-key: sk-{name}-0123456789".encode() in side.head.lower()
         assert side.head.lower().count(b"x-api-key") == 1
+        assert b"\r\nanthropic-beta: beta-of-%b-2026-01-01\r\n" % name.encode() in side.head.lower()
+        assert side.head.lower().count(b"anthropic-beta") == 1
     assert (pool.last["upstream"], pool.last["upstream_model"]) == ("c", "claude-sonnet-4-6")
 
 
