@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from proxy.ledger.row import Row
+from proxy.store import alerts
 from proxy.store.retention import _give_back, sweep
 from proxy.store.rows import MAX_ROWS, RowStore
 from proxy.store.tables import DAY_SUMS, META, REQUEST
@@ -137,6 +138,18 @@ def test_old_rows_are_deleted_in_batches_once_an_hour_and_their_sums_stay(store_
         if engine.dialect.name == "sqlite":
             with engine.connect() as connection:
                 assert connection.exec_driver_sql("PRAGMA freelist_count").scalar() == 0
+
+
+def test_a_sweep_forgets_no_alert_whether_it_was_sent_or_is_on_its_way(store_url: str) -> None:
+    """Else another machine tells it again: a month's budget is told once for a month, whatever rows are kept."""
+    sent, claimed = ("budget_75", "key ci month", "2026-11"), ("session_spends", "s1", "hour")
+    with opened(store_url) as engine:
+        assert alerts.is_ours(engine, sent, AT_MS - 10 * DAY_MS, 900_000)
+        alerts.settle(engine, sent, AT_MS - 10 * DAY_MS)
+        assert alerts.is_ours(engine, claimed, AT_MS, 900_000)
+        assert sweep(engine, AT_MS, 7) == 0
+        assert not alerts.is_ours(engine, sent, AT_MS, 900_000)
+        assert not alerts.is_ours(engine, claimed, AT_MS + 1_000, 900_000)
 
 
 def test_a_clock_that_was_far_ahead_does_not_end_all_sweeping(store_url: str) -> None:
