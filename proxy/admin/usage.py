@@ -16,7 +16,6 @@ from proxy.errors import InvalidRequest
 from proxy.ledger.row import Row
 from proxy.store import usage
 from proxy.store.audit import AuditEntry, entries
-from proxy.store.bounded import ANSWERED_WITHIN_S
 from proxy.store.engine import reading
 from proxy.store.usage import DIMENSIONS, Scope
 
@@ -46,7 +45,6 @@ async def groups(request: web.Request) -> web.Response:
             limit=limit + (not dearest_first),
             after=after,
             dearest_first=dearest_first,
-            within_s=ANSWERED_WITHIN_S,
         )
     )
     data, has_more = found[:limit], len(found) > limit
@@ -66,9 +64,7 @@ async def requests(request: web.Request) -> web.Response:
     scope, limit, after = scope_of(query), page_limit(query), _after(query, 2)
     place = None if after is None else (int(after[0]), str(after[1]))
     found = await request.app[CONTEXT].ask(
-        lambda engine: usage.requests(
-            engine, scope, limit=limit + 1, after=place, within_s=ANSWERED_WITHIN_S
-        )
+        lambda engine: usage.requests(engine, scope, limit=limit + 1, after=place)
     )
     data, has_more = found[:limit], len(found) > limit
     following = _cursor((data[-1].at_ms, data[-1].id)) if has_more else None

@@ -11,13 +11,12 @@ import msgspec
 import sqlalchemy as sa
 
 from proxy.ledger.row import BROKEN_BY_UPSTREAM, BROKEN_BY_US, CLIENT_LEFT, LOST, Row
-from proxy.store.bounded import bounded
+from proxy.store.bounded import ANSWERED_WITHIN_S, bounded
 from proxy.store.tables import DAY_DIMENSIONS, DAY_SUMS, REQUEST, USAGE_DAY
 
 _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
 _FAILED = 400  # and above, HTTP says
-_PATIENT_S = 600.0
 _R = REQUEST.c
 _Columns = dict[str, sa.ColumnElement[Any]]
 
@@ -105,7 +104,7 @@ def usage(
     limit: int,
     after: Sequence[str | int] | None = None,
     dearest_first: bool = False,
-    within_s: float = _PATIENT_S,
+    within_s: float = ANSWERED_WITHIN_S,
 ) -> list[Group]:
     """Return sums, ordered by their dimensions, so that pages stay what they are while usage is recorded.
 
@@ -146,7 +145,7 @@ def requests(
     *,
     limit: int,
     after: tuple[int, str] | None = None,
-    within_s: float = _PATIENT_S,
+    within_s: float = ANSWERED_WITHIN_S,
 ) -> list[Row]:
     """Return single requests, newest first.
 

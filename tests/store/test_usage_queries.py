@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from proxy.ledger.row import Row
 from proxy.limits.periods import periods_at
+from proxy.store.bounded import ANSWERED_WITHIN_S
 from proxy.store.rows import RowStore
 from proxy.store.spent import spent
 from proxy.store.usage import DIMENSIONS, Group, Scope, requests, usage
@@ -178,3 +179,8 @@ def test_what_was_spent_is_that_of_the_day_and_its_month(
         assert found.of_day.get(("laptop", ""), 0) == of_day
         assert found.of_month == {("laptop", ""): of_month}
         assert (found.day, found.month) == (periods_at(int(now)).day, periods_at(int(now)).month)
+
+
+def test_a_question_has_the_time_of_people_who_wait_unless_it_is_given_more() -> None:
+    for question in (usage, requests):
+        assert (question.__kwdefaults__ or {})["within_s"] == ANSWERED_WITHIN_S
