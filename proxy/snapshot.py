@@ -18,6 +18,10 @@ from proxy.upstreams.proxies import ProxyUnusableError
 
 # What waits for a restart only where there is nothing to count it.
 _OF_LIMITS = ("keys", "owners", "quota", "prices")
+_LIMITS_WAIT = (
+    "this gateway was started without limits, prices and a store, so nothing is limited or priced until it is started "
+    "again, and a key that is new and limited opens nothing"
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,9 +88,10 @@ class Reloaded(NamedTuple):
     after_restart: list[str]
 
     @property
-    def limits_wait(self) -> bool:
-        """Whether limits, budgets or prices are among what waits: those of a start without any."""
-        return any(each.startswith(_OF_LIMITS) for each in self.after_restart)
+    def why_it_waits(self) -> str:
+        """What to write behind what waits: the reason, where it is not in the thing itself."""
+        of_limits = any(each.startswith(_OF_LIMITS) for each in self.after_restart)
+        return f"; {_LIMITS_WAIT}" if of_limits else ""
 
     @classmethod
     def of(cls, before: Config, now: Config, wanted: Config) -> "Reloaded":

@@ -22,10 +22,6 @@ _log = logging.getLogger("anyrouter")
 
 WATCH_EVERY_S = 2.0
 AGAIN_FIRST_S, AGAIN_AT_LAST_S = 5.0, 60.0
-_LIMITS_WAIT = (
-    "this gateway was started without limits, prices and a store, so nothing is limited or priced until it is started "
-    "again, and a key that is new and limited opens nothing"
-)
 
 
 class Reloader:
@@ -229,9 +225,9 @@ def say_reloaded(name: str, was: str, loaded: Loaded, reloaded: Reloaded) -> Non
     for warning in loaded.warnings:
         _log.warning(warning, extra=notice(Event.CONFIG_DOUBTED))
     if reloaded.after_restart:
-        line = f"after a restart only: {changes.told(reloaded.after_restart)}"
-        if reloaded.limits_wait:
-            line += f"; {_LIMITS_WAIT}"
+        line = (
+            f"after a restart only: {changes.told(reloaded.after_restart)}{reloaded.why_it_waits}"
+        )
         _log.warning(line, extra=notice(Event.RESTART_NEEDED))
     nothing = "nothing has changed" if name == was else "the content of files changed"
     said = changes.told(reloaded.changes) or nothing
