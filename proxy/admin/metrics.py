@@ -26,12 +26,15 @@ _BREAKS_EVERY_S, _WITHIN_S = 60.0, 2.0
 _MISSING = "/metrics needs the extra `view`: `make install` brings it, or `pip install '.[view]'` in a checkout\n"
 
 
+_PASSED_ON = ("forwarded", "x-forwarded-", "x-real-ip", "via")
+
+
 class Gate:
     """Who may read `/metrics`, and what the store says there.
 
     Args:
         ring: the credentials; each of them may.
-        is_open: whether everybody may who shows none.
+        is_open: whether everybody may who shows none, unless a proxy passes it on.
     """
 
     def __init__(self, ring: AdminRing, *, is_open: bool) -> None:
@@ -46,7 +49,7 @@ class Gate:
         Raises:
             AdminUnauthenticated: it shows no credential, or a wrong one.
         """
-        if not self._is_open or presented(request.headers):
+        if not self._is_open or presented(request.headers) or _is_passed_on(request):
             self._ring.authenticate(request.headers, metrics=True)
 
     async def breaks(self, context: AdminContext) -> list[CacheSums]:
@@ -62,6 +65,11 @@ class Gate:
                 known = {each.kind: each for each in found}
                 self._breaks = [known.get(each, _none_by(each)) for each in REASONS]
         return self._breaks
+
+
+def _is_passed_on(request: web.Request) -> bool:
+    """Return whether a proxy says that it sends the request for somebody else, who may be anywhere."""
+    return any(name.lower().startswith(_PASSED_ON) for name in request.headers)
 
 
 def _none_by(reason: str) -> CacheSums:

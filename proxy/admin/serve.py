@@ -11,7 +11,7 @@ from aiohttp import web
 from proxy.admin.app import create_app
 from proxy.admin.context import CONTEXT
 from proxy.admin.workers import SocketWorkers
-from proxy.config import Config
+from proxy.config import Admin, Config
 from proxy.config_file.source import Source
 from proxy.server.heartbeat import ParentLink
 from proxy.server.reload import Reloader
@@ -39,7 +39,7 @@ async def serve(source: Source, config: Config, parent: ParentLink, states: Sequ
         raise ValueError("the configuration has no admin section")
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    app = create_app(config, SocketWorkers(states), open_metrics=is_loopback(admin.host))
+    app = create_app(config, SocketWorkers(states), open_metrics=is_for_this_machine(admin))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
 
     async def take_over(config: Config) -> Reloaded:
@@ -64,12 +64,14 @@ async def serve(source: Source, config: Config, parent: ParentLink, states: Sequ
         await runner.cleanup()
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether only programs of this machine reach an address."""
+def is_for_this_machine(admin: Admin) -> bool:
+    """Return whether only programs of this machine reach the listener, and none passes others' requests on."""
+    if admin.behind_https or admin.hosts:
+        return False
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(admin.host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return admin.host == "localhost"
 
 
 def _pages(host: str, port: int) -> str:

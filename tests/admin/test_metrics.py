@@ -21,7 +21,7 @@ from proxy import Admin, AdminKey, Key, Member, Pool, RateLimits, Store, Upstrea
 from proxy.access.keys import digest
 from proxy.admin.app import create_app
 from proxy.admin.metric_list import METRICS
-from proxy.admin.serve import is_loopback
+from proxy.admin.serve import is_for_this_machine
 from proxy.admin.workers import OwnGateway
 from proxy.ledger.cache_breaks import REASONS
 from proxy.sandbox import Knobs, serve_sandbox
@@ -270,5 +270,27 @@ async def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.Mon
         ("view.example.com", False),
     ],
 )
-def test_only_addresses_of_this_machine_are_loopback(host: str, is_one: bool) -> None:  # noqa: FBT001 - as above
-    assert is_loopback(host) == is_one
+def test_only_a_loopback_listener_without_a_proxy_in_front_is_for_this_machine(
+    host: str,
+    is_one: bool,  # noqa: FBT001 - as above
+) -> None:
+    assert is_for_this_machine(Admin(host=host)) == is_one
+    assert not is_for_this_machine(Admin(host=host, behind_https=True))
+    assert not is_for_this_machine(Admin(host=host, hosts=("view.example.com",)))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Forwarded",
+        "X-Forwarded-For",
+        "x-forwarded-proto",
+        "X-Forwarded-Host",
+        "X-Real-IP",
+        "Via",
+    ],
+)
+async def test_what_a_proxy_passes_on_needs_a_credential(header: str) -> None:
+    async with scraped(is_open=True) as scrape:
+        assert (await scrape.get(**{header: "for"}))[0] == 401
+        assert (await scrape.get(key=METRICS_KEY, **{header: "for"}))[0] == 200
