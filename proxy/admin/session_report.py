@@ -98,11 +98,18 @@ def report(
     rows = sessions.session_rows(engine, scope, session_id)
     is_cut = len(rows) >= MAX_ROWS
     if is_cut:
-        rows = sessions.session_agents(engine, scope, session_id)
-    breaks = sessions.breaks_of(engine, scope, [row.id for row in rows])
+        agents = sessions.session_agents(engine, scope, session_id)
+        rows = [each.row for each in agents]
+        broken = {each.row.id: (each.breaks, each.breaks_micros) for each in agents}
+        # A row that stands for all of an agent's is none of its breaks.
+        breaks: Mapping[str, Break] = {}
+    else:
+        breaks = sessions.breaks_of(engine, scope, [row.id for row in rows])
+        broken = {request_id: (1, each.cost_micros) for request_id, each in breaks.items()}
     lines: list[Line] = []
-    costs = {request_id: each.cost_micros for request_id, each in breaks.items()}
-    flat(tree(rows, costs), lambda node, depth: lines.append(_line(node, depth)), unfolded=unfolded)
+    flat(
+        tree(rows, broken), lambda node, depth: lines.append(_line(node, depth)), unfolded=unfolded
+    )
     return SessionReport(found, is_cut, tuple(lines), tuple(_asked(row, breaks) for row in rows))
 
 

@@ -17,6 +17,8 @@ _NO_PROMPT = ""
 # So many agents of one kind below one node are shown as one line.
 _MIN_FOLDED = 3
 _MAX_DEPTH = 40
+# How many cache breaks, and what they cost.
+Broken = tuple[int, int]
 
 
 class Sums(NamedTuple):
@@ -60,12 +62,12 @@ class Node(msgspec.Struct):
     most_micros: int = 0
 
 
-def tree(rows: Iterable[Row], breaks: Mapping[str, int]) -> list[Node]:
+def tree(rows: Iterable[Row], breaks: Mapping[str, Broken]) -> list[Node]:
     """Return the prompts of a session, in the order they began.
 
     Args:
         rows: requests of one session.
-        breaks: what those of them cost that are cache breaks, by their ids.
+        breaks: how often those of them broke the cache that did, and what that cost, by their ids.
     """
     ordered = sorted(rows, key=lambda row: (row.at_ms, row.id))
     groups: dict[tuple[str, str], Node] = {}
@@ -101,17 +103,17 @@ def flat(
             flat(node.nodes, visit, depth + 1, unfolded=unfolded)
 
 
-def _sums(row: Row, breaks: Mapping[str, int]) -> Sums:
+def _sums(row: Row, breaks: Mapping[str, Broken]) -> Sums:
     read = row.cache_read_tokens or 0
     written = (row.cache_write_5m_tokens or 0) + (row.cache_write_1h_tokens or 0)
-    broken = breaks.get(row.id)
+    broken, broken_micros = breaks.get(row.id, (0, 0))
     return Sums(
         row.requests,
         row.cost_micros,
         (row.input_tokens or 0) + written + read,
         read,
-        int(broken is not None),
-        broken or 0,
+        broken,
+        broken_micros,
     )
 
 

@@ -4,7 +4,7 @@ Every question takes a scope: whoever may see one key's requests only asks with 
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -140,8 +140,16 @@ def session_rows(engine: sa.Engine, scope: Scope, session_id: str) -> list[Row]:
         return [Row(*each) for each in connection.execute(query)]
 
 
-def session_agents(engine: sa.Engine, scope: Scope, session_id: str) -> list[Row]:
-    """Return the requests of a session as one row per agent, its sums, for one that has more than `MAX_ROWS`.
+class Agent(NamedTuple):
+    """The requests of an agent as one: the first of them, with the sums of all, and how many broke the cache."""
+
+    row: Row
+    breaks: int
+    breaks_micros: int
+
+
+def session_agents(engine: sa.Engine, scope: Scope, session_id: str) -> list[Agent]:
+    """Return the requests of a session summed by agent, for one that has more than `MAX_ROWS`.
 
     Rows are the first of their agents', and have the sums of all: tokens, cost and `requests`.
     """
@@ -152,15 +160,22 @@ def session_agents(engine: sa.Engine, scope: Scope, session_id: str) -> list[Row
         **{name: total(_R[name]) for name in ("requests", "cost_micros", *_TOKENS)},
     }
     query = (
-        sa.select(*(column.label(name) for name, column in summed.items()))
+        sa.select(
+            sa.func.count(_B.request_id),
+            total(_B.cost_micros),
+            *(column.label(name) for name, column in summed.items()),
+        )
+        .select_from(REQUEST.outerjoin(CACHE_BREAK, _B.request_id == _R.id))
         .where(*within(scope), _R.session_id == session_id)
         .group_by(_R.agent_id, _R.parent_agent_id)
-        .order_by(sa.text("at_ms"), sa.text("id"))
+        .order_by(summed["at_ms"], summed["id"])
         .limit(MAX_ROWS)
     )
     with bounded(engine) as connection:
-        found = connection.execute(query).mappings()
-        return [Row(**{**each, "session_id": session_id}) for each in found]
+        return [
+            Agent(Row(**dict(zip(summed, row, strict=True)), session_id=session_id), breaks, micros)
+            for breaks, micros, *row in connection.execute(query)
+        ]
 
 
 def breaks_of(engine: sa.Engine, scope: Scope, ids: Sequence[str]) -> dict[str, Break]:

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from proxy.admin import session_report
 from proxy.store import sessions, views
 from proxy.store.bounded import bounded
 from proxy.store.rows import RowStore
@@ -101,12 +102,13 @@ def test_the_requests_of_a_session_come_in_their_order(engine: sa.Engine) -> Non
 
 def test_of_a_session_that_is_too_long_agents_are_summed(engine: sa.Engine) -> None:
     found = sessions.session_agents(engine, ALL, "s1")
-    assert [(each.agent_id, each.requests, each.cost_micros) for each in found] == [
+    rows = [each.row for each in found]
+    assert [(each.agent_id, each.requests, each.cost_micros) for each in rows] == [
         (None, 1, 10),
         ("a2", 1, 20),
         ("a1", 1, 30),
     ]
-    assert sum(each.input_tokens or 0 for each in found) == 30
+    assert sum(each.input_tokens or 0 for each in rows) == 30
 
 
 def test_a_request_is_found_by_our_id_and_by_its_upstreams(engine: sa.Engine) -> None:
@@ -176,6 +178,25 @@ def test_sums_about_the_cache_are_of_the_days_and_keys_that_are_asked_for(store_
         (one,) = views.cache_sums(engine, Scope(since_ms=AT_MS + DAY_MS), ())
         assert (one.tokens, one.cost_micros, one.kind) == (40, 400, "")
         assert views.cache_sums(engine, Scope(key="nobody"), ()) == []
+
+
+def test_the_tree_of_a_session_that_is_too_long_has_all_its_breaks(
+    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = row(8, session_id="s1", agent_id="a1", at_ms=AT_MS + 10)
+    RowStore(engine).put([later])
+    lost = {"at_ms": later.at_ms, "reason": "idle", "missed": 1, "cost_micros": 9, "gap_ms": 1}
+    with engine.begin() as connection:
+        connection.execute(sa.insert(CACHE_BREAK), {"request_id": later.id, **lost})
+    whole = session_report.report(engine, ALL, "s1")
+    monkeypatch.setattr(session_report, "MAX_ROWS", 4)
+    cut = session_report.report(engine, ALL, "s1")
+    assert whole is not None
+    assert cut is not None
+    assert (whole.is_cut, cut.is_cut) == (False, True)
+    assert (cut.session.breaks, cut.session.breaks_micros) == (2, 16)
+    assert cut.lines == whole.lines
+    assert all(each.break_reason is None for each in cut.requests)
 
 
 def test_a_question_that_takes_too_long_is_ended_and_the_next_one_is_answered(

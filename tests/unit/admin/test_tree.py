@@ -45,7 +45,7 @@ def test_each_request_stands_in_one_place_and_the_sums_are_theirs(
     fields: list[dict[str, Any]], broken: set[int]
 ) -> None:
     rows = [row(n, **each) for n, each in enumerate(fields)]
-    breaks = {rows[n].id: rows[n].cost_micros // 2 for n in broken if n < len(rows)}
+    breaks = {rows[n].id: (1, rows[n].cost_micros // 2) for n in broken if n < len(rows)}
     top = tree(rows, breaks)
     nodes = _nodes(top)
     placed = [each.id for node in nodes for each in node.rows]
@@ -57,7 +57,7 @@ def test_each_request_stands_in_one_place_and_the_sums_are_theirs(
     assert whole.cache_read_tokens == sum(each.cache_read_tokens or 0 for each in rows)
     assert (whole.breaks, whole.breaks_micros) == (
         len(breaks),
-        sum(breaks.values()),
+        sum(micros for _, micros in breaks.values()),
     )
     for node in nodes:
         assert node.below == _total([node.own, *(each.below for each in node.nodes)])
