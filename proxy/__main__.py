@@ -1,50 +1,35 @@
 """The command `anyrouter`, also `python -m proxy`."""
 
+import importlib
 import sys
 from collections.abc import Sequence
 
-from proxy.commands import (
-    check,
-    claude,
-    demo,
-    doctor,
-    init,
-    keys,
-    limits,
-    owners,
-    reload,
-    sandbox,
-    serve,
-    sessions,
-    standard_files,
-    store,
-    top,
-    upstreams,
-    usage,
-)
+from proxy.commands import standard_files
 from proxy.commands.failures import described
 from proxy.commands.parser import FAILED, WRONG_USE, Parser
 from proxy.config_file.faults import ConfigError
 from proxy.version import __version__
 
-_COMMANDS = (
-    demo,
-    init,
-    serve,
-    check,
-    reload,
-    keys,
-    owners,
-    limits,
-    top,
-    upstreams,
-    usage,
-    sessions,
-    store,
-    doctor,
-    claude,
-    sandbox,
+# Below `proxy.commands`, in the order of the help; each adds the command of its name.
+_MODULES = (
+    "demo",
+    "init",
+    "serve",
+    "check",
+    "reload",
+    "keys",
+    "owners",
+    "limits",
+    "top",
+    "upstreams",
+    "usage",
+    "sessions",
+    "store",
+    "doctor",
+    "claude",
+    "sandbox",
 )
+_MODULE_OF = {module: module for module in _MODULES} | {"session": "sessions"}
 _START = """\
 anyrouter demo         a gateway with a sandbox behind it, ready to try
 anyrouter init         write a configuration with a first key
@@ -66,12 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"anyrouter {__version__}")
     # Named, so that argparse need not format a usage for it at each start.
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", prog="anyrouter")
-    for command in _COMMANDS:
-        command.add_parser(subparsers)
-    sessions.add_session_parser(subparsers)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    for module in _modules(arguments):
+        importlib.import_module(f"proxy.commands.{module}").add_parser(subparsers)
+    if arguments[:1] == ["claude"]:
+        from proxy.commands.claude import separate_arguments  # noqa: PLC0415 - as all commands are
+
+        arguments = separate_arguments(arguments)
     standard_files.fill_in()
     try:
-        args = parser.parse_args(claude.separate_arguments(sys.argv[1:] if argv is None else argv))
+        args = parser.parse_args(arguments)
         if not hasattr(args, "run"):
             parser.error(
                 "which command? `anyrouter demo` shows the gateway, `anyrouter init` begins"
@@ -90,6 +79,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         standard_files.give_up_unwritten()
     return status
+
+
+def _modules(arguments: Sequence[str]) -> Sequence[str]:
+    """Return which modules are needed: that of the command, or all for the help and for what is no command."""
+    if arguments[:1] == ["--version"]:
+        return ()
+    module = _MODULE_OF.get(arguments[0]) if arguments else None
+    return _MODULES if module is None else (module,)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import argparse
 import os
 
 from proxy.config_file.faults import ELLIPSES, ConfigError
-from proxy.config_file.listens import admin_url_of, base_url_of
 
 Subparsers = argparse._SubParsersAction  # noqa: SLF001 - argparse has no public name for what it returns
 
@@ -84,12 +83,16 @@ def add_gateway(parser: argparse.ArgumentParser) -> None:
 
 def given_url(args: argparse.Namespace) -> str:
     """Return the base URL that `--url`, the environment or the configuration that is here gives."""
+    from proxy.config_file.listens import base_url_of  # noqa: PLC0415 - reading YAML is not for who needs no file
+
     given: str | None = args.url
     return given or next(filter(None, map(base_url_of, CONFIG_FILES)), "http://127.0.0.1:8080/api")
 
 
 def given_admin_url(args: argparse.Namespace) -> str:
     """Return the URL of the admin API; as `given_url`."""
+    from proxy.config_file.listens import admin_url_of  # noqa: PLC0415 - as in `given_url`
+
     given: str | None = args.url
     return given or next(filter(None, map(admin_url_of, CONFIG_FILES)), "http://127.0.0.1:8081")
 

@@ -23,7 +23,7 @@ _TREE_COLUMNS = ("own", "with below", "requests", "from cache", "breaks", "lost"
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
-    """Describe the command of all sessions."""
+    """Describe both commands."""
     parser = add_command(
         subparsers,
         "sessions",
@@ -50,6 +50,22 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
     options.add_config(parser)
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(run=run)
+    _add_session_parser(subparsers)
+
+
+def _add_session_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
+    parser = add_command(
+        subparsers,
+        "session",
+        "show where a session's money went",
+        "Shows a session of the `store` as a tree: its prompts, the agents that each began, and their own agents, each "
+        "with what it cost itself and with all below. Without Claude Code's hint headers there is one prompt.",
+        examples=("anyrouter session b160e3de-1111-4222-8333-444455556666",),
+    )
+    parser.add_argument("id", metavar="ID", help="of the session, in full")
+    options.add_config(parser)
+    parser.add_argument("--json", action="store_true", help="for programs, with every request")
+    parser.set_defaults(run=report_of)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -104,22 +120,6 @@ def report_of(args: argparse.Namespace) -> int:
         )
     say(msgspec.json.encode(found).decode() if args.json else _tree(found))
     return 0
-
-
-def add_session_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
-    """Describe the command of one session."""
-    parser = add_command(
-        subparsers,
-        "session",
-        "show where a session's money went",
-        "Shows a session of the `store` as a tree: its prompts, the agents that each began, and their own agents, each "
-        "with what it cost itself and with all below. Without Claude Code's hint headers there is one prompt.",
-        examples=("anyrouter session b160e3de-1111-4222-8333-444455556666",),
-    )
-    parser.add_argument("id", metavar="ID", help="of the session, in full")
-    options.add_config(parser)
-    parser.add_argument("--json", action="store_true", help="for programs, with every request")
-    parser.set_defaults(run=report_of)
 
 
 def _tree(found: "SessionReport") -> str:
