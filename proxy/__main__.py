@@ -24,6 +24,7 @@ _MODULES = (
     "upstreams",
     "usage",
     "sessions",
+    "statusline",
     "store",
     "doctor",
     "claude",

@@ -29,6 +29,7 @@ COMMANDS = (
         "limits",
         "upstreams",
         "usage",
+        "statusline",
         "store",
         "doctor",
         "claude",

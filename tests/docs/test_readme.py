@@ -185,7 +185,7 @@ def test_every_command_of_the_table_exists() -> None:
     rows = re.findall(
         r"^\| `anyrouter ([a-z]+)(?: new)?.*` \|", (ROOT / "README.md").read_text(), re.MULTILINE
     )
-    assert len(rows) == 19
+    assert len(rows) == 20
     for command in rows:
         done = subprocess.run(
             [sys.executable, "-m", "proxy", command, "--help"], capture_output=True, check=False

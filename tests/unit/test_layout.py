@@ -83,7 +83,7 @@ IO_LIBRARIES = {
     ),
 }
 # Rows for people, who ask for them or look at a terminal; what programs read is ASCII.
-SHOWS_MORE = {"proxy.telemetry.rows"}
+SHOWS_MORE = {"proxy.commands.statusline", "proxy.telemetry.rows"}
 # Reads the package's own schema files, once a process: data that belongs to the code.
 READS_OWN_FILES = {"proxy.schema_files"}
 
