@@ -1,5 +1,6 @@
 """Who is let in to the pages, from where, and what they see of others."""
 
+import asyncio
 import dataclasses
 import io
 import re
@@ -20,6 +21,7 @@ from tests.store.rows import row
 BENS = ("ben", "b-session", "b-agent", "b-model", "b-upstream", "b-tag", "b-client", "b-request")
 NO_PAGES = ("/admin/v1/", "/static/", "/sign-", "/healthz", "/metrics")
 VARIABLE = re.compile(r"\{\w+\}")
+WRONG = "ar-wrong-0123456789"
 WITH_A_KEY = {"x-api-key": WRITER}
 
 
@@ -151,18 +153,57 @@ async def test_a_cookie_that_was_changed_or_is_another_gateways_opens_nothing(
         assert (await browser("/")).status == 303
 
 
-async def test_the_sixth_wrong_try_of_a_minute_is_refused_and_the_right_one_then_too(
-    store_url: str,
-) -> None:
+async def test_the_sixth_wrong_try_of_a_minute_is_refused(store_url: str) -> None:
     async with viewed(store_url) as browser:
         for _ in range(5):
-            told = await browser.sign_in("ar-wrong-0123456789")
+            told = await browser.sign_in(WRONG)
             assert told.status == 401
             assert not told.cookies
-        for key in ("ar-wrong-0123456789", WRITER):
-            told = await browser.sign_in(key)
-            assert (told.status, told.headers["retry-after"]) == (429, "60")
-            assert not told.cookies
+        told = await browser.sign_in(WRONG)
+        assert (told.status, told.headers["retry-after"]) == (429, "60")
+        assert not told.cookies
+
+
+async def test_wrong_tries_at_once_are_no_more_than_one_after_the_other(store_url: str) -> None:
+    async with viewed(store_url) as browser:
+        told = await asyncio.gather(*(browser.sign_in(f"{WRONG}{n}") for n in range(30)))
+    assert sorted(each.status for each in told) == [401] * 5 + [429] * 25
+
+
+@pytest.mark.parametrize("path", ["/overview", "/overview.json"])
+async def test_a_wrong_key_in_a_header_is_one_try(store_url: str, path: str) -> None:
+    async with viewed(store_url) as browser:
+        for _ in range(4):
+            await browser(path, headers={"x-api-key": WRONG})
+        assert [(await browser.sign_in(WRONG)).status for _ in range(2)] == [401, 429]
+
+
+async def test_wrong_tries_of_an_address_do_not_keep_its_right_keys_out(store_url: str) -> None:
+    managed(store_url, "cleo", known := "ar-cleo-0123456789-0123456789")
+    async with viewed(store_url) as browser:
+        assert (await browser.sign_in(known)).status == 303
+        browser.cookie = ""
+        for _ in range(6):
+            told = await browser.sign_in(WRONG)
+        assert told.status == 429
+        for key in (WRITER, READER, ANNA, known):
+            assert (await browser("/spend", headers={"x-api-key": key})).status == 200
+            assert (await browser.sign_in(key)).status == 303
+
+
+async def test_right_keys_are_no_wrong_tries(store_url: str) -> None:
+    for n in range(8):
+        managed(store_url, f"key-{n}", f"ar-cleo-0123456789-0123456789-{n}")
+    async with viewed(store_url) as browser:
+        for n in range(8):
+            assert (await browser.sign_in(f"ar-cleo-0123456789-0123456789-{n}")).status == 303
+
+
+async def test_behind_a_trusted_proxy_each_client_has_its_own_tries(store_url: str) -> None:
+    async with viewed(store_url, trusted_proxies=("127.0.0.1",)) as browser:
+        for address, status in (*[("10.0.0.1", 401)] * 5, ("10.0.0.1", 429), ("10.0.0.2", 401)):
+            told = await browser.sign_in(WRONG, headers={"x-forwarded-for": f"10.9.9.9, {address}"})
+            assert told.status == status
 
 
 async def test_a_wrong_key_a_blank_one_and_one_that_is_no_text_are_told_alike(

@@ -12,11 +12,13 @@ from proxy.admin.page.pages import PAGES
 from proxy.admin.page.sign_in import SignIn
 from proxy.admin.page.static_files import DIGEST, SHEETS
 from proxy.admin.page.viewer import Viewer
+from proxy.aiohttp_fast.keys import RequestKey
 from proxy.errors import NotFound, ProxyError, StoreUnavailable, Unauthenticated
 
 VIEW = web.AppKey("view", View)
 SIGN_IN = web.AppKey("sign_in", SignIn)
 ROOT = "root"
+_VIEWER: RequestKey[Viewer | None] = RequestKey("viewer", Viewer)
 _UNAUTHENTICATED = 401
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -32,7 +34,7 @@ def for_signed_in(handler: PageHandler, page: Page) -> Handler:
     """Return a handler that is for who may see a page."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
-        viewer = await request.app[SIGN_IN].viewer_of(request, request.app[VIEW])
+        viewer = await _viewer_of(request)
         if viewer is None:
             return _to_sign_in(request)
         if viewer.key is not None and not page.for_keys:
@@ -42,6 +44,19 @@ def for_signed_in(handler: PageHandler, page: Page) -> Handler:
         return await handler(request, viewer)
 
     return guarded
+
+
+async def _viewer_of(request: web.Request) -> Viewer | None:
+    """Return who asks, looked up once a request: a wrong key is one try; None: nobody, or a wrong key, the second time.
+
+    Raises:
+        Unauthenticated: a header has what opens nothing.
+        TooManyTries: too many wrong ones came from there.
+    """
+    if _VIEWER not in request:
+        request[_VIEWER] = None
+        request[_VIEWER] = await request.app[SIGN_IN].viewer_of(request, request.app[VIEW])
+    return request[_VIEWER]
 
 
 def _to_sign_in(request: web.Request) -> web.StreamResponse:
@@ -109,7 +124,7 @@ async def failure(request: web.Request, error: ProxyError, request_id: str) -> w
     """Return the page of a failure."""
     view = request.app[VIEW]
     try:
-        viewer = await request.app[SIGN_IN].viewer_of(request, view)
+        viewer = await _viewer_of(request)
     except ProxyError:
         viewer = None
     since_ms = view.store_down_since_ms if isinstance(error, StoreUnavailable) else None

@@ -104,29 +104,49 @@ class SignIn:
 
     async def _opened(self, request: web.Request, view: View, given: str) -> tuple[Viewer, str]:
         """Return whose a key is, and its digest."""
-        address = _address(request, view.config)
-        self._tries.check(address)
         sha256 = digest(given)
-        viewer = await self._good(sha256, view)
+        viewer = self._configured(sha256, view)
+        if viewer is None and sha256 in self._remembered:
+            # Nobody's guess: whatever came from the same address, its holder goes on.
+            viewer = await self._stored(sha256, view)
+        elif viewer is None:
+            viewer = await self._tried(_address(request, view.config), sha256, view)
         if viewer is None:
-            self._tries.note_wrong(address)
             raise Unauthenticated("unknown")
         return viewer, sha256
 
+    async def _tried(self, address: str, sha256: str, view: View) -> Viewer | None:
+        self._tries.begin(address)
+        is_wrong = False
+        try:
+            viewer = await self._stored(sha256, view)
+            is_wrong = viewer is None
+        finally:
+            # Also when the store is silent: nobody knows what it was.
+            if not is_wrong:
+                self._tries.take_back(address)
+        return viewer
+
     async def _good(self, sha256: str, view: View) -> Viewer | None:
         """Return whose a credential or key is that is good now; None: it is not, or no longer."""
+        return self._configured(sha256, view) or await self._stored(sha256, view)
+
+    def _configured(self, sha256: str, view: View) -> Viewer | None:
         if (operator := self._operators.get(sha256)) is not None:
             return Viewer(operator.name, "write" if operator.role == "write" else "read")
         if not self.key_holders:
             return None
-        now = datetime.datetime.now(datetime.UTC)
-        for key in view.config.keys:
-            if key.sha256 == sha256:
-                return _holder(key, now)
+        key = next((each for each in view.config.keys if each.sha256 == sha256), None)
+        return None if key is None else _holder(key, datetime.datetime.now(datetime.UTC))
+
+    async def _stored(self, sha256: str, view: View) -> Viewer | None:
+        if not self.key_holders or any(key.sha256 == sha256 for key in view.config.keys):
+            return None
         record = await self._managed(sha256, view)
         if record is None or any(key.name == record.name for key in view.config.keys):
             return None
         secrets = [each for each in record.secrets if each.sha256 == sha256]
+        now = datetime.datetime.now(datetime.UTC)
         return _holder(record.opened_by(secrets[0]), now) if secrets else None
 
     async def _managed(self, sha256: str, view: View) -> KeyRecord | None:

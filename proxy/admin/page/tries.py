@@ -20,24 +20,29 @@ class Tries:
         self._clock = clock
         self._wrong: dict[str, list[float]] = {}
 
-    def check(self, address: str) -> None:
-        """Let an address try.
+    def begin(self, address: str) -> None:
+        """Count a try as a wrong one, before anything is waited for: else any number may be made at once.
 
         Raises:
             TooManyTries: it has tried too many wrong ones.
         """
-        if len(self._recent(address)) >= _TRIES:
+        recent = self._recent(address)
+        if len(recent) >= _TRIES:
             raise TooManyTries
-
-    def note_wrong(self, address: str) -> None:
-        """Count a wrong try."""
-        tries = [*self._recent(address), self._clock()]
+        tries = [*recent, self._clock()]
         self._wrong.pop(
             address, None
         )  # to the end: the address of the oldest last try is the first
         self._wrong[address] = tries
         if len(self._wrong) > _MOST_ADDRESSES:
             del self._wrong[next(iter(self._wrong))]
+
+    def take_back(self, address: str) -> None:
+        """Count one try less: it was no wrong one."""
+        if tries := self._recent(address)[:-1]:
+            self._wrong[address] = tries
+        else:
+            self._wrong.pop(address, None)
 
     def _recent(self, address: str) -> list[float]:
         since_s = self._clock() - _WITHIN_S
