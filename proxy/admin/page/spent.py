@@ -52,4 +52,4 @@ def _bar(day: int, parts: dict[str, int], base: str) -> Bar:
     text = (_EPOCH + datetime.timedelta(days=day)).isoformat()
 
     href = f"{base}spend?since={text}&by=day,model" if parts else None
-    return Bar(text, {model or "unknown": cost for model, cost in parts.items()}, href)
+    return Bar(text, {model or "unknown": cost for model, cost in parts.items() if cost}, href)
