@@ -54,7 +54,7 @@ class Budget(msgspec.Struct):
 
 
 class Spent(msgspec.Struct):
-    """What was spent of the active budget, or this month without one; in cents."""
+    """What was spent of the active budget, in cents; no limit: there is none."""
 
     used_credits: float
     monthly_limit: float | None
@@ -139,7 +139,7 @@ def line(session: Session | None, usage: Usage | None) -> str:
         agents = f" (agents {_money(session.agents_micros)})" if session.agents_micros else ""
         pieces.append(f"{_money(session.cost_micros)}{agents}")
     if usage is not None:
-        pieces.append(_spent(usage))
+        pieces += _spent(usage)
     if session is not None:
         read = session.cache_read_tokens
         if whole := session.input_tokens + session.cache_write_tokens + read:
@@ -147,11 +147,13 @@ def line(session: Session | None, usage: Usage | None) -> str:
     return " \N{MIDDLE DOT} ".join(pieces)
 
 
-def _spent(usage: Usage) -> str:
-    budget = next((each.group for each in usage.limits if each.is_active), "monthly")
+def _spent(usage: Usage) -> list[str]:
     spent, limit = usage.extra_usage.used_credits, usage.extra_usage.monthly_limit
-    of = "" if limit is None else f" of {_cents(limit)}"
-    return f"{_PERIODS.get(budget, budget)} {_cents(spent)}{of}"
+    # Of a key without a budget nothing may have been counted.
+    if limit is None:
+        return []
+    budget = next((each.group for each in usage.limits if each.is_active), "monthly")
+    return [f"{_PERIODS.get(budget, budget)} {_cents(spent)} of {_cents(limit)}"]
 
 
 def _cents(cents: float) -> str:

@@ -44,7 +44,7 @@ CASES: dict[str, tuple[Any, Any, str]] = {
         spent(DOLLAR, 9 * DOLLAR, day_micros=5 * DOLLAR, month_micros=10 * DOLLAR),
         "this month $9 of $10",
     ),
-    "no budget": (None, spent(month=1_230_000), "this month $1.23"),
+    "no budget, for which nothing need be counted": (session(1_234), spent(), "$0.0012"),
     "nothing": (None, None, ""),
 }
 
