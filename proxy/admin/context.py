@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -19,7 +20,7 @@ from proxy.store.engine import open_engine
 from proxy.store.migrate import MigrationFailed, is_current
 
 _T = TypeVar("_T")
-_THREADS = 4
+_THREADS, _HOLDERS_THREADS = 4, 2
 _ANSWER_WITHIN_S = 10.0
 
 
@@ -36,9 +37,23 @@ class AdminContext:
         self.engine = None if config.store is None else open_engine(config.store.url)
         self._ready = False
         self._threads = ThreadPoolExecutor(_THREADS, "admin")
+        # Who holds a key can ask what takes long as often as he likes: operators, alerts and sign-in never wait for it.
+        self._holders_threads = ThreadPoolExecutor(_HOLDERS_THREADS, "holders")
+        self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
-    async def ask(self, work: Callable[[sa.Engine], _T], within_s: float = _ANSWER_WITHIN_S) -> _T:
+    async def ask(
+        self,
+        work: Callable[[sa.Engine], _T],
+        within_s: float = _ANSWER_WITHIN_S,
+        *,
+        holder: str | None = None,
+    ) -> _T:
         """Ask the store something, in a thread.
+
+        Args:
+            work: is given the store.
+            within_s: how long it is waited for.
+            holder: the key whose holder asks: such questions have few threads, and each key one at a time.
 
         Raises:
             StoreUnavailable: it does not answer, or there is none.
@@ -60,7 +75,20 @@ class AdminContext:
 
         try:
             async with asyncio.timeout(within_s):
-                return await loop.run_in_executor(self._threads, ask)
+                if holder is None:
+                    return await loop.run_in_executor(self._threads, ask)
+                turn = self._turns.setdefault(holder, asyncio.Lock())
+                await turn.acquire()
+                answer = loop.run_in_executor(self._holders_threads, ask)
+
+                def end_turn(answer: asyncio.Future[_T]) -> None:
+                    turn.release()
+                    if not answer.cancelled():
+                        answer.exception()  # of one that nobody waits for any more, too
+
+                # Whoever has stopped waiting has his turn for as long as the thread is at it.
+                answer.add_done_callback(end_turn)
+                return await asyncio.shield(answer)
         except TimeoutError:
             raise StoreUnavailable(f"the store has not answered within {within_s:g} s") from None
         except MigrationFailed as error:
@@ -77,7 +105,8 @@ class AdminContext:
 
     def close(self) -> None:
         """Let the threads go; what they are at is not waited for."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._holders_threads):
+            threads.shutdown(wait=False, cancel_futures=True)
         if self.engine is not None:
             self.engine.dispose()
 

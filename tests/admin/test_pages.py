@@ -1,10 +1,12 @@
 """What the pages say of a ledger: an empty one, one that is full of markup, and one that does not answer."""
 
+import asyncio
 import contextlib
 import csv
 import dataclasses
 import gzip
 import io
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,9 @@ import pytest
 
 from proxy import Budgets, Key
 from proxy.access.keys import digest
+from proxy.admin.context import CONTEXT
 from proxy.admin.page import doors
+from proxy.errors import StoreUnavailable
 from proxy.store.engine import open_engine
 from proxy.store.rows import RowStore
 from tests.admin.conftest import WRITER
@@ -219,6 +223,31 @@ async def test_tabs_that_ask_alike_share_one_question(store_url: str) -> None:
         for path in ("/overview.json", "/", "/overview.csv"):
             assert (await browser(path)).status == 200
         assert asked <= 2
+
+
+async def test_no_key_holder_keeps_operators_or_another_holder_waiting(store_url: str) -> None:
+    ends, running, most = threading.Event(), 0, 0
+    counts = threading.Lock()
+
+    def long(_: object) -> None:
+        nonlocal running, most
+        with counts:
+            running += 1
+            most = max(most, running)
+        ends.wait(30)
+        with counts:
+            running -= 1
+
+    async with viewed(store_url) as browser:
+        context = browser.app[CONTEXT]
+        asked = [asyncio.create_task(context.ask(long, 0.2, holder="anna")) for _ in range(12)]
+        told = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(each) for each in told} == {StoreUnavailable}
+        assert await context.ask(lambda _: 1) == 1
+        assert await context.ask(lambda _: 2, holder="ben") == 2
+        assert most == 1
+        ends.set()
+        assert await context.ask(lambda _: 3, holder="anna") == 3
 
 
 async def test_a_store_that_is_gone_is_told_with_the_time_since_when(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ async def _serve(request: web.Request, viewer: Viewer, *, page: Page) -> web.Str
     asked = (page.path, viewer.key, *sorted(query.items()))
 
     async def make() -> Made:
-        return Made(view.now_ms(), await page.make(view, viewer, query))
+        return Made(view.now_ms(), await page.make(view.of(viewer), viewer, query))
 
     made = await request.app[_SHARED].get(asked, make)
     if isinstance(made.model, Elsewhere):

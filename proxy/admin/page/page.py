@@ -1,5 +1,6 @@
 """What a page is: where, who may see it, and how its model is made."""
 
+import copy
 import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
@@ -21,6 +22,14 @@ _ANSWER_WITHIN_S = 4.5
 Query = Mapping[str, str]
 
 
+@dataclasses.dataclass
+class _State:
+    """What the views of all who look share."""
+
+    prices: tuple[object, PriceTable] | None = None
+    store_down_since_ms: int | None = None
+
+
 class View:
     """What models are made from.
 
@@ -30,14 +39,26 @@ class View:
 
     Attributes:
         workers: as given.
-        store_down_since_ms: when the store first did not answer; None: it answers, or was not asked.
     """
 
     def __init__(self, store: AdminContext, workers: Workers) -> None:
         self._store = store
-        self._prices: tuple[object, PriceTable] | None = None
+        self._holder: str | None = None
+        self._state = _State()
         self.workers = workers
-        self.store_down_since_ms: int | None = None
+
+    def of(self, viewer: Viewer) -> "View":
+        """Return the view as whoever looks has it: questions of a key's holder keep nobody else waiting."""
+        if viewer.key is None:
+            return self
+        theirs = copy.copy(self)
+        theirs._holder = viewer.key  # noqa: SLF001 - of this class
+        return theirs
+
+    @property
+    def store_down_since_ms(self) -> int | None:
+        """When the store first did not answer; None: it answers, or was not asked."""
+        return self._state.store_down_since_ms
 
     @property
     def config(self) -> Config:
@@ -66,9 +87,9 @@ class View:
     def prices(self) -> PriceTable:
         """What tokens cost."""
         configured = self.config.prices
-        if self._prices is None or self._prices[0] is not configured:
-            self._prices = (configured, price_file.configured(configured))
-        return self._prices[1]
+        if self._state.prices is None or self._state.prices[0] is not configured:
+            self._state.prices = (configured, price_file.configured(configured))
+        return self._state.prices[1]
 
     @staticmethod
     def now_ms() -> int:
@@ -82,12 +103,12 @@ class View:
             StoreUnavailable: it does not answer in time, or there is none.
         """
         try:
-            answer = await self._store.ask(work, within_s)
+            answer = await self._store.ask(work, within_s, holder=self._holder)
         except StoreUnavailable:
-            if self.has_store and self.store_down_since_ms is None:
-                self.store_down_since_ms = now_ms()
+            if self.has_store and self._state.store_down_since_ms is None:
+                self._state.store_down_since_ms = now_ms()
             raise
-        self.store_down_since_ms = None
+        self._state.store_down_since_ms = None
         return answer
 
 
