@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
 _MINUTES = 15
 _EVERY_S = 2.0
-_QUESTIONS = ("live", "upstreams", f"usage?by=key&since={_MINUTES}m")
+# As many as the admin API gives at once.
+_MOST_GROUPS = 1_000
+# Sums by key alone are those of whole days. Causes are few: by them, all there is is counted.
+QUESTIONS = (
+    "live",
+    "upstreams",
+    f"usage?by=key,hour&order=cost&limit={_MOST_GROUPS}&since={_MINUTES}m",
+    f"usage?by=cause&limit={_MOST_GROUPS}&since={_MINUTES}m",
+)
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
@@ -89,7 +97,7 @@ async def _watch(args: argparse.Namespace) -> None:
 
 async def _ask(ask: Ask, told: "Told") -> None:
     try:
-        told.take(*await asyncio.gather(*map(ask, _QUESTIONS)))
+        told.take(*await asyncio.gather(*map(ask, QUESTIONS)))
     except (RuntimeError, ConfigError) as error:
         told.failed(str(error))
 

@@ -12,6 +12,8 @@ from rich.text import Text
 from proxy.admin.page import figures
 from proxy.commands.tables import printable
 
+# As many as are asked for.
+_MOST_GROUPS = 1_000
 SORTS = ("$/h", "in flight", "req/min")
 _PER_H = 60
 _HINT = "q quit  s sort"
@@ -24,7 +26,7 @@ class Told:
 
     Attributes:
         minutes: that usage is of.
-        live, upstreams, usage: the admin API's answers; None: not told yet.
+        live, upstreams, usage, whole: the admin API's answers, usage by key and hour, and of all; None: not told yet.
         trouble: why it does not answer; empty: it does.
     """
 
@@ -32,11 +34,12 @@ class Told:
     live: Mapping[str, Any] | None = None
     upstreams: Mapping[str, Any] | None = None
     usage: Mapping[str, Any] | None = None
+    whole: Mapping[str, Any] | None = None
     trouble: str = ""
 
-    def take(self, live: Any, upstreams: Any, usage: Any) -> None:
+    def take(self, live: Any, upstreams: Any, usage: Any, whole: Any) -> None:
         """Take over answers."""
-        self.live, self.upstreams, self.usage = live, upstreams, usage
+        self.live, self.upstreams, self.usage, self.whole = live, upstreams, usage, whole
         self.trouble = ""
 
     def failed(self, why: str) -> None:
@@ -68,17 +71,19 @@ def screen(told: Told, sort: str) -> RenderableType:
         parts += [Text(), _upstreams(told.upstreams["data"])]
     if told.usage is not None and told.live is not None:
         parts += [Text(), _keys(_by_key(told), sort, told.minutes)]
+        parts += [Text(each, "dim") for each in _left_out(told)]
     return Group(*parts)
 
 
 def _heading(told: Told, sort: str) -> Text:
-    if told.live is None or told.usage is None:
+    if told.live is None or told.whole is None:
         return Text(f"anyrouter top   waiting for the first answer   {_HINT}")
-    keys = _by_key(told)
-    requests = sum(key.requests for key in keys)
-    cost = sum(key.cost_micros for key in keys)
-    read, prompt = sum(key.read for key in keys), sum(key.prompt for key in keys)
-    failed = sum(each["failed"] for each in told.usage["data"])
+    sums = told.whole["data"]
+    requests, cost, failed = (
+        sum(each[name] for each in sums) for name in ("requests", "cost_micros", "failed")
+    )
+    read = sum(each["cache_read_tokens"] for each in sums)
+    prompt = sum(map(_prompt, sums))
     said = (
         str(told.live["at"])[11:19],
         f"{figures.count(told.live['in_flight'])} in flight",
@@ -130,21 +135,40 @@ def _keys(of: Sequence[_Key], sort: str, minutes: int) -> Table:
 def _by_key(told: Told) -> list[_Key]:
     live, usage = told.live or {"data": []}, told.usage or {"data": []}
     in_flight = Counter(each["key"] for each in live["data"] if each["key"] is not None)
-    keys = [_key(each, in_flight.pop(each["key"], 0)) for each in usage["data"]]
+    # Of a key there is a group of each hour that the minutes touch.
+    of: dict[str, list[Mapping[str, Any]]] = {}
+    for each in usage["data"]:
+        of.setdefault(each["key"], []).append(each)
+    keys = [_key(name, groups, in_flight.pop(name, 0)) for name, groups in of.items()]
     return keys + [_Key(name, many, 0, 0, 0, 0) for name, many in in_flight.items()]
 
 
-def _key(usage: Mapping[str, Any], in_flight: int) -> _Key:
-    read = usage["cache_read_tokens"]
-    wrote = usage["cache_write_5m_tokens"] + usage["cache_write_1h_tokens"]
+def _key(name: str, groups: Sequence[Mapping[str, Any]], in_flight: int) -> _Key:
     return _Key(
-        usage["key"],
+        name,
         in_flight,
-        usage["requests"],
-        usage["cost_micros"],
-        read,
-        read + wrote + usage["input_tokens"],
+        sum(each["requests"] for each in groups),
+        sum(each["cost_micros"] for each in groups),
+        sum(each["cache_read_tokens"] for each in groups),
+        sum(map(_prompt, groups)),
     )
+
+
+def _prompt(sums: Mapping[str, Any]) -> int:
+    written: int = sums["cache_write_5m_tokens"] + sums["cache_write_1h_tokens"]
+    whole: int = sums["input_tokens"] + written + sums["cache_read_tokens"]
+    return whole
+
+
+def _left_out(told: Told) -> list[str]:
+    """Return what the keys do not show of what the heading counts."""
+    live, usage = told.live or {}, told.usage or {"data": []}
+    said = []
+    if live.get("has_more"):
+        said.append(f"in flight by key: of the {len(live['data']):,} that have waited longest")
+    if len(usage["data"]) >= _MOST_GROUPS:
+        said.append("keys: the dearest; the sums above are those of all")
+    return said
 
 
 def _table(*left: str, right: Sequence[str]) -> Table:

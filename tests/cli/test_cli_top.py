@@ -2,16 +2,27 @@
 
 import asyncio
 import contextlib
+import io
+import json
 import os
 import pty
 import re
+import shutil
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from aiohttp import web
+from rich.console import Console
 
+from proxy.commands.top import QUESTIONS
+from proxy.commands.top_screen import Told, screen
+from proxy.store.rows import RowStore
+from tests.admin.conftest import WRITER
+from tests.admin.viewing import viewed
+from tests.store.rows import opened, row
 from tests.support.commands import environment, ran, started
 
 _WITHIN_S = 30.0
@@ -134,6 +145,34 @@ async def test_the_screen_is_what_the_admin_api_tells_and_q_ends_it_at_once() ->
         running.press("q")
         assert await running.ended() == 0
         assert time.monotonic() - began_s < 5  # a second, on a machine that is not busy with others
+
+
+async def test_the_sums_are_those_of_all_keys_and_of_the_last_minutes_alone(
+    sqlite_made: Path, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{shutil.copy(sqlite_made, tmp_path / 'store.db')}"
+    now_ms = int(time.time() * 1000)
+    with opened(url) as engine:
+        RowStore(engine).put(
+            [
+                *(row(n, key=f"k{n}", cost_micros=10_000, at_ms=now_ms - 1_000) for n in range(30)),
+                row(99, key="k1", cost_micros=5_000_000, at_ms=now_ms - 20 * 60_000),
+            ]
+        )
+    told = Told(15)
+    live = {"at": "2026-11-26T14:03:07Z", "in_flight": 2, "data": [{"key": "k1"}], "has_more": True}
+    async with viewed(url) as browser:
+        answers = [
+            json.loads((await browser(f"/admin/v1/{each}", headers={"x-api-key": WRITER})).text)
+            for each in QUESTIONS[2:]
+        ]
+    told.take(live, {"data": []}, *answers)
+    terminal = Console(width=160, height=80, record=True, file=io.StringIO())
+    terminal.print(screen(told, "$/h"))
+    drawn = terminal.export_text()
+    assert "$1.20/h" in drawn
+    assert len(re.findall(r"^k[0-9]+ .*[$]0[.]0400 ", drawn, re.MULTILINE)) == 30
+    assert "in flight by key: of the 1 that have waited longest" in drawn
 
 
 async def test_a_gateway_that_starts_again_is_waited_for() -> None:
