@@ -1,6 +1,7 @@
 """Every page as people see it: in a real browser, light and dark, wide and narrow, over a busy demo."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -12,16 +13,18 @@ from typing import Literal, NamedTuple
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped] # it has none
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, Page, Response
 
+from proxy.admin.page import live, overview
 from proxy.admin.page.pages import PAGES
-from tests.view.browsing import Demo, Visit, chromium, demo, signed_in
+from tests.admin.conftest import WRITER
+from tests.view.browsing import Demo, Visit, chromium, demo, pages_of, signed_in
 
 SHOTS = Path(os.environ.get("ANYROUTER_SHOTS", "build/view"))
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 HOSTILE = "<img src=x onerror=alert(1)>"
 PATHS = [page.path for page in PAGES]
-FAST_POLL_S = 3.0
+_MOST_POLLS = 20
 _OPEN = "document.querySelectorAll('details').forEach((each) => { each.open = true })"
 
 
@@ -80,82 +83,143 @@ def name_of(path: str) -> str:
     return re.sub(r"\W+", "-", path).strip("-") or "overview"
 
 
-@pytest.mark.parametrize("look", LOOKS, ids=str)
-@pytest.mark.parametrize("path", PATHS)
-def test_a_page_is_accessible_and_loads_nothing_from_elsewhere(
-    signed: BrowserContext, at: Demo, urls: dict[str, str], path: str, look: Look
-) -> None:
+@pytest.fixture(scope="module", params=PATHS)
+def opened(
+    request: pytest.FixtureRequest, signed: BrowserContext, at: Demo, urls: dict[str, str]
+) -> Iterator[Visit]:
+    """Each page in turn, loaded once for all that is asked of it."""
     page = signed.new_page()
     visit = Visit(page, at.page)
-    page.emulate_media(color_scheme=look.scheme)
-    page.set_viewport_size({"width": look.width, "height": 800})
-    response = page.goto(urls[path])
+    response = page.goto(urls[request.param])
     assert response is not None
     assert response.status == 200
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SHOTS / f"{name_of(path)}-{look}.png")
-    assert visit.complaints == []
-    if look is LOOKS[0]:  # what folds out looks as the rest does, and is much
-        page.evaluate(_OPEN)
-    options = {"runOnly": WCAG, "resultTypes": ["violations"]}
-    found = Axe().run(page, options=options)
+    yield visit
     page.close()
+
+
+def look_at(visit: Visit, name: str, *, is_all_open: bool = False) -> None:
+    """Take a screenshot, and hold the page to the rules of accessibility."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    visit.page.screenshot(path=SHOTS / f"{name}.png")
+    if is_all_open:
+        visit.page.evaluate(_OPEN)
+    found = Axe().run(visit.page, options={"runOnly": WCAG, "resultTypes": ["violations"]})
+    if is_all_open:
+        visit.page.evaluate(_OPEN.replace("true", "false"))
     assert found.violations_count == 0, found.generate_report()
+    assert visit.complaints == []
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_no_page_scrolls_sideways_at_320_pixels(
-    signed: BrowserContext, urls: dict[str, str], path: str
+def wear(visit: Visit, look: Look) -> None:
+    """Show a page in a look."""
+    visit.page.emulate_media(color_scheme=look.scheme)
+    visit.page.set_viewport_size({"width": look.width, "height": 800})
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_a_page_is_accessible_and_loads_nothing_from_elsewhere(
+    opened: Visit, request: pytest.FixtureRequest, look: Look
 ) -> None:
-    page = signed.new_page()
+    wear(opened, look)
+    name = name_of(request.node.callspec.params["opened"])
+    # What folds out looks as the rest does, and is much: once is enough.
+    look_at(opened, f"{name}-{look}", is_all_open=look is LOOKS[0])
+
+
+def test_no_page_scrolls_sideways_at_320_pixels(opened: Visit) -> None:
+    page = opened.page
     page.set_viewport_size({"width": 320, "height": 640})
-    page.goto(urls[path])
     widths = [page.evaluate("document.documentElement.scrollWidth")]
     page.evaluate(_OPEN)
     widths.append(page.evaluate("document.documentElement.scrollWidth"))
-    page.close()
     assert max(widths) <= 320
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_a_page_has_the_same_tables_without_scripts(
-    signed: BrowserContext, urls: dict[str, str], path: str
-) -> None:
-    page = signed.new_page()
-    page.goto(urls[path])
+def test_a_page_has_the_same_tables_without_scripts(opened: Visit) -> None:
+    page = opened.page
+    sent = page.request.get(page.url).text()
+    page.reload()
     shown = page.locator("main caption, main thead th").all_text_contents()
-    page.close()
-    sent = signed.request.get(urls[path]).text()
     heads = re.findall(
         r"<(?:caption|th scope=\"col\")[^>]*>(.*?)</(?:caption|th)>", sent, re.DOTALL
     )
     assert len(heads) == len(shown)
 
 
-def test_focus_is_kept_while_a_page_asks_again(
+def ask_again(page: Page, poll_s: float) -> None:
+    """Let the time of a page pass until it has been made anew, which is not at each poll."""
+    for _ in range(_MOST_POLLS):
+        with page.expect_response(_is_poll) as polled:
+            page.clock.fast_forward(int(poll_s * 1000) + 1)
+        if polled.value.status == 200:
+            page.wait_for_timeout(100)
+            return
+    raise AssertionError("no poll has brought anything new")
+
+
+def _is_poll(response: Response) -> bool:
+    return response.request.resource_type == "fetch"
+
+
+def polled(signed: BrowserContext, url: str) -> Page:
+    page = signed.new_page()
+    page.clock.install()
+    page.goto(url)
+    return page
+
+
+def test_focus_and_what_was_typed_are_kept_while_live_asks_again(
     signed: BrowserContext, urls: dict[str, str]
 ) -> None:
-    polled = [page.path for page in PAGES if page.poll_s is not None and page.poll_s < FAST_POLL_S]
-    for path in polled:
-        page = signed.new_page()
-        page.goto(urls[path])
-        link = page.locator("main a").first
-        link.focus()
-        for _ in range(3):
-            with page.expect_response(lambda response: response.request.resource_type == "fetch"):
-                pass
-        page.wait_for_timeout(100)
-        assert link.evaluate("(each) => each === document.activeElement")
-        page.close()
+    page = polled(signed, urls["/live"])
+    field = page.get_by_label("upstream")
+    field.fill("acct")
+    for _ in range(2):
+        ask_again(page, live.PAGE.poll_s or 0)
+    assert field.evaluate("(each) => each === document.activeElement")
+    assert field.input_value() == "acct"
+    page.close()
+
+
+def test_details_that_are_open_stay_open_while_a_page_asks_again(
+    signed: BrowserContext, urls: dict[str, str]
+) -> None:
+    page = polled(signed, urls["/"])
+    page.locator("details summary").first.click()
+    ask_again(page, overview.PAGE.poll_s or 0)
+    assert page.locator("details").first.evaluate("(each) => each.open")
+    page.close()
+
+
+def test_the_page_of_a_key_holder_in_each_look(browser: Browser, at: Demo) -> None:
+    ask(at, {"x-anyrouter-tag": "repo=shop/web"}, "claude-sonnet-4-6")
+    context = signed_in(browser, dataclasses.replace(at, credential=at.key))
+    visit = Visit(context.new_page(), at.page)
+    visit.page.goto(at.page + "me")
+    visit.page.get_by_role("heading", name="demo").wait_for()
+    for look in LOOKS:
+        wear(visit, look)
+        look_at(visit, f"me-{look}")
+    context.close()
+
+
+def ask(at: Demo, headers: dict[str, str], model: str) -> None:
+    """Send a request as a client does."""
+    always = {
+        "x-api-key": at.key,
+        "anthropic-version": "2023-06-01",
+        "content-type": "application/json",
+    }
+    messages = [{"role": "user", "content": "hi"}]
+    body = json.dumps({"model": model, "max_tokens": 9, "messages": messages}).encode()
+    asked = urllib.request.Request(f"{at.url}/v1/messages", body, always | headers)
+    urllib.request.urlopen(asked).close()
 
 
 def test_markup_that_clients_send_is_shown_as_text(
     signed: BrowserContext, at: Demo, urls: dict[str, str]
 ) -> None:
     headers = {
-        "x-api-key": at.key,
-        "anthropic-version": "2023-06-01",
-        "content-type": "application/json",
         "user-agent": HOSTILE,
         "x-anyrouter-tag": HOSTILE,
         "x-claude-code-session-id": HOSTILE,
@@ -166,12 +230,9 @@ def test_markup_that_clients_send_is_shown_as_text(
         "x-sandbox": 'usage={"input_tokens": 90000000}',
     }
     for model in ("claude-opus-5-5", f"anthropic/{HOSTILE}"):
-        messages = [{"role": "user", "content": "hi"}]
-        body = json.dumps({"model": model, "max_tokens": 9, "messages": messages}).encode()
-        asked = urllib.request.Request(f"{at.url}/v1/messages", body, headers)
         # The sandbox has no model of such a name.
         with contextlib.suppress(urllib.error.HTTPError):
-            urllib.request.urlopen(asked).close()
+            ask(at, headers, model)
     page = signed.new_page()
     visit = Visit(page, at.page)
     page.wait_for_timeout(
@@ -183,3 +244,26 @@ def test_markup_that_clients_send_is_shown_as_text(
         assert "<img src=x" not in page.content()
     page.close()
     assert visit.complaints == []
+
+
+@pytest.mark.parametrize("state", ["empty", "gone"])
+def test_pages_of_a_store_that_is_empty_or_gone(
+    browser: Browser, sqlite_made: Path, tmp_path: Path, state: str
+) -> None:
+    file = sqlite_made
+    if state == "gone":
+        (tmp_path / "none").write_text("no folder")
+        file = tmp_path / "none" / "store.db"
+    with pages_of(f"sqlite:///{file}", WRITER) as own:
+        context = signed_in(browser, own)
+        for path in (path for path in PATHS if "{" not in path and path != "/me"):
+            visit = Visit(context.new_page(), own.page)
+            if state == "gone":
+                # The browser itself tells of the status of such a page.
+                visit.expected = "503"
+            visit.page.goto(own.page + path[1:])
+            for look in LOOKS if path == "/" else LOOKS[:1]:
+                wear(visit, look)
+                look_at(visit, f"{state}-{name_of(path)}-{look}")
+            visit.page.close()
+        context.close()
