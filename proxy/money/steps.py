@@ -143,6 +143,8 @@ def _fault(row: Row, price: Price) -> str:
         return f"it was billed as {row.billed_entries} calls of models, of which the ledger has the sum"
     if row.price is not None and row.price.startswith("refusal@"):
         return "a refusal without output costs nothing"
+    if row.price is None:
+        return "the ledger has no price for it, only what it was charged"
     if row.price != price.name:
         return f"it was charged at {row.price}, which is not the price today"
     return "what multiplies the price has changed since"

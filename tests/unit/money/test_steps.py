@@ -126,6 +126,10 @@ FAULTS: dict[str, tuple[Row, str]] = {
         _changed(price="claude-opus-5-5@2025-01-01", cost_micros=1),
         "it was charged at claude-opus-5-5@2025-01-01, which is not the price today",
     ),
+    "no price": (
+        _changed(price=None, cost_micros=1),
+        "the ledger has no price for it, only what it was charged",
+    ),
     "another factor": (_changed(cost_micros=1), "what multiplies the price has changed since"),
     "several calls": (
         _changed(billed_entries=3, cost_micros=1),
