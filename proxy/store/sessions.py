@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from proxy.ledger.row import Row
-from proxy.store.bounded import bounded
+from proxy.store.bounded import ANSWERED_WITHIN_S, bounded
 from proxy.store.tables import CACHE_BREAK, REQUEST
 from proxy.store.usage import Scope, total, within
 
@@ -75,7 +75,13 @@ class Break(msgspec.Struct, frozen=True):
 
 
 def sessions(
-    engine: sa.Engine, scope: Scope, *, order: Order = "cost", limit: int, offset: int = 0
+    engine: sa.Engine,
+    scope: Scope,
+    *,
+    order: Order = "cost",
+    limit: int,
+    offset: int = 0,
+    within_s: float = ANSWERED_WITHIN_S,
 ) -> list[Session]:
     """Return sessions with requests in a scope, of which it counts those alone.
 
@@ -85,9 +91,10 @@ def sessions(
         order: by which number, the greatest first; `recent`: the last one to end first; `breaks`: those with any.
         limit: how many at most.
         offset: how many to leave out before.
+        within_s: how long each of its two questions may take.
     """
     ids = _ordered(scope, order).limit(limit).offset(offset)
-    with bounded(engine) as connection:
+    with bounded(engine, within_s) as connection:
         found = connection.scalars(ids).all()
         summed = connection.execute(_sums_of(scope, found)).all() if found else ()
     by_id = {each[0]: Session(*each) for each in summed}

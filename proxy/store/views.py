@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from proxy.ledger.row import Row
-from proxy.store.bounded import bounded
+from proxy.store.bounded import ANSWERED_WITHIN_S, bounded
 from proxy.store.tables import CACHE_DAY, CACHE_SUMS, REQUEST
 from proxy.store.usage import Scope, sums, total, within
 
@@ -102,7 +102,9 @@ def request(engine: sa.Engine, scope: Scope, any_id: str) -> Row | None:
     return None
 
 
-def failures(engine: sa.Engine, scope: Scope) -> list[Failures]:
+def failures(
+    engine: sa.Engine, scope: Scope, *, within_s: float = ANSWERED_WITHIN_S
+) -> list[Failures]:
     """Return what ended badly in groups of cause, upstream, client and status, the largest first."""
     is_retry = sa.func.coalesce(_R.client_retry, 0) > 0
     group = (_R.cause, _R.upstream, _R.client, _R.status)
@@ -121,7 +123,7 @@ def failures(engine: sa.Engine, scope: Scope) -> list[Failures]:
         .order_by(sa.text("n DESC"), *group)
         .limit(MAX_GROUPS)
     )
-    with bounded(engine) as connection:
+    with bounded(engine, within_s) as connection:
         return [Failures(*each) for each in connection.execute(query)]
 
 

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import gzip
 import io
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -17,8 +18,9 @@ import pytest
 from proxy import Budgets, Key
 from proxy.access.keys import digest
 from proxy.admin.context import CONTEXT
-from proxy.admin.page import doors
+from proxy.admin.page import doors, key
 from proxy.errors import StoreUnavailable
+from proxy.store import bounded
 from proxy.store.engine import open_engine
 from proxy.store.rows import RowStore
 from tests.admin.conftest import WRITER
@@ -129,6 +131,21 @@ async def test_a_holder_sees_what_was_refused_and_what_to_do(store_url: str) -> 
         assert refused["do"]
         assert [each["client"] for each in told["clients"]] == ["claude-cli/2"]
         assert "ANTHROPIC_BASE_URL" in (await browser("/me")).text
+
+
+async def test_what_of_a_key_takes_too_long_is_left_out_and_the_rest_is_shown(
+    sqlite_made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{shutil.copy(sqlite_made, tmp_path / 'store.db')}"
+    put(url, {"status": 429, "cause": "limited_in_flight", "cost_micros": 7, "session_id": "s"})
+    monkeypatch.setattr(key, "_PART_WITHIN_S", 0)
+    monkeypatch.setattr(bounded, "_INSTRUCTIONS", 1)
+    async with viewed(url) as browser:
+        await browser.sign_in(ANNA)
+        told = await model(browser, "/me.json")
+        assert told["missing"] == ["sessions", "refused", "clients"]
+        assert told["today_micros"] == 7
+        assert "not shown: sessions, refused, clients" in (await browser("/me")).text
 
 
 @pytest.mark.parametrize("field", ["id", "upstream_request_id", "session_id", "agent_id"])

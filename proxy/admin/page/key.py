@@ -1,5 +1,8 @@
 """A key, for an operator and for its holder: how much is left, where did it go, why was it refused?"""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import msgspec
 import sqlalchemy as sa
 
@@ -15,6 +18,9 @@ from proxy.store.usage import Group, Scope
 
 _DAY_MS = 86_400_000
 _DAYS, _MOST_ROWS, _MOST_GROUPS = 30, 10, 1_000
+# Of a key with hundreds of thousands of requests a day, what takes longer is left out, and the rest is there in time.
+_PART_WITHIN_S = 1.2
+_T = TypeVar("_T")
 
 
 class KeysDay(msgspec.Struct, frozen=True):
@@ -54,6 +60,7 @@ class KeyPage(msgspec.Struct, frozen=True):
         today_micros: what it has cost today. `days`: of the last 30.
         sessions, refused, clients: of the last 24 hours.
         base_url: where its clients find the gateway.
+        missing: which of these the store has not told in time.
     """
 
     name: str
@@ -67,6 +74,7 @@ class KeyPage(msgspec.Struct, frozen=True):
     refused: tuple[Refused, ...]
     clients: tuple[Client, ...]
     base_url: str
+    missing: tuple[str, ...]
 
 
 async def model(view: View, viewer: Viewer, query: Query) -> KeyPage:
@@ -78,7 +86,7 @@ async def model(view: View, viewer: Viewer, query: Query) -> KeyPage:
     name, now_ms = query["name"], view.now_ms()
     scope = viewer.scope(key=name)
     known = await known_key(view, name, now_ms)
-    days, found, causes, clients = await view.ask(
+    days, found, causes, clients, missing = await view.ask(
         lambda engine: _stored(engine, scope, now_ms, with_sessions=view.shows_sessions)
     )
     if known is None and not days:
@@ -108,22 +116,48 @@ async def model(view: View, viewer: Viewer, query: Query) -> KeyPage:
             if each.of[0]
         ),
         base_url=view.base_url,
+        missing=missing,
     )
 
 
-_Stored = tuple[list[Group], list[Session], list[views.Failures], list[Group]]
+_Stored = tuple[list[Group], list[Session], list[views.Failures], list[Group], tuple[str, ...]]
 
 
 def _stored(engine: sa.Engine, scope: Scope, now_ms: int, *, with_sessions: bool) -> _Stored:
     first_ms = (now_ms // _DAY_MS - _DAYS + 1) * _DAY_MS
     month = msgspec.structs.replace(scope, since_ms=first_ms)
     day = msgspec.structs.replace(scope, since_ms=now_ms - _DAY_MS)
-    return (
-        usage.usage(engine, ["day", "model"], month, limit=_MOST_GROUPS),
-        sessions.sessions(engine, day, limit=_MOST_ROWS) if with_sessions else [],
-        views.failures(engine, day),
-        usage.usage(engine, ["client"], day, limit=_MOST_ROWS, dearest_first=True),
+    days = usage.usage(engine, ["day", "model"], month, limit=_MOST_GROUPS)
+    missing: list[str] = []
+
+    def part(name: str, ask: Callable[[], list[_T]]) -> list[_T]:
+        try:
+            return ask()
+        except sa.exc.OperationalError:
+            missing.append(name)
+            return []
+
+    found = part(
+        "sessions",
+        lambda: (
+            sessions.sessions(engine, day, limit=_MOST_ROWS, within_s=_PART_WITHIN_S / 2)
+            if with_sessions
+            else []
+        ),
     )
+    causes = part("refused", lambda: views.failures(engine, day, within_s=_PART_WITHIN_S))
+    clients = part(
+        "clients",
+        lambda: usage.usage(
+            engine,
+            ["client"],
+            day,
+            limit=_MOST_ROWS,
+            dearest_first=True,
+            within_s=_PART_WITHIN_S,
+        ),
+    )
+    return days, found, causes, clients, tuple(missing)
 
 
 def _refused(failures: views.Failures) -> Refused:
