@@ -41,6 +41,11 @@ class AdminContext:
         self._holders_threads = ThreadPoolExecutor(_HOLDERS_THREADS, "holders")
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
+    @property
+    def shows_sessions(self) -> bool:
+        """Whether sessions and agents may be shown."""
+        return self.config.admin is None or self.config.admin.sessions
+
     async def ask(
         self,
         work: Callable[[sa.Engine], _T],

@@ -5,7 +5,8 @@ from typing import Any
 
 from aiohttp import web
 
-from proxy.admin.context import json, now_ms
+from proxy.admin import hidden
+from proxy.admin.context import CONTEXT, json, now_ms
 from proxy.admin.paging import refuse_unknown
 from proxy.admin.shown import shown_time
 from proxy.admin.state import WORKERS
@@ -18,11 +19,18 @@ async def live(request: web.Request) -> web.Response:
     """Serve `GET /admin/v1/live`: the requests in flight, those that have waited longest first."""
     refuse_unknown(request.query, "key", "upstream")
     query = request.query
-    return json(await report(request.app[WORKERS], query.get("key"), query.get("upstream")))
+    return json(
+        await report(
+            request.app[WORKERS],
+            query.get("key"),
+            query.get("upstream"),
+            shows_sessions=request.app[CONTEXT].shows_sessions,
+        )
+    )
 
 
 async def report(
-    workers: Workers, key: str | None = None, upstream: str | None = None
+    workers: Workers, key: str | None = None, upstream: str | None = None, *, shows_sessions: bool
 ) -> dict[str, Any]:
     """Return what `GET /admin/v1/live` tells.
 
@@ -30,6 +38,7 @@ async def report(
         workers: that are asked.
         key: of it alone; None: of all.
         upstream: likewise.
+        shows_sessions: whether it has sessions and agents.
 
     Raises:
         WorkerUnavailable: none of them answers.
@@ -37,7 +46,10 @@ async def report(
     answers = await workers.live(key, upstream)
     if answers and all(each is None for each in answers):
         raise WorkerUnavailable("no worker of this machine answers")
-    return {"type": "live", "at": shown_time(now_ms()), **merged(answers)}
+    told = merged(answers)
+    if not shows_sessions:
+        told["data"] = list(map(hidden.without, told["data"]))
+    return {"type": "live", "at": shown_time(now_ms()), **told}
 
 
 def merged(answers: Sequence[Answer | None]) -> dict[str, Any]:

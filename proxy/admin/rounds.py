@@ -97,21 +97,25 @@ class Rounds:
     async def _of_store(self, at_ms: int) -> list[Alert]:
         if self._context.engine is None:
             return []
-        over = self._context.config.alerts.session_micros_in_10_min
         ask = self._context.ask
         sums = spent_by_subject(await ask(lambda engine: spent(engine, at_ms)))
         return [
             *alerts.of_budgets(sums, await self._budgets(), at_ms),
-            *alerts.of_sessions(
-                await ask(lambda engine: stored.dear_sessions(engine, at_ms, over)),
-                await ask(lambda engine: stored.fanned_out(engine, at_ms, alerts.NEW_AGENTS)),
-                over,
-                at_ms,
-            ),
+            *(await self._of_sessions(at_ms) if self._context.shows_sessions else ()),
             *alerts.of_unpriced(
                 await ask(lambda engine: stored.unpriced_models(engine, at_ms, UNKNOWN)), at_ms
             ),
         ]
+
+    async def _of_sessions(self, at_ms: int) -> list[Alert]:
+        over = self._context.config.alerts.session_micros_in_10_min
+        ask = self._context.ask
+        return alerts.of_sessions(
+            await ask(lambda engine: stored.dear_sessions(engine, at_ms, over)),
+            await ask(lambda engine: stored.fanned_out(engine, at_ms, alerts.NEW_AGENTS)),
+            over,
+            at_ms,
+        )
 
     async def _budgets(self) -> Mapping[str, Budgets]:
         """Return the budgets of all keys and owners, and that of all together."""

@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import web
 from multidict import MultiMapping
 
-from proxy.admin import cache_report, session_report
+from proxy.admin import cache_report, hidden, session_report
 from proxy.admin.context import CONTEXT, json
 from proxy.admin.moments import moment
 from proxy.admin.paging import page_limit, refuse_unknown, whole_number
@@ -64,9 +64,8 @@ async def cache(request: web.Request) -> web.Response:
 
 
 def _refuse_hidden(request: web.Request) -> None:
-    admin = request.app[CONTEXT].config.admin
-    if admin is not None and not admin.sessions:
-        raise NotFound("sessions are not shown here: admin.sessions is false")
+    if not request.app[CONTEXT].shows_sessions:
+        raise NotFound(hidden.WHY)
 
 
 def _scope(query: MultiMapping[str], since: str, *names: str) -> Scope:

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 from multidict import MultiMapping
 
+from proxy.admin import hidden
 from proxy.admin.context import CONTEXT, json
 from proxy.admin.moments import moment
 from proxy.admin.paging import page_limit, refuse_unknown, whole_number
@@ -30,6 +31,8 @@ async def groups(request: web.Request) -> web.Response:
     query = request.query
     refuse_unknown(query, *_TIMES, "by", "order", "limit", "after", *_FILTERS)
     by = [name for name in query.get("by", "key").split(",") if name]
+    if not request.app[CONTEXT].shows_sessions:
+        hidden.refuse((*by, *query))
     if unknown := [name for name in by if name not in DIMENSIONS]:
         raise InvalidRequest(f"by: no {unknown[0][:100]}; known: {', '.join(DIMENSIONS)}")
     order = query.get("order", "dimensions")
@@ -61,6 +64,9 @@ async def requests(request: web.Request) -> web.Response:
     """Serve `GET /admin/v1/requests`: single requests, newest first."""
     query = request.query
     refuse_unknown(query, *_TIMES, "limit", "after", *_FILTERS)
+    shows_sessions = request.app[CONTEXT].shows_sessions
+    if not shows_sessions:
+        hidden.refuse(query)
     scope, limit, after = scope_of(query), page_limit(query), _after(query, 2)
     place = None if after is None else (int(after[0]), str(after[1]))
     found = await request.app[CONTEXT].ask(
@@ -68,7 +74,9 @@ async def requests(request: web.Request) -> web.Response:
     )
     data, has_more = found[:limit], len(found) > limit
     following = _cursor((data[-1].at_ms, data[-1].id)) if has_more else None
-    return json({"data": list(map(_shown_row, data)), "has_more": has_more, "next": following})
+    shown = map(_shown_row, data)
+    rows = list(shown if shows_sessions else map(hidden.without, shown))
+    return json({"data": rows, "has_more": has_more, "next": following})
 
 
 async def audit(request: web.Request) -> web.Response:

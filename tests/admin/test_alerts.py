@@ -106,12 +106,12 @@ def spends(number: int, **fields: Any) -> Row:
 
 
 def gateway(
-    url: str, *receivers: Receiver, status: Status | None = None
+    url: str, *receivers: Receiver, status: Status | None = None, sessions: bool = True
 ) -> tuple[AdminContext, Rounds]:
     config = config_for(
         "http://127.0.0.1:9",
         store=Store(url),
-        admin=Admin(keys=(AdminKey("eye", digest(READER)),)),
+        admin=Admin(keys=(AdminKey("eye", digest(READER)),), sessions=sessions),
         keys=(Key("ci", digest("ar-ci"), budgets=Budgets(day_micros=20_000_000)),),
         alerts=Alerts(receivers),
     )
@@ -160,6 +160,19 @@ async def test_two_gateways_ten_thousand_refusals_a_restart_and_a_receiver_that_
     assert hook.tries > len(hook.taken)
     assert len({each["id"] for each in hook.taken}) == len(slack.taken) == len(told)
     assert all(each["text"].startswith("AnyRouter: ") for each in slack.taken)
+
+
+async def test_where_sessions_are_not_shown_no_alert_tells_of_one(store_url: str) -> None:
+    agents = [spends(n, agent_id=f"a{n}", cost_micros=0) for n in range(20)]
+    keep(store_url, spends(99, cost_micros=26_000_000), *agents)
+    async with webhook() as hook:
+        context, rounds = gateway(store_url, Receiver(hook.url, "json", SECRET), sessions=False)
+        try:
+            for n in range(3):
+                await rounds.step(NOW_MS + n * STEP_MS)
+        finally:
+            context.close()
+    assert [each["rule"] for each in hook.taken] == ["budget_100"]
 
 
 async def test_the_admin_apis_own_process_looks_and_tells_by_itself(

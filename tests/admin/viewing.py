@@ -13,6 +13,7 @@ from proxy import Admin, AdminKey, Config, Key, Store
 from proxy.access.keys import digest
 from proxy.access.records import KeyRecord
 from proxy.admin.app import create_app
+from proxy.admin.workers import Workers
 from proxy.store.engine import open_engine
 from proxy.store.keys import Keys
 from tests.admin.conftest import READER, WRITER
@@ -58,7 +59,9 @@ class Browser:
 
 
 @contextlib.asynccontextmanager
-async def viewed(url: str | None, **changes: Any) -> AsyncIterator[Browser]:
+async def viewed(
+    url: str | None, *, workers: Workers | None = None, **changes: Any
+) -> AsyncIterator[Browser]:
     """Serve the pages of a configuration with the keys of anna and ben, and a store unless `url` is None."""
     config: Config = config_for(
         "http://127.0.0.1:9",
@@ -69,7 +72,7 @@ async def viewed(url: str | None, **changes: Any) -> AsyncIterator[Browser]:
             **changes,
         },
     )
-    app = create_app(config)
+    app = create_app(config, workers)
     runner = web.AppRunner(app)
     await runner.setup()
     try:

@@ -69,11 +69,13 @@ async def model(view: View, viewer: Viewer, query: Query) -> Live:
     key = query.get("key") or None
     if key is not None and not viewer.may_see(key):
         raise NotFound("no such key")
-    told = await live.report(view.workers, viewer.key or key, query.get("upstream") or None)
+    told = await live.report(
+        view.workers,
+        viewer.key or key,
+        query.get("upstream") or None,
+        shows_sessions=view.shows_sessions,
+    )
     rows = [msgspec.convert(each, Doing) for each in told["data"]]
-    if not view.shows_sessions:
-        none = {"session_id": None, "agent_id": None, "agent_type": None}
-        rows = [msgspec.structs.replace(each, **none) for each in rows]
     return Live(
         in_flight=told["in_flight"],
         slow_first_byte=sum(row.phase == "awaiting_head" and row.is_stuck for row in rows),

@@ -73,7 +73,7 @@ class View:
     @property
     def shows_sessions(self) -> bool:
         """Whether sessions and agents may be shown."""
-        return self.config.admin is None or self.config.admin.sessions
+        return self._store.shows_sessions
 
     @property
     def base_url(self) -> str:

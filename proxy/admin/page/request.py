@@ -2,6 +2,7 @@
 
 import msgspec
 
+from proxy.admin import hidden
 from proxy.admin.page.charts import Chart
 from proxy.admin.page.page import Page, Query, View
 from proxy.admin.page.timelines import Step, waterfall
@@ -61,9 +62,7 @@ async def model(view: View, viewer: Viewer, query: Query) -> OneRequest:
             "no such request: it may be older than what is kept, or not in the store yet"
         )
     found = await view.ask(lambda engine: sessions.breaks_of(engine, scope, [row.id]))
-    of_session = ("session_id", "agent_id", "parent_agent_id", "agent_type", "prompt_id")
-    hidden = () if view.shows_sessions else of_session
-    shown = {name: None if name in hidden else value for name, value in _fields(row).items()}
+    shown = _fields(row) if view.shows_sessions else hidden.without(_fields(row))
     return OneRequest(shown, steps(row, view.prices), found.get(row.id), view.shows_sessions)
 
 

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from proxy.admin import hidden
 from proxy.admin.page import asked
 from proxy.admin.page.page import Page, Query, View
 from proxy.admin.page.viewer import Viewer
@@ -15,7 +16,6 @@ DIMENSIONS = (
     *("day", "hour", "key", "owner", "model", "upstream", "tag"),
     *("request_class", "agent_type", "client", "session"),
 )
-_OF_SESSIONS = ("session", "agent_type")
 FILTERS = ("key", "owner", "model", "upstream", "tag", "request_class", "agent_type", "client")
 _MOST = 1_000
 _MAX_DIMENSIONS = 2
@@ -68,8 +68,10 @@ async def model(view: View, viewer: Viewer, query: Query) -> Spend:
     Raises:
         InvalidRequest: the query asks for what there is not.
     """
-    hidden = () if view.shows_sessions else _OF_SESSIONS
-    known = tuple(name for name in DIMENSIONS if name not in hidden)
+    left_out = () if view.shows_sessions else hidden.DIMENSIONS
+    known = tuple(name for name in DIMENSIONS if name not in left_out)
+    if not view.shows_sessions:
+        hidden.refuse(name for name, value in query.items() if value)
     by = tuple(dict.fromkeys(filter(None, (query.get("by") or "key,model").split(","))))
     if not 1 <= len(by) <= _MAX_DIMENSIONS or not set(by) <= set(known):
         raise InvalidRequest(f"by: must be one or two of {', '.join(known)}")
