@@ -233,8 +233,7 @@ def serve_one(
 
 def announce(addresses: Sequence[tuple[str, int]], configured: str, listen: Listen) -> None:
     """Log what serves, with what configuration, and where; and tell the service manager that it does."""
-    scheme = "http" if listen.tls is None else "https"
-    origins = [origin(host, port, scheme) for host, port in addresses]
+    origins = [origin(host, port, listen.scheme) for host, port in addresses]
     here = _EVERYWHERE.sub("127.0.0.1", origins[0])
     _log.info("anyrouter %s; %s; base URL %s", __version__, configured, here + listen.base_path)
     _log.info("listening on %s", ", ".join(origins))

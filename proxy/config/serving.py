@@ -34,6 +34,11 @@ class Listen:
         """Return what `host` says as a tuple."""
         return (self.host,) if isinstance(self.host, str) else self.host
 
+    @property
+    def scheme(self) -> str:
+        """Return how the URLs of what listens here begin."""
+        return "http" if self.tls is None else "https"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Auth:

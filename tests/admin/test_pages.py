@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy import Budgets, Key
+from proxy import Budgets, Certificate, Key, Listen
 from proxy.access.keys import digest
 from proxy.admin.context import CONTEXT
 from proxy.admin.page import doors, key
@@ -304,3 +304,16 @@ async def test_nothing_secret_is_in_any_page_or_model(store_url: str) -> None:
                         text = (await browser(place.replace("/.", "/overview."))).text
                         for canary in (WRITER, secret, digest(secret), digest(WRITER)):
                             assert canary not in text, place
+
+
+@pytest.mark.parametrize(
+    ("tls", "base_url"),
+    [(None, "http://127.0.0.1:9/api"), (Certificate("/cert.pem"), "https://127.0.0.1:9/api")],
+)
+async def test_pages_show_the_base_url_by_the_scheme_that_is_served(
+    store_url: str, tls: Certificate | None, base_url: str
+) -> None:
+    async with viewed(store_url, listen=Listen(port=9, tls=tls)) as browser:
+        await browser.sign_in(WRITER)
+        for path in ("/overview.json", "/keys/anna.json"):
+            assert f'"base_url":"{base_url}"' in (await browser(path)).text

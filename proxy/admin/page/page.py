@@ -81,7 +81,7 @@ class View:
         listen = self.config.listen
         host = listen.hosts[0] if listen.hosts else "127.0.0.1"
         host = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared, not bound
-        return f"http://{f'[{host}]' if ':' in host else host}:{listen.port}{listen.base_path}"
+        return f"{listen.scheme}://{f'[{host}]' if ':' in host else host}:{listen.port}{listen.base_path}"
 
     @property
     def prices(self) -> PriceTable:
