@@ -4,13 +4,14 @@ import asyncio
 import importlib.util
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from proxy import errors
+from proxy.access.keys import presented
 from proxy.admin import (
     breaks,
     errors_told,
@@ -30,7 +31,15 @@ from proxy.admin.guard import HEADERS, check
 from proxy.admin.state import WORKERS
 from proxy.admin.workers import OwnGateway, SocketWorkers, Workers
 from proxy.config import Config
-from proxy.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, ProxyError
+from proxy.errors import (
+    ForeignHost,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    OriginForbidden,
+    ProxyError,
+)
 from proxy.gateway import Gateway
 from proxy.notices.events import Event
 from proxy.notices.notice import notice
@@ -64,6 +73,8 @@ class ShowsFailures(Protocol):
 
 
 _FAILURE = web.AppKey("failure", ShowsFailures)
+# Whether what a request shows opens pages.
+_OPENS: web.AppKey[Callable[[web.Request], Awaitable[bool]]] = web.AppKey("opens")
 
 TABLE = (
     web.post("/admin/v1/keys", keys.create),
@@ -123,9 +134,18 @@ def create_app(
         raise ValueError("the configuration has no admin section")
     admin, ring = config.admin, AdminRing(config.admin.keys)
 
+    async def opens_pages(request: web.Request) -> bool:
+        opens = request.app.get(_OPENS)
+        return opens is not None and await opens(request)
+
     @web.middleware
     async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
-        check(request.method, request.headers, admin)
+        try:
+            check(request.method, request.headers, admin)
+        except (ForeignHost, OriginForbidden):
+            shows_key = presented(request.headers)
+            if not (shows_key and (ring.knows(request.headers) or await opens_pages(request))):
+                raise
         if _path(request).startswith(_API):
             request[ADMIN] = ring.authenticate(request.headers, writes=request.method not in _READS)
         return await handler(request)
@@ -144,6 +164,7 @@ def create_app(
 
         mount.mount(app, admin, secrets.token_bytes(_SECRET_BYTES))
         app[_FAILURE] = doors.failure
+        app[_OPENS] = doors.opens
     else:
         _log.warning(_MISSING, extra=notice(Event.PAGES_NOT_SERVED))
         app.router.add_get("/", _say_what_is_missing, name=_ROOT)

@@ -15,6 +15,10 @@ class AdminRing:
     def __init__(self, keys: Iterable[AdminKey]) -> None:
         self._keys = {key.sha256: key for key in keys}
 
+    def knows(self, inbound: MultiMapping[str]) -> bool:
+        """Return whether a request shows a credential of ours, whatever it may do."""
+        return any(digest(value) in self._keys for value in presented(inbound))
+
     def authenticate(
         self, inbound: MultiMapping[str], *, writes: bool = False, metrics: bool = False
     ) -> AdminKey:

@@ -2,19 +2,20 @@
 
 A page of another origin can point a name of its own to this address (DNS rebinding), and can send forms here with this
 one's cookie. So a request is for a name that is known, and one that changes something is from a page of this origin:
-browsers say so in `Sec-Fetch-Site`, older ones in `Origin`. Whoever shows a credential in a header is no browser that
-was tricked.
+browsers say so in `Sec-Fetch-Site`, older ones in `Origin`. Whoever shows a credential in a header that opens something
+is no browser that was tricked, and need not pass.
 """
 
 import ipaddress
-from urllib.parse import urlsplit
+import re
 
 from multidict import MultiMapping
 
-from proxy.access.keys import presented
 from proxy.config import Admin
 from proxy.errors import ForeignHost, OriginForbidden
 
+# No user, path or backslash: programs differ in what such a text names.
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9_.-]+))(?::[0-9]*)?")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 # Of every response. No script, style, image or form but this origin's own, and no exception to that.
@@ -42,8 +43,6 @@ def check(method: str, inbound: MultiMapping[str], admin: Admin) -> None:
         ForeignHost: it is for a name that is not known.
         OriginForbidden: it would change something, and comes from a page of another origin.
     """
-    if presented(inbound):
-        return
     host = inbound.get("Host", "")
     if not _is_known(host, admin):
         raise ForeignHost(
@@ -55,10 +54,10 @@ def check(method: str, inbound: MultiMapping[str], admin: Admin) -> None:
 
 def _is_known(host: str, admin: Admin) -> bool:
     """Return whether a `Host` is an address, which nobody can point elsewhere, or a name that was given."""
-    try:
-        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    except ValueError:
+    match = _HOST.fullmatch(host)
+    if match is None:
         return False
+    name = (match[1] or match[2]).lower().rstrip(".")
     if name in ("localhost", admin.host.lower(), *admin.hosts) or name.endswith(".localhost"):
         return True
     try:

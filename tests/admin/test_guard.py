@@ -57,6 +57,11 @@ def _store_one_of_each(url: str) -> None:
         ("127.0.0.1@evil.example", 421),
         ("", 421),
         ("[::1", 421),
+        ("evil.example\\@127.0.0.1", 421),
+        ("evil.example#@127.0.0.1", 421),
+        ("user@127.0.0.1", 421),
+        ("127.0.0.1/evil.example", 421),
+        ("127.0.0.1:8081:evil", 421),
         ("localhost:8081", 200),
         ("LOCALHOST", 200),
         ("127.0.0.1:9", 200),
@@ -101,11 +106,26 @@ async def test_only_a_page_of_this_origin_may_change_something(
 
 
 async def test_a_credential_in_a_header_needs_neither_name_nor_origin(store_url: str) -> None:
+    managed(store_url, "cleo", stored := "ar-cleo-0123456789-0123456789")
     foreign = {"host": "evil.example", "sec-fetch-site": "cross-site"}
     async with viewed(store_url) as browser:
         assert (await browser("/admin/v1/owners", headers=foreign)).status == 421
         told = await browser("/admin/v1/owners", headers=foreign | WITH_A_KEY)
         assert told.status == 200
+        for key in (READER, ANNA, stored):
+            assert (await browser("/spend", headers=foreign | {"x-api-key": key})).status == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/admin/v1/owners", "/overview", "/sign-in", "/metrics", "/healthz"]
+)
+async def test_a_key_that_opens_nothing_does_not_make_a_name_known(
+    store_url: str, path: str
+) -> None:
+    async with viewed(store_url) as browser:
+        for _ in range(7):
+            told = await browser(path, headers={"host": "evil.example", "x-api-key": WRONG})
+            assert told.status == 421
 
 
 async def test_every_response_forbids_what_pages_do_not_need(store_url: str) -> None:

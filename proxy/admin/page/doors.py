@@ -13,7 +13,7 @@ from proxy.admin.page.sign_in import SignIn
 from proxy.admin.page.static_files import DIGEST, SHEETS
 from proxy.admin.page.viewer import Viewer
 from proxy.aiohttp_fast.keys import RequestKey
-from proxy.errors import NotFound, ProxyError, StoreUnavailable, Unauthenticated
+from proxy.errors import NotFound, ProxyError, StoreUnavailable, TooManyTries, Unauthenticated
 
 VIEW = web.AppKey("view", View)
 SIGN_IN = web.AppKey("sign_in", SignIn)
@@ -57,6 +57,18 @@ async def _viewer_of(request: web.Request) -> Viewer | None:
         request[_VIEWER] = None
         request[_VIEWER] = await request.app[SIGN_IN].viewer_of(request, request.app[VIEW])
     return request[_VIEWER]
+
+
+async def opens(request: web.Request) -> bool:
+    """Return whether the key that a request shows opens any page.
+
+    Raises:
+        StoreUnavailable: whether it does is not known.
+    """
+    try:
+        return await _viewer_of(request) is not None
+    except (Unauthenticated, TooManyTries):
+        return False
 
 
 def _to_sign_in(request: web.Request) -> web.StreamResponse:
