@@ -7,7 +7,7 @@ is written.
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Protocol, cast
 
 from aiohttp import HttpVersion11, StreamReader, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
@@ -33,6 +33,18 @@ Admit = Callable[["Connection", str | None], asyncio.Protocol | None]
 Refuse = Callable[[str | None, ProxyError], tuple[dict[str, str], bytes]]
 
 
+class Counted(Protocol):
+    """What a client has opened, whether it is served yet or not."""
+
+    is_stranger: bool
+
+    def look(self, now: float) -> None:
+        """End it if it takes too long."""
+
+    def give_way(self) -> None:
+        """Close it for a new one."""
+
+
 class Connection(Intake):
     """One client connection of a gateway that serves itself.
 
@@ -51,7 +63,7 @@ class Connection(Intake):
     def __init__(
         self,
         server: web.Server,
-        registry: "Registry[Connection]",
+        registry: "Registry[Counted]",
         timeouts: Timeouts,
         admit: Admit,
         refuse: Refuse,

@@ -22,7 +22,7 @@ from proxy.exchange import Exchange
 from proxy.gateway import Connected
 from proxy.notices.notice import notice
 from proxy.received import Received
-from proxy.server.connection import Connection, TlsConnection
+from proxy.server.connection import Connection, Counted, TlsConnection
 from proxy.server.open_files import FileReserve
 from proxy.server.refusal import Refusal
 from proxy.server.registry import Registry, client_of
@@ -49,14 +49,13 @@ class Listener:
         is_leaving: Callable[[], bool] = bool,
     ) -> None:
         self._server = server
-        self._connection = Connection if config.listen.tls is None else TlsConnection
         self._ended = ended
         self._files = FileReserve()
         self.change(config)
         base = re.escape(config.listen.base_path.encode())
         self._health = re.compile(rb"(GET|HEAD|OPTIONS) ((?:%b)?/healthz)[? ]" % base)
         self._timer: asyncio.TimerHandle | None = None
-        self.registry = Registry[Connection]()
+        self.registry = Registry[Counted]()
         self.refusals: set[asyncio.BaseProtocol] = set()
         self._refused = 0
         make_request = server.request_factory
@@ -82,11 +81,23 @@ class Listener:
 
     def __call__(self) -> asyncio.Protocol:
         """Make the protocol of a new connection."""
-        return self._connection(
-            self._server, self.registry, self._timeouts, self.admit, self.refuse
-        )
+        return Connection(self._server, self.registry, self._timeouts, self.admit, self.refuse)
 
-    def admit(self, connection: Connection, address: str | None) -> asyncio.Protocol | None:
+    def take_over(self, counted: Counted) -> Connection:
+        """Make the protocol of a connection over TLS, which has been counted since before its handshake."""
+        connection = TlsConnection(
+            self._server, self.registry, self._timeouts, _is_admitted, self.refuse
+        )
+        connection.is_stranger = counted.is_stranger
+        self.registry.replace(counted, connection)
+        return connection
+
+    @property
+    def request_head_s(self) -> float:
+        """How long a client may take for a handshake, and for a head."""
+        return self._timeouts.request_head_s
+
+    def admit(self, connection: Counted, address: str | None) -> asyncio.Protocol | None:
         """Count a connection, or return what refuses it: its client has too many, or all together are too many."""
         limits, client = self._limits, None
         if self._trusted.trusts(address):
@@ -163,6 +174,10 @@ class Listener:
         if not self._standstill.before(now):
             for connection in tuple(self.registry.open):
                 connection.look(now)
+
+
+def _is_admitted(_connection: Connection, _address: str | None) -> None:
+    """Refuse nobody."""
 
 
 def _framed(status: bytes, fields: Mapping[str, str], body: bytes) -> bytes:

@@ -38,6 +38,12 @@ class Registry(Generic[T]):
             if not self._per_client[client]:
                 del self._per_client[client]
 
+    def replace(self, old: T, new: T) -> None:
+        """Count a connection in the place of one that it was until now."""
+        client = self.open[old]
+        self.remove(old)
+        self.add(new, client)
+
     def of(self, client: str) -> int:
         """Return how many connections a client has."""
         return self._per_client[client]

@@ -18,6 +18,7 @@ from proxy.gateway import GATEWAY
 from proxy.notices.events import Event
 from proxy.notices.notice import notice
 from proxy.server.addresses import bound
+from proxy.server.handshake import Handshakes
 from proxy.server.heartbeat import ParentLink
 from proxy.server.listener import Listener
 from proxy.server.notify import notify
@@ -64,7 +65,6 @@ async def _servers(
     """Serve an application on these sockets, or on those that the configuration says when there are none."""
     if tls is None and config.listen.tls is not None:
         tls = ServerTls(config.listen.tls)
-    options = {} if tls is None else tls.options(config.timeouts.request_head_s)
     runner = web.AppRunner(app, shutdown_timeout=_FORCED_DRAIN_S, **_RUNNER_OPTIONS)
     await runner.setup()
     try:
@@ -77,6 +77,7 @@ async def _servers(
         listener = Listener(runner.server, config, gateway.ended, lambda: gateway.leaving)
         gateway.on_reload.append(listener.change)
         gateway.connected = listener.connected
+        handshakes = None if tls is None else Handshakes(listener, tls)
         if tls is not None:
             gateway.on_reload.append(tls.renew)
         loop = asyncio.get_running_loop()
@@ -85,7 +86,7 @@ async def _servers(
                 bound(config.listen.hosts, config.listen.port)
             )
             servers = [
-                await loop.create_server(listener, sock=one, backlog=BACKLOG, **options)
+                await loop.create_server(handshakes or listener, sock=one, backlog=BACKLOG)
                 for one in sockets
             ]
             try:
@@ -94,6 +95,8 @@ async def _servers(
                 for server in servers:
                     server.close()
                 listener.close()
+                if handshakes is not None:
+                    handshakes.close()
     finally:
         await runner.cleanup()
 

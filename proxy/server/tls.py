@@ -1,7 +1,9 @@
 """TLS on the listener: the certificate that clients are shown, replaced while those that are connected go on."""
 
+import asyncio
 import logging
 import ssl
+from collections.abc import Coroutine
 from typing import Any
 
 from proxy.config import Certificate, Config
@@ -33,17 +35,27 @@ class ServerTls:
         self._context = self._shown = server_context(certificate)
         self._context.sni_callback = self._show
 
-    def options(self, handshake_s: float) -> dict[str, Any]:
-        """Return what `loop.create_server` takes for it.
+    def agree(
+        self, transport: asyncio.Transport, protocol: asyncio.Protocol, handshake_s: float
+    ) -> Coroutine[Any, Any, asyncio.Transport | None]:
+        """Agree upon TLS with a client, and return the transport to speak it by.
 
         Args:
-            handshake_s: how long a client may take until it is spoken to.
+            transport: of the client, of which nothing has been read.
+            protocol: of what comes by TLS. It is not told of its connection.
+            handshake_s: how long the client may take.
+
+        Raises:
+            OSError: the client took too long, left, or speaks no TLS that is good enough.
         """
-        return {
-            "ssl": self._context,
-            "ssl_handshake_timeout": handshake_s,
-            "ssl_shutdown_timeout": _SHUTDOWN_S,
-        }
+        return asyncio.get_running_loop().start_tls(
+            transport,
+            protocol,
+            self._context,
+            server_side=True,
+            ssl_handshake_timeout=handshake_s,
+            ssl_shutdown_timeout=_SHUTDOWN_S,
+        )
 
     def renew(self, config: Config) -> None:
         """Show the certificate of a configuration to those who connect from now on, unless it is no good."""
