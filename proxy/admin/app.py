@@ -56,6 +56,7 @@ _FOR_PROGRAMS = (_API, metrics.PATH)
 _FORMS_FOR_PROGRAMS = (".json", ".csv")
 _ROOT = "root"
 _SECRET_BYTES = 32
+_UNAVAILABLE = 503
 _OF_THE_VIEW = ("jinja2", "aiohttp_jinja2", "itsdangerous")
 _MISSING = (
     "the pages need the extra `view`: `make install` brings it, or `pip install '.[view]'` in a checkout; "
@@ -168,6 +169,8 @@ def create_app(
     else:
         _log.warning(_MISSING, extra=notice(Event.PAGES_NOT_SERVED))
         app.router.add_get("/", _say_what_is_missing, name=_ROOT)
+    # Where an application has mounted this one, without the slash; where none has, it is "/" again: the last one.
+    app.router.add_get("", _add_slash)
     app.cleanup_ctx.append(_close)
     if config.store is not None:
         app.cleanup_ctx.append(_look_for_breaks)
@@ -180,7 +183,11 @@ async def _health(_: web.Request) -> web.Response:
 
 
 async def _say_what_is_missing(_: web.Request) -> web.Response:
-    return web.Response(text=_MISSING + "\n")
+    return web.Response(text=_MISSING + "\n", status=_UNAVAILABLE)
+
+
+async def _add_slash(request: web.Request) -> web.Response:
+    raise web.HTTPSeeOther(request.app.router[_ROOT].url_for())
 
 
 async def _close(app: web.Application) -> AsyncIterator[None]:

@@ -26,6 +26,21 @@ _OF_OURS = frozenset(
         Cause.TOO_MANY_CONNECTIONS,
     }
 )
+# Said before anything is sent, though the request's upstream may be known by then.
+_BEFORE_SENDING = frozenset(
+    {
+        *(each for each in Cause if each.startswith(_OF_LIMITS)),
+        Cause.BODY_MEMORY,
+        Cause.KEYS_UNAVAILABLE,
+        Cause.LIMITS_UNAVAILABLE,
+        Cause.MODEL_FORBIDDEN,
+        Cause.STORE_UNAVAILABLE,
+        Cause.TOO_MANY_CONNECTIONS,
+        Cause.UNAUTHENTICATED,
+        Cause.UNKNOWN_MODEL,
+        Cause.UNSENDABLE_HEADER,
+    }
+)
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -78,7 +93,8 @@ def by_cause(failures: Sequence[Failures]) -> tuple[Failure, ...]:
     """Return failures by cause and upstream, the most of each fault first."""
     groups: dict[tuple[str, str | None], list[Failures]] = {}
     for each in failures:
-        groups.setdefault((each.cause, each.upstream), []).append(each)
+        upstream = None if each.cause in _BEFORE_SENDING else each.upstream
+        groups.setdefault((each.cause, upstream), []).append(each)
     found = [_failure(cause, upstream, of) for (cause, upstream), of in groups.items()]
     found.sort(key=lambda each: (FAULTS.index(each.fault), -each.requests, each.cause))
     return tuple(found)

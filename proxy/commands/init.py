@@ -71,7 +71,12 @@ def _next_lines(path: Path) -> str:
     lines = [f"  export {_API_KEY}=sk-ant-...   # the API's key, which only the gateway has"]
     if os.environ.get(_API_KEY):
         lines = []
-    return "\n".join([*lines, f"  anyrouter serve{named}"])
+    lines += [
+        f"  anyrouter check{named}",
+        f"  anyrouter serve{named}",
+        "  ANYROUTER_KEY=ar-... anyrouter doctor   # from another terminal, with the key above",
+    ]
+    return "\n".join(lines)
 
 
 def _shipped() -> str:

@@ -126,13 +126,12 @@ class Knobs:
     )
     key: str | None = _knob(None, str, "the only credential that is accepted; off: any")
     record: bool = _knob(
-        False, switch, "keep the last requests in app[REQUESTS]; only at the start"
+        False, switch, "keep the last requests, for tests in its process; only at the start"
     )
     serve_record: bool = _knob(
         False,
         switch,
-        "keep what each answer told and delivered in app[SERVED], shown at /sandbox/served; "
-        "only at the start",
+        "keep what each answer told and delivered, shown at /sandbox/served; only at the start",
     )
 
     def __post_init__(self) -> None:

@@ -126,8 +126,8 @@ class Workers:
             if now - worker.heard_at >= self._silent_s:
                 worker.heard_at = now  # it is dead before that is over
                 _log.error(
-                    "worker %d has been stuck for %g s; killing it",
-                    worker.pid,
+                    "%s has been stuck for %g s; killing it",
+                    worker.name,
                     self._silent_s,
                     extra=notice(Event.WORKER_STUCK),
                 )

@@ -59,9 +59,16 @@ class Worker:
         self.cause += cause.decode(errors="replace")
         return bool(said)
 
+    @property
+    def name(self) -> str:
+        """What the log calls it: only the admin API's process listens by itself."""
+        return (
+            f"worker {self.pid}" if self.slot is not None else f"the admin API's process {self.pid}"
+        )
+
     def ending(self) -> str:
         """Return how it ended, in one line."""
-        ended = f"worker {self.pid} ended with status {self.status}"
+        ended = f"{self.name} ended with status {self.status}"
         return f"{ended}: {self.cause}" if self.cause else ended
 
 

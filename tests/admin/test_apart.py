@@ -118,6 +118,7 @@ async def test_streams_lose_nothing_while_the_admin_process_is_frozen_and_killed
         ) as response:
             assert response.status == 200
         os.kill(view, signal.SIGKILL)
+        await command.says(b"the admin API's process %d ended with status -9" % view)
         assert await streams == [_EVENTS] * _STREAMS
         found = await _scraped(session, admin)
         # What workers have counted outlives who shows it.

@@ -173,9 +173,11 @@ async def test_init_writes_a_configuration_that_serves_with_the_key_it_prints(
     key = out.removesuffix("\n")
     assert key.startswith("ar-")
     assert key.isprintable()
-    assert [line.strip() for line in err.splitlines()[-2:]] == [
+    assert [line.strip() for line in err.splitlines()[-4:]] == [
         "export ANTHROPIC_API_KEY=sk-ant-...   # the API's key, which only the gateway has",
+        "anyrouter check",
         "anyrouter serve",
+        "ANYROUTER_KEY=ar-... anyrouter doctor   # from another terminal, with the key above",
     ]
     written = tmp_path / "anyrouter.yaml"
     assert key not in written.read_text("utf-8")
@@ -203,7 +205,8 @@ async def test_what_init_writes_says_what_the_shipped_configuration_says(tmp_pat
     shipped = Path(__file__).parents[2] / "config.yaml"
     status, _, err = await ran("init", "--config", tmp_path / "x.yaml")
     assert status == 0
-    assert err.endswith(f"  anyrouter serve --config {tmp_path / 'x.yaml'}\n")
+    for command in ("check", "serve"):
+        assert f"  anyrouter {command} --config {tmp_path / 'x.yaml'}\n" in err
     written = yaml.safe_load((tmp_path / "x.yaml").read_text("utf-8"))
     assert {**written, "keys": []} == yaml.safe_load(shipped.read_text("utf-8"))
 

@@ -71,3 +71,9 @@ def test_failures_are_one_by_cause_and_upstream_and_nothing_of_them_is_lost() ->
         (None, "upstream_timeout", 2),
     ]
     assert sum(each.requests for each in clients) == sum(each.requests for each in given)
+
+
+@pytest.mark.parametrize("cause", ["budget_spent", "limited_requests", "limits_unavailable"])
+def test_what_is_refused_before_anything_is_sent_is_of_no_upstream(cause: str) -> None:
+    (found,) = by_cause([failures(cause, 2), failures(cause, 1, upstream="acct-b")])
+    assert (found.upstream, found.requests) == (None, 3)
