@@ -62,7 +62,9 @@ def _add_session_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]
         "with what it cost itself and with all below. Without Claude Code's hint headers there is one prompt.",
         examples=("anyrouter session b160e3de-1111-4222-8333-444455556666",),
     )
-    parser.add_argument("id", metavar="ID", help="of the session, in full")
+    parser.add_argument(
+        "id", metavar="ID", help="of the session, or how it begins: six characters or more"
+    )
     options.add_config(parser)
     parser.add_argument("--json", action="store_true", help="for programs, with every request")
     parser.set_defaults(run=report_of)
@@ -109,11 +111,15 @@ def _row(session: "Session") -> tuple[str, ...]:
 def report_of(args: argparse.Namespace) -> int:
     """Print one session as a tree."""
     from proxy.admin.session_report import report  # noqa: PLC0415 - as in `opened`
+    from proxy.store.find import sessions_like  # noqa: PLC0415 - as in `opened`
     from proxy.store.usage import Scope  # noqa: PLC0415 - as in `opened`
 
     tenants = tenants_of(args)
     with opened(tenants, is_made=False) as engine:
-        found = report(engine, Scope(), args.id, unfolded=args.json)
+        ids = sessions_like(engine, Scope(), args.id)
+        if len(ids) > 1:
+            raise RuntimeError(f"several sessions begin with {args.id!r}: {', '.join(ids)}")
+        found = report(engine, Scope(), ids[0], unfolded=args.json) if ids else None
     if found is None:
         raise RuntimeError(
             f"no session {args.id!r} in the store: `anyrouter sessions --since 30d` lists those there are"

@@ -1,5 +1,7 @@
 """Whatever has an id that begins with some text: requests, sessions, agents; and the last day of each key."""
 
+from typing import Any
+
 import msgspec
 import sqlalchemy as sa
 
@@ -8,6 +10,7 @@ from proxy.store.tables import REQUEST, USAGE_DAY
 from proxy.store.usage import Scope, within
 
 _MOST = 20
+_LEAST_CHARS = 6
 _LAST = chr(0x10FFFF)
 _R = REQUEST.c
 
@@ -35,8 +38,7 @@ def find(engine: sa.Engine, scope: Scope, text: str, *, with_sessions: bool) -> 
             query = sa.select(_R.id).where(*within(scope), *_begins(column, text)).limit(_MOST)
             hits += [Hit("request", each) for each in connection.scalars(query)]
         if with_sessions:
-            query = sa.select(_R.session_id).where(*within(scope), *_begins(_R.session_id, text))
-            found = connection.scalars(query.distinct().limit(_MOST))
+            found = connection.scalars(_sessions(scope, text))
             hits += [Hit("session", str(each), each) for each in found]
             agents = sa.select(_R.agent_id, _R.session_id).where(
                 *within(scope), _R.agent_id == text, _R.session_id.is_not(None)
@@ -44,6 +46,21 @@ def find(engine: sa.Engine, scope: Scope, text: str, *, with_sessions: bool) -> 
             found_agents = connection.execute(agents.distinct().limit(_MOST))
             hits += [Hit("agent", str(agent), session) for agent, session in found_agents]
     return list(dict.fromkeys(hits))
+
+
+def sessions_like(engine: sa.Engine, scope: Scope, text: str) -> list[str]:
+    """Return the id of a session that is some text, or else, of six characters or more, some that begin with it."""
+    with bounded(engine) as connection:
+        found = [str(each) for each in connection.scalars(_sessions(scope, text))]
+    if text in found:
+        return [text]
+    return found if len(text) >= _LEAST_CHARS else []
+
+
+def _sessions(scope: Scope, text: str) -> sa.Select[Any]:
+    query = sa.select(_R.session_id).where(*within(scope), *_begins(_R.session_id, text))
+    # The text itself comes first, before all that are longer.
+    return query.distinct().order_by(_R.session_id).limit(_MOST)
 
 
 def last_days(engine: sa.Engine, scope: Scope) -> dict[str, int]:
