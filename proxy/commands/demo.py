@@ -21,6 +21,7 @@ from proxy.demo.past import store_history
 from proxy.demo.player import Player
 from proxy.demo.setting import BUSY_KEYS, MODEL, Place, busy_config, demo_config
 from proxy.gateway import GATEWAY
+from proxy.server.addresses import bound
 from proxy.server.serve import serve
 from proxy.server.signals import ignore_user_signals
 from proxy.telemetry.access_log import AccessLog
@@ -122,6 +123,10 @@ async def _demo(port: int, access_log: AccessLog, *, pool: bool, busy: bool) -> 
         config = demo_config(place, urls)
         secrets_by_name = {name: keys.new_key() for name in BUSY_KEYS}
         if busy and config.store is not None:
+            with bound(
+                config.listen.hosts, port
+            ):  # else a taken port is told only after the history
+                pass
             standard_files.say("Making thirty days of history ...")
             spent = await asyncio.to_thread(store_history, config.store, _SEED, _now_ms())
             config = busy_config(place, urls, secrets_by_name, spent)

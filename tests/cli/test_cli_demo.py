@@ -54,11 +54,11 @@ async def test_the_printed_curl_works_when_pasted() -> None:
     assert url in pasted
 
 
-@pytest.mark.parametrize("command", ["demo", "sandbox"])
-async def test_a_port_in_use_is_one_line_and_exit_1(command: str) -> None:
+@pytest.mark.parametrize("command", ["demo", "demo --busy", "sandbox"])
+async def test_a_port_in_use_is_one_line_and_exit_1_before_anything_is_made(command: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        status, _, err = await ran(command, "--port", str(taken.getsockname()[1]))
-    assert status == 1
+        status, out, err = await ran(*command.split(), "--port", str(taken.getsockname()[1]))
+    assert (status, out) == (1, "")
     assert "ddress already in use" in err
     assert err.count("\n") == 1
 
