@@ -71,6 +71,13 @@ class Keys:
         with reading(self._engine) as connection:
             return key_records(connection, *conditions, limit=limit)
 
+    def deleted(self, limit: int) -> set[str]:
+        """Return the names of deleted keys, the last of them."""
+        query = sa.select(API_KEY.c.name).where(API_KEY.c.deleted_at_ms.is_not(None))
+        query = query.order_by(API_KEY.c.deleted_at_ms.desc()).limit(limit)
+        with reading(self._engine) as connection:
+            return set(connection.scalars(query))
+
     def create(self, record: KeyRecord, sha256: str, now_ms: int) -> KeyRecord:
         """Add a key with its first secret.
 

@@ -22,10 +22,11 @@ from proxy.admin.page import doors, key
 from proxy.errors import StoreUnavailable
 from proxy.store import bounded
 from proxy.store.engine import open_engine
+from proxy.store.keys import Keys
 from proxy.store.rows import RowStore
 from tests.admin.conftest import WRITER
 from tests.admin.viewing import ADMIN, ANNA, Browser, managed, viewed
-from tests.store.rows import row
+from tests.store.rows import opened, row
 
 MARKUP = "\"><script>alert(1)</script><b a='"
 ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;"
@@ -105,17 +106,32 @@ async def test_the_overview_sums_what_the_ledger_has(store_url: str) -> None:
 
 async def test_the_keys_of_configuration_store_and_ledger_are_listed(store_url: str) -> None:
     managed(store_url, "cleo", "ar-cleo-0123456789-0123456789", disabled=True)
-    put(store_url, {"cost_micros": 5}, {"key": "gone", "cost_micros": 9})
+    managed(store_url, "dora", "ar-dora-0123456789-0123456789")
+    with opened(store_url) as engine:
+        Keys(engine, "ops").delete("dora", 1)
+    put(
+        store_url,
+        {"cost_micros": 5},
+        {"key": "gone", "cost_micros": 9},
+        {"key": "dora", "cost_micros": 7},
+    )
     async with viewed(store_url) as browser:
         await browser.sign_in(WRITER)
         told = await model(browser, "/keys.json")
         assert [(each["name"], each["source"], each["state"]) for each in told["keys"]] == [
             ("gone", "elsewhere", ""),
+            ("dora", "store", "deleted"),
             ("anna", "configuration", "active"),
             ("ben", "configuration", "active"),
             ("cleo", "store", "disabled"),
         ]
-        assert [each["last_day"] is None for each in told["keys"]] == [False, False, True, True]
+        assert [each["last_day"] is None for each in told["keys"]] == [
+            False,
+            False,
+            False,
+            True,
+            True,
+        ]
         assert (await model(browser, "/keys/gone.json"))["known"] is None
         assert (await browser("/keys/none")).status == 404
 

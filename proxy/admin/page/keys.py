@@ -3,7 +3,7 @@
 import msgspec
 
 from proxy.admin.page.bounds import Budget, all_bounds
-from proxy.admin.page.known_keys import KnownKey, known_keys
+from proxy.admin.page.known_keys import KnownKey, deleted_keys, known_keys
 from proxy.admin.page.page import Page, Query, View
 from proxy.admin.page.viewer import Viewer
 from proxy.store import find, usage
@@ -51,6 +51,7 @@ async def model(view: View, viewer: Viewer, query: Query) -> Keys:
     now_ms, text = view.now_ms(), query.get("q", "")
     today_ms = now_ms // _DAY_MS * _DAY_MS
     known = {each.name: each for each in await known_keys(view, now_ms)}
+    deleted = await deleted_keys(view) - known.keys()
     month = viewer.scope(since_ms=today_ms - (_DAYS - 1) * _DAY_MS)
     groups = await view.ask(lambda engine: usage.usage(engine, ["key"], month, limit=_MOST))
     today = viewer.scope(since_ms=today_ms)
@@ -70,6 +71,10 @@ async def model(view: View, viewer: Viewer, query: Query) -> Keys:
             each, last_day=last.get(each.name), today_micros=spent.get(each.name, 0)
         )
         for each in rows
+    ]
+    gone = {"source": "store", "state": "deleted"}
+    rows = [
+        msgspec.structs.replace(each, **gone) if each.name in deleted else each for each in rows
     ]
     rows.sort(key=lambda each: (-each.cost_micros, each.name))
     return Keys(

@@ -36,6 +36,13 @@ async def known_keys(view: View, now_ms: int) -> list[KnownKey]:
     return [found[name] for name in sorted(found)]
 
 
+async def deleted_keys(view: View) -> set[str]:
+    """Return the names of the keys that were deleted from the store, the last some thousands."""
+    if not view.has_store:
+        return set()
+    return await view.ask(lambda engine: Keys(engine, _ACTOR).deleted(_MOST))
+
+
 async def known_key(view: View, name: str, now_ms: int) -> KnownKey | None:
     """Return a key; None: there is none of this name."""
     for key in view.config.keys:
