@@ -12,6 +12,7 @@ from proxy.api.guard import guard
 from proxy.config import Config
 from proxy.config_file.by_hand import check
 from proxy.gateway import GATEWAY, Authenticate, Gateway
+from proxy.ledger.store_file import make_first
 from proxy.notices.events import Event
 from proxy.notices.notice import notice
 from proxy.protocol.checks import prepare
@@ -47,6 +48,7 @@ def create_app(
     app = assemble(config, access_log)
     app.middlewares.insert(0, close_behind_chunks)
     app.on_startup.append(_note_what_is_not_served)
+    app.on_startup.insert(0, _make_store)
     return app
 
 
@@ -94,6 +96,7 @@ def setup(
     part = _gateway_app(config, access_log, authenticate)
     part.middlewares.insert(0, close_behind_chunks)
     part.on_startup.append(_note_what_is_not_served)
+    part.on_startup.insert(0, _make_store)
     if not (config.keys or config.store or authenticate):
         _log.warning(
             "no keys are configured: every request is refused with a 401",
@@ -104,6 +107,10 @@ def setup(
     routes.add(part.router, ("",), limited=part[GATEWAY].tenancy is not None)
     app.add_subapp(config.listen.base_path, part)
     return part[GATEWAY]
+
+
+async def _make_store(app: web.Application) -> None:
+    make_first(app[GATEWAY].snapshot.config.store)
 
 
 async def _note_what_is_not_served(app: web.Application) -> None:

@@ -12,7 +12,14 @@ from proxy.access import keys as secrets
 from proxy.access.records import KeyRecord
 from proxy.admin import shapes, shown
 from proxy.commands import bounds, key_rows, options
-from proxy.commands.opened_store import HOW_TO_HAVE_ONE, actor, now_ms, opened, with_store
+from proxy.commands.opened_store import (
+    HOW_TO_HAVE_ONE,
+    actor,
+    how_bounds_hold,
+    now_ms,
+    opened,
+    with_store,
+)
 from proxy.commands.standard_files import hand_out, say, say_on_errors
 from proxy.config_file.faults import ConfigError
 from proxy.config_file.tenants import Tenants, read_tenants
@@ -53,7 +60,9 @@ def create(tenants: Tenants, args: argparse.Namespace, patch: dict[str, Any], ke
     if not args.keep:
         _hand_out(args.name, key)
     once = "" if args.keep else "The key is shown this once. "
-    say_on_errors(f"{once}{args.name} is in the store: {_follows(tenants)}.")
+    say_on_errors(
+        f"{once}{args.name} is in the store: {_follows(tenants)}.{how_bounds_hold(tenants, made)}"
+    )
     return 0
 
 
@@ -110,7 +119,7 @@ def update(args: argparse.Namespace) -> int:
         changed = _keys(tenants, engine).update(
             args.name, lambda key: _patched(key, patch), now_ms()
         )
-    return _told(args, changed, "changed")
+    return _told(args, changed, "changed", how_bounds_hold(tenants, changed))
 
 
 def disable(args: argparse.Namespace) -> int:
@@ -218,11 +227,11 @@ def _hand_out(name: str, text: str) -> None:
         ) from None
 
 
-def _told(args: argparse.Namespace, record: KeyRecord, done: str) -> int:
+def _told(args: argparse.Namespace, record: KeyRecord, done: str, more: str = "") -> int:
     if args.json:
         say(_json(shown.shown_key(record)))
     else:
-        say_on_errors(f"{args.name} is {done}: {_SOON}.")
+        say_on_errors(f"{args.name} is {done}: {_SOON}.{more}")
     return 0
 
 

@@ -16,6 +16,8 @@ from proxy.config_file.tenants import Tenants, read_tenants
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+    from proxy.access.records import KeyRecord, OwnerRecord
+
 
 # README and config.yaml have the same.
 HOW_TO_HAVE_ONE = (
@@ -73,7 +75,7 @@ def opened(tenants: Tenants, *, is_made: bool = True) -> Iterator["sa.Engine"]:
         raise ConfigError(f"{tenants.file}: {error}") from None
     _refuse_absent(tenants, None if is_made else sqlite_file(engine))
     try:
-        ensure_current(engine)
+        ensure_current(engine, is_made=is_made)
         yield engine
     except MigrationFailed as error:
         raise RuntimeError(str(error)) from None
@@ -106,6 +108,16 @@ def _refuse_absent(tenants: Tenants, file: Path | None) -> None:
             f"the store is not there: `store.url` of {tenants.file} says {file.absolute()}, which a gateway makes when "
             "it starts; was it moved, or is this another machine?"
         )
+
+
+def how_bounds_hold(tenants: Tenants, record: "KeyRecord | OwnerRecord") -> str:
+    """Return what to add when a key's or an owner's limits do not hold over all workers, with a space before it."""
+    if not (tenants.counts_apart and (record.limits or record.budgets)):
+        return ""
+    return (
+        " Each worker counts its limits and budgets for itself, so that together they let through as many times as "
+        "much: give `redis`, or `listen.workers: 1`."
+    )
 
 
 def actor() -> str:

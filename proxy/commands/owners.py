@@ -9,7 +9,7 @@ import msgspec
 from proxy.access.records import OwnerRecord
 from proxy.admin import shapes, shown
 from proxy.commands import bounds, options
-from proxy.commands.opened_store import actor, now_ms, opened, tenants_of
+from proxy.commands.opened_store import actor, how_bounds_hold, now_ms, opened, tenants_of
 from proxy.commands.parser import add_command
 from proxy.commands.standard_files import say, say_on_errors
 from proxy.config_file.faults import ConfigError
@@ -80,7 +80,9 @@ def set_one(args: argparse.Namespace) -> int:
     if args.json:
         _say_json(shown.shown_owner(record))
     else:
-        say_on_errors(f"{args.name} is {'changed' if before else 'made'}: {_SOON}.")
+        say_on_errors(
+            f"{args.name} is {'changed' if before else 'made'}: {_SOON}.{how_bounds_hold(tenants, record)}"
+        )
     return 0
 
 

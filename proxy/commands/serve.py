@@ -22,6 +22,7 @@ from proxy.commands.parts import shown_store
 from proxy.config import Admin, Config, Listen
 from proxy.config_file.source import Source
 from proxy.gateway import GATEWAY
+from proxy.ledger.store_file import make_first
 from proxy.notices.events import Event
 from proxy.notices.notice import notice
 from proxy.server.addresses import bound
@@ -109,6 +110,7 @@ def _run(config: Config, source: Source, key: str) -> int:
             )
 
     raise_open_file_limit(config.limits.max_connections)
+    make_first(config.store)  # here, once: a worker that is started again makes none
     if config.listen.workers > 1 or config.admin is not None:
         # A proxy in the environment that cannot be used is told once, and not by each worker as it starts again.
         tls = None if config.listen.tls is None else ServerTls(config.listen.tls)

@@ -22,6 +22,12 @@ def about(document: Any, config: Config, now: datetime.datetime) -> Iterator[Fau
     yield from _unused(config)
     yield from _one_account_twice(config)
     yield from _plain_secrets(document)
+    if config.listen.workers > 1 and config.store is not None and config.redis is None:
+        yield Fault(
+            ("listen", "workers"),
+            "with more than one, limits and budgets of keys and owners in the store need redis: each worker counts for "
+            "itself, and together they let through as many times as much",
+        )
     for i, key in enumerate(config.keys):
         if key.expires_at is not None and key.expires_at <= now:
             since = key.expires_at.astimezone(datetime.UTC).date()

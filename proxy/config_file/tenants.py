@@ -4,14 +4,14 @@ What upstreams and clients authenticate with is not looked up: the gateway's env
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from proxy.config import Key, Owner, Store
 from proxy.config_file import lines, rules, tenancy
 from proxy.config_file.document import References, parse_with_doubles
-from proxy.config_file.faults import ConfigError
+from proxy.config_file.faults import ConfigError, Fault
 from proxy.config_file.files import FilesRead
 from proxy.config_file.load import build_key
 
@@ -25,12 +25,14 @@ class Tenants(NamedTuple):
     Attributes:
         file: of the configuration, as it was named.
         store: None: managed keys are not kept.
+        counts_apart: whether several workers count limits and budgets, each for itself.
     """
 
     file: str
     store: Store | None
     keys: tuple[Key, ...]
     owners: tuple[Owner, ...]
+    counts_apart: bool
 
 
 def read_tenants(file: str, environ: Mapping[str, str] = os.environ) -> Tenants:
@@ -43,7 +45,9 @@ def read_tenants(file: str, environ: Mapping[str, str] = os.environ) -> Tenants:
     text = files.read_text(file, file)
     folder = Path(file).parent
     try:
-        parts = _checked(text, References(environ, folder, files))
+        document, doubled = parse_with_doubles(text)
+        given = document if isinstance(document, dict) else {}
+        parts = _checked(given, doubled, References(environ, folder, files))
     except ConfigError as error:
         raise ConfigError(*lines.located(error.found, file, text)) from None
     return Tenants(
@@ -51,12 +55,18 @@ def read_tenants(file: str, environ: Mapping[str, str] = os.environ) -> Tenants:
         tenancy.build_store(parts.get("store"), folder),
         tuple(map(build_key, parts.get("keys", ()))),
         tuple(map(tenancy.build_owner, parts.get("owners", ()))),
+        given.get("redis") is None and _has_many_workers(given.get("listen")),
     )
 
 
-def _checked(text: str, references: References) -> dict[str, Any]:
-    document, doubled = parse_with_doubles(text)
-    given = document if isinstance(document, dict) else {}
+def _has_many_workers(listen: Any) -> bool:
+    workers = listen.get("workers") if isinstance(listen, dict) else None
+    return isinstance(workers, int) and workers > 1
+
+
+def _checked(
+    given: Mapping[str, Any], doubled: Sequence[Fault], references: References
+) -> dict[str, Any]:
     parts: dict[str, Any] = {name: given[name] for name in _PARTS if given.get(name) is not None}
     if isinstance(parts.get("keys"), list):
         parts["keys"] = list(map(_without_key, parts["keys"]))

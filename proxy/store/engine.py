@@ -1,7 +1,5 @@
 """Opens a store by its URL: SQLite in a file, or PostgreSQL."""
 
-import contextlib
-import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -15,6 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 _BUSY_S = 5.0
 _READ_ONLY = "anyrouter_read_only"
+_FILE = "anyrouter_file"
 _TRIES = 6
 _FIRST_PAUSE_S = 0.02
 # libpq's parameters, unless the URL has them: a server that is gone is noticed, not waited for.
@@ -23,7 +22,7 @@ _T = TypeVar("_T")
 
 
 def open_engine(url: str) -> sa.Engine:
-    """Return the engine of a store; nothing is connected yet.
+    """Return the engine of a store; nothing is connected yet, and a file that is not there is never made.
 
     Args:
         url: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DATABASE`.
@@ -84,15 +83,23 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     file = Path(str(url.database))
 
     @event.listens_for(engine, "do_connect")
-    def _make_private(*_: Any) -> None:
-        # SQLite gives its other files the mode of this one. A file that is there is not opened: the close would drop
-        # the locks of this process's other connections, and the next process to leave would take the log from them.
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    def _never_make(_: sa.Dialect, __: Any, args: list[Any], named: dict[str, Any]) -> None:
+        if not file.exists():
+            raise sqlite3.OperationalError(
+                f"the store is not there: {file}: was it moved? put it back, or start a gateway, which makes one"
+            )
+        args[:1] = [f"{file.absolute().as_uri()}?mode=rw"]
+        named["uri"] = True
+
+    @event.listens_for(engine, "checkout")
+    def _is_still_there(_: DBAPIConnection, record: ConnectionPoolEntry, __: Any) -> None:
+        # A connection goes on reading a file that was moved away, also when another is in its place.
+        if record.info.get(_FILE) != _identity(file):
+            raise sa.exc.DisconnectionError
 
     @event.listens_for(engine, "connect")
-    def _set_up(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    def _set_up(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        record.info[_FILE] = _identity(file)
         cursor = connection.cursor()
         if _pragma(cursor, "page_count") == 0:
             # Before the first table, or not at all: later only VACUUM changes it.
@@ -112,6 +119,14 @@ def _sqlite(url: sa.URL) -> sa.Engine:
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _pragma(cursor: DBAPICursor, name: str) -> Any:

@@ -45,9 +45,9 @@ class LedgerStore:
         self._rows = RowStore(self._engine)
 
     def ensure_current(self) -> None:
-        """Bring it to this version. This and all below raise `StoreDown`."""
+        """Bring it to this version, if it is there. This and all below raise `StoreDown`."""
         with _told():
-            ensure_current(self._engine)
+            ensure_current(self._engine, is_made=False)
 
     def put(self, rows: Sequence[Row]) -> list[Row]:
         """Store rows that are not there yet, and return those that cannot be stored."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from proxy.ledger.store_file import make_file
 from proxy.notices.events import Event
 from proxy.notices.notice import notice
 from proxy.store.engine import reading, sqlite_file
@@ -32,13 +33,21 @@ class MigrationFailed(Exception):
     """The store could not be brought to this version; the message says why, and what to do."""
 
 
-def ensure_current(engine: sa.Engine) -> None:
+def ensure_current(engine: sa.Engine, *, is_made: bool = True) -> None:
     """Migrate the store unless it is current.
+
+    Args:
+        engine: of the store.
+        is_made: whether a file that is not there is made; only who begins with a store may.
 
     Raises:
         MigrationFailed: it is newer than this code, or a migration failed; it is as it was before.
-        sqlalchemy.exc.DBAPIError: it cannot be reached.
+        sqlalchemy.exc.DBAPIError: it cannot be reached, or is not there.
+        OSError: its file cannot be made.
     """
+    file = sqlite_file(engine)
+    if is_made and file is not None:
+        make_file(file)
     if is_current(engine):
         return
     with _alone(engine):
@@ -63,14 +72,14 @@ def is_current(engine: sa.Engine) -> bool:
 
 
 def read_version(engine: sa.Engine) -> str | None:
-    """Return the store's version; None: it is empty, or not there yet.
+    """Return the store's version; None: it is empty.
 
     Raises:
-        sqlalchemy.exc.DBAPIError: it cannot be reached.
+        sqlalchemy.exc.DBAPIError: it cannot be reached, or is not there.
     """
     file = sqlite_file(engine)
-    if file is not None and not (file.exists() and file.stat().st_size):
-        return None  # to open it would make it, outside of the lock
+    if file is not None and file.exists() and not file.stat().st_size:
+        return None  # to open it would write to it, outside of the lock
     with reading(engine) as connection:
         if not sa.inspect(connection).has_table("alembic_version"):
             return None
@@ -90,7 +99,6 @@ def _alone(engine: sa.Engine) -> Iterator[None]:
             finally:
                 connection.execute(sa.select(sa.func.pg_advisory_unlock(_LOCK)))
         return
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with file.with_name(file.name + ".migrate-lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -53,6 +53,26 @@ def typing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Typing:
     return Typing(write_config(tmp_path, more=STORE), capsys)
 
 
+def test_limits_that_each_of_several_workers_counts_for_itself_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_config(tmp_path, more=STORE)
+    text = config.read_text("utf-8")
+    typing = Typing(config, capsys)
+    limited = (
+        ("keys", "new", "a", "--day-usd", "5"),
+        ("keys", "update", "a", "--rpm", "7"),
+        ("owners", "set", "b", "--day-usd", "5"),
+    )
+    assert not any("for itself" in typing(*words)[2] for words in limited[1:])
+    assert "for itself" not in typing(*limited[0])[2]
+    config.write_text(text.replace("listen: {", "listen: {workers: 2, "), "utf-8")
+    for words in (("keys", "new", "c", "--day-usd", "5"), *limited[1:]):
+        status, _, err = typing(*words)
+        assert (status, err.count("Each worker counts its limits and budgets for itself")) == (0, 1)
+    assert "for itself" not in typing("keys", "new", "free")[2]
+
+
 def test_a_new_key_is_alone_on_stdout_and_only_its_digest_is_stored(
     typing: Typing, tmp_path: Path
 ) -> None:

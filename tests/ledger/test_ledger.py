@@ -13,6 +13,7 @@ import pytest
 from proxy.ledger import spooler
 from proxy.ledger.row import Row
 from proxy.ledger.spool import Spool
+from proxy.ledger.store_file import make_file
 from proxy.store.rows import RowStore
 from proxy.store.spent import Spent
 from tests.ledger.rows import ledger, until
@@ -73,7 +74,7 @@ async def test_a_store_that_stands_still_delays_nothing_and_rows_reach_the_disk(
     assert not caplog.records
 
 
-async def test_a_store_that_is_not_there_at_the_start_is_made_when_it_can_be(
+async def test_a_store_that_is_not_there_is_filled_when_it_is_made(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     barred = tmp_path / "barred"
@@ -86,6 +87,7 @@ async def test_a_store_that_is_not_there_at_the_start_is_made_when_it_can_be(
         )
         assert not running.status().store_up
         barred.unlink()
+        make_file(barred / "store.db")
         await until(lambda: running.status().stored_rows == 50 and running.status().store_up)
     down, up = _messages(caplog)
     assert down.startswith("the store does not take rows: ")

@@ -114,3 +114,53 @@ async def test_a_ledger_ends_in_peace_when_its_state_folder_is_gone(
         await until(lambda: running.status().stored_rows == 1)
         shutil.rmtree(state)
     assert not caplog.records
+
+
+async def test_no_store_is_made_in_place_of_one_that_was_moved_away_and_rows_come_when_it_is_back(
+    store_file: Path, tmp_path: Path
+) -> None:
+    folder, away = tmp_path / "var", tmp_path / "away"
+    folder.mkdir()
+    shutil.copy(store_file, folder / "store.db")
+    url = f"sqlite:///{folder}/store.db"
+    async with ledger(url, tmp_path / "state") as running:
+        running.add(row(1))
+        await until(lambda: running.status().stored_rows == 1)
+        folder.rename(away)
+        running.add(row(2))
+        await until(lambda: "was it moved? put it back" in running.status().reason)
+        assert not folder.exists()
+        # As a worker that is started again.
+        async with ledger(url, tmp_path / "state") as other:
+            other.add(row(3))
+            await until(lambda: "was it moved? put it back" in other.status().reason)
+            folder.mkdir()
+            running.add(row(4))
+            await until(lambda: running.status().spooled_rows == 2)
+            assert not list(folder.iterdir())
+            folder.rmdir()
+            away.rename(folder)
+            await until(lambda: running.status().stored_rows == 3)
+            await until(lambda: other.status().stored_rows == 1)
+    with opened(url) as engine:
+        assert {each.id for each in stored(engine)} == {row(n).id for n in range(1, 5)}
+
+
+async def test_rows_go_into_the_store_that_was_put_in_place_of_another(
+    store_file: Path, tmp_path: Path
+) -> None:
+    backup = Path(shutil.copy(store_file, tmp_path / "backup.db"))
+    async with ledger(f"sqlite:///{store_file}", tmp_path / "state") as running:
+        running.add(row(1))
+        await until(lambda: running.status().stored_rows == 1)
+        _put_in_place(backup, store_file)
+        running.add(row(2))
+        await until(lambda: running.status().stored_rows == 2)
+    with opened(f"sqlite:///{store_file}") as engine:
+        assert stored(engine) == [row(2)]
+
+
+def _put_in_place(backup: Path, store_file: Path) -> None:
+    for file in store_file.parent.glob("store.db*"):
+        file.rename(store_file.parent / f"away-{file.name}")
+    backup.rename(store_file)

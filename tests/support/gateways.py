@@ -13,6 +13,7 @@ from proxy import Auth, Config, Gateway, Key, Limits, Listen, Model, Timeouts, U
 from proxy.access.keys import digest
 from proxy.app import assemble
 from proxy.gateway import GATEWAY
+from proxy.ledger.store_file import make_first
 from proxy.server.serve import listening
 
 KEY = "ar-test-key-0123456789"
@@ -76,6 +77,7 @@ def config_for(upstream_url: str, **changes: Any) -> Config:
 async def running(config: Config) -> AsyncIterator[Running]:
     """Serve a gateway the way `anyrouter serve` does."""
     log: list[dict[str, Any]] = []
+    make_first(config.store)
     app = assemble(config, lambda line: log.append(msgspec.json.decode(line)))
     async with (
         listening(app, config) as addresses,

@@ -97,6 +97,10 @@ DOUBTS = {
         f"{GOOD}redis: {{url: 'redis://u:secret@h/0'}}\n",
         "redis.url: a secret stands in the file",
     ),
+    "several workers and a store without redis": (
+        f"{GOOD}listen: {{workers: 2}}\nstore: {{url: 'sqlite:///a.db'}}\n",
+        "listen.workers: with more than one, limits and budgets of keys and owners in the store need redis",
+    ),
 }
 
 
@@ -110,6 +114,10 @@ def test_what_is_probably_not_meant_is_a_warning_that_shows_no_secret(text: str,
 UNDOUBTED = {
     "a key that expires later": GOOD.replace('"}]', '", expires_at: "2027-01-01T00:00:01Z"}]'),
     "a word for a server that takes any": GOOD.replace('key: "${SECRET}"}}', "key: sandbox}}"),
+    "one worker and a store": f"{GOOD}store: {{url: 'sqlite:///a.db'}}\n",
+    "several workers, a store and redis": (
+        f"{GOOD}listen: {{workers: 2}}\nstore: {{url: 'sqlite:///a.db'}}\nredis: {{url: 'redis://h/0'}}\n"
+    ),
     "a password from a variable": f"{GOOD}redis: {{url: 'redis://u:${{DB}}@h/0'}}\n",
 }
 
