@@ -105,6 +105,7 @@ async def test_what_is_not_stored_at_the_end_is_stored_by_the_next_process(
         await running.close(0.3)
     assert "the next start finds them" in _messages(caplog)[-1]
     barred.unlink()
+    make_file(barred / "store.db")
     async with ledger(url, tmp_path) as running:
         running.add(row(2))
     with opened(url) as engine:

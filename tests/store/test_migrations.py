@@ -11,6 +11,8 @@ from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 
 import proxy
+from proxy.config import Store
+from proxy.ledger.store_file import make_first
 from proxy.store import migrate
 from proxy.store.engine import open_engine, reading, sqlite_file
 from proxy.store.migrate import HEAD, VERSIONS, MigrationFailed, ensure_current, read_version
@@ -58,6 +60,7 @@ def test_processes_that_start_at_once_on_an_empty_store_all_find_it_migrated(
 def test_a_store_of_the_first_release_keeps_its_rows(
     empty_store: str,
 ) -> None:
+    make_first(Store(empty_store))
     with opened(empty_store) as engine:
         with engine.begin() as connection:
             context = MigrationContext.configure(connection)
@@ -85,6 +88,7 @@ def test_a_store_of_a_newer_release_is_refused_and_left_alone(empty_store: str) 
 
 
 def test_a_migration_that_fails_says_why_and_leaves_nothing_behind(empty_store: str) -> None:
+    make_first(Store(empty_store))
     engine = open_engine(empty_store)
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE audit (somebody TEXT)"))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from proxy.ledger.store_file import make_file
 from proxy.store.engine import open_engine, reading
 from tests.store.rows import opened
 from tests.support.commands import environment
@@ -23,6 +24,7 @@ engine.dispose()
 def test_what_another_process_commits_is_seen_and_nothing_is_lost_however_many_connections_are_open(
     tmp_path: Path,
 ) -> None:
+    make_file(tmp_path / "a.db")
     url = f"sqlite:///{tmp_path / 'a.db'}"
     with opened(url) as first, opened(url) as second:
         with first.begin() as connection:
