@@ -9,8 +9,11 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+import coverage
+import coverage.patch
 import pytest
 import uvloop
 from hypothesis import is_hypothesis_test, settings
@@ -44,7 +47,18 @@ def pytest_configure() -> None:
     uvloop runs what `os.register_at_fork` knows in each child, and coverage takes seconds there to begin; the program
     that it becomes measures itself.
     """
-    pytest.MonkeyPatch().setattr("coverage.control._start_process_coverage", lambda _config: None)
+    patch = pytest.MonkeyPatch()
+    patch.setattr("coverage.control._start_process_coverage", lambda _config: None)
+    # Each test without coverage has it begin again afterwards, and wrap `os._exit` once more: a thousand of them, and a
+    # child can end no more.
+    apply, patched = coverage.patch.apply_patches, set[int]()
+
+    def apply_once(measuring: coverage.Coverage, *rest: Any) -> None:
+        if id(measuring) not in patched:
+            patched.add(id(measuring))
+            apply(measuring, *rest)
+
+    patch.setattr("coverage.control.apply_patches", apply_once)
 
 
 def pytest_asyncio_loop_factories(

@@ -28,18 +28,11 @@ from proxy.admin import (
 from proxy.admin.context import ADMIN, CONTEXT, AdminContext
 from proxy.admin.credentials import AdminRing
 from proxy.admin.guard import HEADERS, check
+from proxy.admin.http_errors import MAX_BODY_BYTES, MAX_PATH_CHARS, to_proxy_error
 from proxy.admin.state import WORKERS
 from proxy.admin.workers import OwnGateway, SocketWorkers, Workers
 from proxy.config import Config
-from proxy.errors import (
-    ForeignHost,
-    InternalError,
-    InvalidRequest,
-    MethodNotAllowed,
-    NotFound,
-    OriginForbidden,
-    ProxyError,
-)
+from proxy.errors import ForeignHost, InternalError, OriginForbidden, ProxyError
 from proxy.gateway import Gateway
 from proxy.notices.events import Event
 from proxy.notices.notice import notice
@@ -48,9 +41,7 @@ from proxy.trailers import close_behind_chunks
 
 _log = logging.getLogger(__name__)
 
-_MAX_BODY_BYTES = 1 << 20
 _READS = ("GET", "HEAD")
-_MAX_PATH_CHARS = 200
 _API = "/admin/v1"
 _FOR_PROGRAMS = (_API, metrics.PATH)
 _FORMS_FOR_PROGRAMS = (".json", ".csv")
@@ -153,7 +144,7 @@ def create_app(
 
     app = web.Application(
         middlewares=[close_behind_chunks, _shape_errors, let_in],
-        client_max_size=_MAX_BODY_BYTES,
+        client_max_size=MAX_BODY_BYTES,
     )
     app[CONTEXT] = AdminContext(config)
     app[WORKERS] = SocketWorkers(()) if workers is None else workers
@@ -210,7 +201,7 @@ async def _shape_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except (ProxyError, web.HTTPException) as error:
         response = await _refusal(request, error, request_id)
     except Exception:  # noqa: BLE001 - the last resort: logged with its traceback, answered in the API's shape
-        path = request.rel_url.raw_path[:_MAX_PATH_CHARS]
+        path = request.rel_url.raw_path[:MAX_PATH_CHARS]
         _log.exception("%s %s %s: a defect", request_id, request.method, path)
         response = await _refusal(
             request, InternalError("internal error of the admin API"), request_id
@@ -224,25 +215,12 @@ async def _shape_errors(request: web.Request, handler: Handler) -> web.StreamRes
     return response
 
 
-def _from_http_exception(request: web.Request, error: ProxyError | web.HTTPException) -> ProxyError:
-    match error:
-        case ProxyError():
-            return error
-        case web.HTTPRequestEntityTooLarge():
-            return InvalidRequest(f"body: over {_MAX_BODY_BYTES} bytes")
-        case web.HTTPMethodNotAllowed():
-            return MethodNotAllowed(error.method, sorted(error.allowed_methods))
-        case web.HTTPNotFound():
-            return NotFound(f"no such path: {request.rel_url.raw_path[:_MAX_PATH_CHARS]}")
-    return InvalidRequest(error.reason)
-
-
 async def _refusal(
     request: web.Request, error: ProxyError | web.HTTPException, request_id: str
 ) -> web.StreamResponse:
     if isinstance(error, web.HTTPRedirection):
         return web.Response(status=error.status, headers={"Location": error.headers["Location"]})
-    error = _from_http_exception(request, error)
+    error = to_proxy_error(request, error)
     page, path = request.app.get(_FAILURE), request.rel_url.raw_path
     is_for_programs = _path(request).startswith(_FOR_PROGRAMS) or path.endswith(_FORMS_FOR_PROGRAMS)
     if page is not None and not is_for_programs:

@@ -18,10 +18,7 @@ class Certificate:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Listen:
-    """Where the gateway listens, and whether by TLS.
-
-    `host`: an address or a name, or several; `::` is every address, IPv4 and IPv6.
-    """
+    """Where the gateway listens: `host` is an address or a name, or several; `::` is every address, IPv4 and IPv6."""
 
     host: str | tuple[str, ...] = "127.0.0.1"
     port: int = 8080

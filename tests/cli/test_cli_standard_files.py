@@ -147,7 +147,7 @@ async def test_a_pipe_that_takes_nothing_stops_no_gateway(
 @pytest.mark.parametrize("redirected", ["<&- >&- 2>&-", ">/dev/full", "2>/dev/full"])
 async def test_a_demo_serves_and_ends_with_0(redirected: str) -> None:
     async with running(redirected, "demo", "--port", "0") as process:
-        await port_of(process, count=2)  # the sandbox's, then its own
+        await port_of(process, count=3)  # the sandbox's, the pages', then its own
         process.terminate()
         assert await ended(process) == 0
 

@@ -13,7 +13,7 @@ import pytest
 from proxy.ledger import spooler
 from proxy.ledger.row import Row
 from proxy.ledger.spool import Spool
-from proxy.ledger.store_file import make_file
+from proxy.store.first_file import make_file
 from proxy.store.rows import RowStore
 from proxy.store.spent import Spent
 from tests.ledger.rows import ledger, until

@@ -18,6 +18,7 @@ from proxy import Admin, AdminKey, Budgets, Key, Redis, Store
 from proxy.access.keys import digest
 from proxy.admin.app import create_app_for
 from proxy.sandbox import Knobs, serve_sandbox
+from proxy.store.first_file import make_file
 from tests.admin.conftest import WRITER, Asking
 from tests.ledger.rows import until
 from tests.store.rows import days, opened, stored
@@ -172,7 +173,12 @@ def outage(request: pytest.FixtureRequest, tmp_path: Path) -> Outage:
     if request.param == "sqlite":
         barred = tmp_path / "barred"
         barred.write_text("no folder")
-        return Outage(f"sqlite:///{barred / 'store.db'}", barred.unlink)
+
+        def end() -> None:
+            barred.unlink()
+            make_file(barred / "store.db")  # as a command does: what serves makes no store
+
+        return Outage(f"sqlite:///{barred / 'store.db'}", end)
     server: Postgres = request.getfixturevalue("server")
     url: str = request.getfixturevalue("postgres_store")
     server.stop()
@@ -235,6 +241,7 @@ async def test_a_gateway_that_can_know_no_key_is_not_ready_until_it_can(tmp_path
     async with _gateway(f"sqlite:///{barred / 'store.db'}", tmp_path, keys=()) as gateway:
         assert not await _is_ready(gateway)
         barred.unlink()
+        make_file(barred / "store.db")
         async with asyncio.timeout(60):
             while not await _is_ready(gateway):  # noqa: ASYNC110 - see below
                 await asyncio.sleep(0.05)  # the probe's own view: there is no event to wait for

@@ -129,6 +129,7 @@ async def test_another_configuration_may_name_a_model_anew() -> None:
     assert [of.micros for _, of in counting.tally.told().models] == [2 * BILL.cost_micros]
 
 
+@pytest.mark.no_cover  # which would be most of what is measured
 async def test_it_costs_two_microseconds_and_leaves_nothing_of_a_request() -> None:
     counting, exchange = Counting(), ended()
     counting.ended(exchange)
