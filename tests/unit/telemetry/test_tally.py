@@ -1,5 +1,6 @@
 """What a worker counts: every sum right, in a bounded number of places."""
 
+import sys
 import time
 from typing import Any
 
@@ -129,15 +130,17 @@ async def test_another_configuration_may_name_a_model_anew() -> None:
     assert [of.micros for _, of in counting.tally.told().models] == [2 * BILL.cost_micros]
 
 
-@pytest.mark.no_cover  # which would be most of what is measured
 async def test_it_costs_two_microseconds_and_leaves_nothing_of_a_request() -> None:
     counting, exchange = Counting(), ended()
     counting.ended(exchange)
     rounds, best = 1000, float("inf")
+    tracer = sys.gettrace()  # coverage's, which would be most of what is measured
+    sys.settrace(None)
     for _ in range(50):
         began = time.thread_time()
         for _ in range(rounds):
             counting.ended(exchange)
         best = min(best, (time.thread_time() - began) / rounds)
+    sys.settrace(tracer)
     assert best < 10e-6, "a machine that is busy may take longer, but not five times as long"
     assert len(counting.tally.told().keys) == 1
