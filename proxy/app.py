@@ -12,10 +12,10 @@ from proxy.api.guard import guard
 from proxy.config import Config
 from proxy.config_file.by_hand import check
 from proxy.gateway import GATEWAY, Authenticate, Gateway
+from proxy.ledger.first_file import make_first
 from proxy.notices.events import Event
 from proxy.notices.notice import notice
 from proxy.protocol.checks import prepare
-from proxy.store.first_file import make_first
 from proxy.telemetry.access_log import AccessLog, LineSink
 from proxy.tenancy.alone import doubt_of_limits
 from proxy.tenancy.tenancy import has_bounds

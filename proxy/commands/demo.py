@@ -21,10 +21,10 @@ from proxy.demo.past import store_history
 from proxy.demo.player import Player
 from proxy.demo.setting import BUSY_KEYS, MODEL, Place, busy_config, demo_config
 from proxy.gateway import GATEWAY
+from proxy.ledger.first_file import make_first
 from proxy.server.addresses import bound
 from proxy.server.serve import serve
 from proxy.server.signals import ignore_user_signals
-from proxy.store.first_file import make_first
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.log import logging_to
 from proxy.telemetry.looks import look_for

@@ -22,6 +22,7 @@ from proxy.commands.parts import shown_store
 from proxy.config import Admin, Config, Listen
 from proxy.config_file.source import Source
 from proxy.gateway import GATEWAY
+from proxy.ledger.first_file import make_first
 from proxy.notices.events import Event
 from proxy.notices.notice import notice
 from proxy.server.addresses import bound
@@ -35,7 +36,6 @@ from proxy.server.state import StateSocket, state_sockets
 from proxy.server.tls import ServerTls
 from proxy.server.worker import Work
 from proxy.server.workers import supervise
-from proxy.store.first_file import make_first
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.log import logging_to, set_level
 from proxy.telemetry.looks import Look, look_for

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from proxy.ledger.first_file import make_file
 from proxy.notices.events import Event
 from proxy.notices.notice import notice
 from proxy.store.engine import reading, sqlite_file
-from proxy.store.first_file import make_file
 
 _log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from proxy.ledger import spooler
+from proxy.ledger.first_file import make_file
 from proxy.ledger.row import Row
 from proxy.ledger.spool import Spool
-from proxy.store.first_file import make_file
 from proxy.store.rows import RowStore
 from proxy.store.spent import Spent
 from tests.ledger.rows import ledger, until

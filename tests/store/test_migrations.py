@@ -12,9 +12,9 @@ from alembic.script import ScriptDirectory
 
 import proxy
 from proxy.config import Store
+from proxy.ledger.first_file import make_first
 from proxy.store import migrate
 from proxy.store.engine import open_engine, reading, sqlite_file
-from proxy.store.first_file import make_first
 from proxy.store.migrate import HEAD, VERSIONS, MigrationFailed, ensure_current, read_version
 from proxy.store.migrations.versions import v0001_first
 from proxy.store.rows import RowStore

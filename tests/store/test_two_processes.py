@@ -6,8 +6,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from proxy.ledger.first_file import make_file
 from proxy.store.engine import open_engine, reading
-from proxy.store.first_file import make_file
 from tests.store.rows import opened
 from tests.support.commands import environment
 

@@ -13,8 +13,8 @@ from proxy import Auth, Config, Gateway, Key, Limits, Listen, Model, Timeouts, U
 from proxy.access.keys import digest
 from proxy.app import assemble
 from proxy.gateway import GATEWAY
+from proxy.ledger.first_file import make_first
 from proxy.server.serve import listening
-from proxy.store.first_file import make_first
 
 KEY = "ar-test-key-0123456789"
 UPSTREAM_KEY = "sk-upstream-secret-0123456789"

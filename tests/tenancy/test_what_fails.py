@@ -17,8 +17,8 @@ from aiohttp import web
 from proxy import Admin, AdminKey, Budgets, Key, Redis, Store
 from proxy.access.keys import digest
 from proxy.admin.app import create_app_for
+from proxy.ledger.first_file import make_file
 from proxy.sandbox import Knobs, serve_sandbox
-from proxy.store.first_file import make_file
 from tests.admin.conftest import WRITER, Asking
 from tests.ledger.rows import until
 from tests.store.rows import days, opened, stored

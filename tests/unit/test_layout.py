@@ -167,7 +167,7 @@ LAYERS = (
     },
     {"config", "errors", "notices"},
     {"protocol"},
-    {"access", "body_memory", "bounds", "limits", "routing"},
+    {"access", "body_memory", "bounds", "ledger.first_file", "limits", "routing"},
     {"money", "store"},
     {"config_file", "exchange", "ledger"},
     {"deadlines", "telemetry", "tenancy", "turns"},
