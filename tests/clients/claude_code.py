@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.clients import programs
+from tests.clients import programs, session_tree
 from tests.clients.programs import Ended
 from tests.clients.report import Report
 from tests.clients.stack import ANYROUTER, Stack
@@ -45,11 +45,12 @@ _ONE_TRY = {"CLAUDE_CODE_MAX_RETRIES": "0", "CLAUDE_CODE_DISABLE_NONSTREAMING_FA
 
 @dataclass(frozen=True)
 class _Claude:
-    """The program and how it is run."""
+    """The program and how it is run; whether it names prompts and kinds of agents to a gateway that it is told of."""
 
     binary: Path
     stack: Stack
     scratch: Path
+    is_hinting: bool
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def ask(
@@ -86,10 +87,12 @@ class _Claude:
         return programs.run(command, timeout_s=_RUN_S, env=environment, cwd=project)
 
 
-def run(binary: Path, name: str, stack: Stack, scratch: Path, report: Report) -> None:
+def run(
+    binary: Path, name: str, stack: Stack, scratch: Path, report: Report, *, is_hinting: bool
+) -> None:
     """Run every check."""
-    claude = _Claude(binary, stack, scratch)
-    for checks in (_answers, _features, _refusals, _broken):
+    claude = _Claude(binary, stack, scratch, is_hinting)
+    for checks in (_answers, _features, _agents, _refusals, _broken):
         for what, why_not in checks(claude):
             report.check(name, what, why_not)
 
@@ -199,6 +202,46 @@ def _launched(claude: _Claude, key: str | None = None) -> Ended:
         [ANYROUTER, "claude", "--url", claude.stack.url, "-p", *_SAY_HI, "--model", _MODEL],
         {"PATH": f"{directory}:{os.environ['PATH']}", "ANYROUTER_KEY": key},
     )
+
+
+def _agents(claude: _Claude) -> _Findings:
+    """Have an agent start one of its own, and compare what becomes of their costs."""
+    since = claude.stack.mark()
+    ended = claude.ask(
+        (session_tree.prompt(), "--allowedTools", "Agent", "--output-format", "json"),
+        CLAUDE_CODE_GATEWAY_HINT_HEADERS="1",
+    )
+    tree = "an agent's own agent in the session's tree, to the micro-dollar"
+    try:
+        result = json.loads(ended.stdout)
+        session, own_cost_usd = result["session_id"], result["total_cost_usd"]
+    except (ValueError, LookupError):
+        yield tree, ended.why()
+        return
+    lines = [
+        line
+        for line in claude.stack.logged(since, _has_agents)
+        if line.get("session_id") == session
+    ]
+    try:
+        told = session_tree.told(claude.stack, session, len(lines))
+    except ValueError as error:
+        yield tree, str(error)
+        return
+    yield tree, session_tree.why_not(told, lines, is_hinted=claude.is_hinting)
+    # It sums fractions; each of our requests is rounded by itself.
+    apart = abs(own_cost_usd * 1e6 - told["session"]["cost_micros"])
+    yield (
+        "what it says that the session cost is what the ledger says",
+        ""
+        if apart <= len(lines)
+        else f"{own_cost_usd} and {told['session']['cost_micros']} micro-dollars",
+    )
+
+
+def _has_agents(lines: list[dict[str, Any]]) -> bool:
+    """Tell whether both agents have asked, and the first of all has been answered for the last time."""
+    return len({line.get("agent_id") for line in lines}) > 2 and "agent_id" not in lines[-1]
 
 
 def _refusals(claude: _Claude) -> _Findings:

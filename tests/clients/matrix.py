@@ -53,7 +53,9 @@ def _typescript_sdk(client: Client, place: Path, stack: Stack, report: Report) -
 
 def _claude_code(client: Client, place: Path, stack: Stack, report: Report) -> None:
     binary = installs.claude_binary(place)
-    claude_code.run(binary, client.title, stack, place / "runs", report)
+    # The older one cannot: it sends ids of sessions and agents alone.
+    is_hinting = client is table.CLAUDE_CODE
+    claude_code.run(binary, client.title, stack, place / "runs", report, is_hinting=is_hinting)
 
 
 # In this order they are installed, those that take long first; the checks follow the table.

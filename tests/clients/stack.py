@@ -40,6 +40,7 @@ class Stack:
             until it has spent a thousandth of a cent.
         secrets: what no log may hold.
         log: the gateway's access lines; `complaints`: its stderr.
+        config: its configuration, in the folder that it runs in.
     """
 
     url: str
@@ -50,6 +51,7 @@ class Stack:
     secrets: tuple[str, ...]
     log: Path
     complaints: Path
+    config: Path
 
     def environment(self) -> dict[str, str]:
         """Tell a script where the gateway is."""
@@ -137,6 +139,7 @@ def running(
                 secrets=(upstream_key, key, narrow_key, wrong_key, spent_key),
                 log=place / "gateway.out",
                 complaints=place / "gateway.err",
+                config=config,
             ),
             end,
         )

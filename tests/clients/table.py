@@ -24,6 +24,7 @@ _CLAUDE_CODE = (
     "signed thinking",
     "a compressed stream",
     "model discovery",
+    "an agent's own agent",
     "a spent budget",
     "`anyrouter claude`",
     "the upstream's 529",
