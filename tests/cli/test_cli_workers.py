@@ -177,6 +177,8 @@ async def test_a_worker_that_is_stopped_is_replaced(tmp_path: Path) -> None:
         stopped = min(await all_listen(command, port, 2))
         os.kill(stopped, signal.SIGSTOP)
         await command.says(b"worker %d has been stuck for 3 s" % stopped)
+        # That is said before it is killed: until it has ended, it is a child that holds its socket.
+        await command.says(b"worker %d ended with status -9" % stopped)
         after = await all_listen(command, port, 2)
         assert stopped not in after
         assert await answers(port, 20) == [200] * 20
