@@ -1,11 +1,10 @@
 """`anyrouter check`: say what is wrong with a configuration, or what it holds."""
 
 import argparse
-from collections import Counter
 
 from proxy.commands import bounds, options
 from proxy.commands.parser import add_command
-from proxy.commands.parts import counted, parts
+from proxy.commands.parts import counted, counted_models, parts
 from proxy.commands.standard_files import say, say_on_errors
 from proxy.config import Config, Key, Model
 from proxy.config_file.faults import ConfigError
@@ -47,16 +46,15 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(*error.faults, _OF_THIS_SHELL) from None
     say(f"{file}: good: {summary(config)}\n")
     members = {pool.name: [each.upstream for each in pool.members] for pool in config.pools}
-    models = Counter(
-        upstream
-        for model in config.models
-        for upstream in members.get(model.upstream, [model.upstream])
-    )
+    served: dict[str, list[Model]] = {each.name: [] for each in config.upstreams}
+    for model in config.models:
+        for upstream in members.get(model.upstream, [model.upstream]):
+            served[upstream].append(model)
     say(
         table(
-            ("upstream", "base URL", "credential", "models"),
+            ("upstream", "base URL", "credential", "serves"),
             [
-                (each.name, each.base_url, each.auth.scheme, str(models[each.name]))
+                (each.name, each.base_url, each.auth.scheme, counted_models(served[each.name]))
                 for each in config.upstreams
             ],
         )
@@ -79,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 def summary(config: Config) -> str:
     """Return how much of what a configuration holds."""
     return (
-        f"{counted(len(config.upstreams), 'upstream')}, {counted(len(config.models), 'model')}, "
+        f"{counted(len(config.upstreams), 'upstream')}, {counted_models(config.models)}, "
         f"{counted(len(config.keys), 'key')}"
     )
 

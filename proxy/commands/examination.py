@@ -11,6 +11,7 @@ from multidict import CIMultiDictProxy
 
 from proxy.commands import diagnosis
 from proxy.commands.greeting import FindingError, greet
+from proxy.commands.parts import counted
 
 # Asked when the gateway lists none: of the catalog that comes with it.
 WELL_KNOWN_MODEL = "anthropic/claude-haiku-4.5"
@@ -18,6 +19,9 @@ WELL_KNOWN_MODEL = "anthropic/claude-haiku-4.5"
 _VERSION = "2023-06-01"
 _PROMPT = {"messages": [{"role": "user", "content": "say hi"}]}
 _LONG_PROMPT = {"messages": [{"role": "user", "content": "Count to fifty, in words."}]}
+
+# The default is a page of 20.
+_ALL_MODELS = "/v1/models?limit=1000"
 
 # A model takes longer than the second for this answer, and never writes all of it within the first.
 _AT_ONCE_S = 0.01
@@ -88,7 +92,7 @@ class Examination:
 
     async def models_by_x_api_key(self) -> str:
         """Look whether the key is known; choose the model to ask."""
-        async with self._call("GET", "/v1/models", {"x-api-key": self._key}) as response:
+        async with self._call("GET", _ALL_MODELS, {"x-api-key": self._key}) as response:
             body = await response.read()
         if response.status == 401:  # noqa: PLR2004 - unauthenticated
             raise FindingError(diagnosis.UNKNOWN_KEY)
@@ -97,7 +101,7 @@ class Examination:
         ]
         if listed:
             self._model = self._model or next(filter(_is_small, listed), listed[0])
-            return f"{len(listed)} models"
+            return f"{counted(len(listed), 'model')} that this key may use, those behind wildcards among them"
         self._is_guess = self._model is None
         self._model = self._model or WELL_KNOWN_MODEL
         return Note(

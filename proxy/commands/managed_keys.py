@@ -15,17 +15,15 @@ from proxy.commands import bounds, key_rows, options
 from proxy.commands.opened_store import (
     HOW_TO_HAVE_ONE,
     actor,
-    how_bounds_hold,
     now_ms,
     opened,
+    when_it_counts,
     with_store,
 )
 from proxy.commands.standard_files import hand_out, say, say_on_errors
 from proxy.config_file.faults import ConfigError
 from proxy.config_file.tenants import Tenants, read_tenants
 from proxy.errors import InvalidRequest
-from proxy.ledger.recovery import has_living
-from proxy.ledger.spool import spools
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -34,17 +32,6 @@ if TYPE_CHECKING:
 
 _PAGE = 1000
 _MS = 1000
-_SOON = "a running gateway follows within seconds"
-_NOT_OPEN = (
-    "no gateway of this machine has that open, so it counts when one has: start it with this configuration, or again "
-    "if it was started before the store was written there"
-)
-
-
-def _follows(tenants: Tenants) -> str:
-    """Return when a change counts, by whether a gateway is there that keeps its rows where the configuration says."""
-    is_open = tenants.store is not None and has_living(spools(tenants.store))
-    return _SOON if is_open else _NOT_OPEN
 
 
 def create(tenants: Tenants, args: argparse.Namespace, patch: dict[str, Any], key: str) -> int:
@@ -60,9 +47,7 @@ def create(tenants: Tenants, args: argparse.Namespace, patch: dict[str, Any], ke
     if not args.keep:
         _hand_out(args.name, key)
     once = "" if args.keep else "The key is shown this once. "
-    say_on_errors(
-        f"{once}{args.name} is in the store: {_follows(tenants)}.{how_bounds_hold(tenants, made)}"
-    )
+    say_on_errors(f"{once}{args.name} is in the store: {when_it_counts(tenants, made)}")
     return 0
 
 
@@ -119,7 +104,7 @@ def update(args: argparse.Namespace) -> int:
         changed = _keys(tenants, engine).update(
             args.name, lambda key: _patched(key, patch), now_ms()
         )
-    return _told(args, changed, "changed", how_bounds_hold(tenants, changed))
+    return _told(args, changed, "changed", when_it_counts(tenants, changed))
 
 
 def disable(args: argparse.Namespace) -> int:
@@ -141,7 +126,7 @@ def _turn(args: argparse.Namespace, *, disabled: bool) -> int:
             now_ms(),
             action,
         )
-    return _told(args, changed, f"{action}d")
+    return _told(args, changed, f"{action}d", when_it_counts(tenants))
 
 
 def rotate(args: argparse.Namespace) -> int:
@@ -158,7 +143,7 @@ def rotate(args: argparse.Namespace) -> int:
     _hand_out(args.name, key)
     until = entry["previous_valid_until"] if args.grace else None
     before = f"works until {until}" if until else "works no more"
-    say_on_errors(f"The key is shown this once; the one before {before}: {_SOON}.")
+    say_on_errors(f"The key is shown this once; the one before {before}: {when_it_counts(tenants)}")
     return 0
 
 
@@ -169,7 +154,7 @@ def delete(args: argparse.Namespace) -> int:
     if args.json:
         say(_json({"type": "key_deleted", "name": args.name}))
     else:
-        say_on_errors(f"{args.name} is deleted: {_SOON}.")
+        say_on_errors(f"{args.name} is deleted: {when_it_counts(tenants)}")
     return 0
 
 
@@ -227,11 +212,11 @@ def _hand_out(name: str, text: str) -> None:
         ) from None
 
 
-def _told(args: argparse.Namespace, record: KeyRecord, done: str, more: str = "") -> int:
+def _told(args: argparse.Namespace, record: KeyRecord, done: str, when: str) -> int:
     if args.json:
         say(_json(shown.shown_key(record)))
     else:
-        say_on_errors(f"{args.name} is {done}: {_SOON}.{more}")
+        say_on_errors(f"{args.name} is {done}: {when}")
     return 0
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from proxy.commands import options
 from proxy.config_file.faults import ConfigError
 from proxy.config_file.tenants import Tenants, read_tenants
+from proxy.ledger.recovery import living
+from proxy.ledger.spool import spools
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -36,6 +38,13 @@ def with_store(tenants: Tenants) -> Tenants:
     if tenants.store is None:
         raise ConfigError(f"{tenants.file}: there is no store, which this needs: {HOW_TO_HAVE_ONE}")
     return tenants
+
+
+_SOON = "a running gateway follows within seconds"
+_NOT_OPEN = (
+    "no gateway runs here with this configuration's store, so it counts when one does: start it, or start it again if "
+    "`store` was written since; one elsewhere that has this store follows within seconds"
+)
 
 
 @contextlib.contextmanager
@@ -110,13 +119,21 @@ def _refuse_absent(tenants: Tenants, file: Path | None) -> None:
         )
 
 
-def how_bounds_hold(tenants: Tenants, record: "KeyRecord | OwnerRecord") -> str:
-    """Return what to add when a key's or an owner's limits do not hold over all workers, with a space before it."""
-    if not (tenants.counts_apart and (record.limits or record.budgets)):
-        return ""
+def when_it_counts(tenants: Tenants, record: "KeyRecord | OwnerRecord | None" = None) -> str:
+    """Return when a change of the store counts, and whether limits hold over all workers: the end of a sentence.
+
+    Args:
+        tenants: with a store.
+        record: of whom was changed, if that has limits now.
+    """
+    running = 0 if tenants.store is None else living(spools(tenants.store))
+    told = _SOON if running else _NOT_OPEN
+    is_apart = tenants.counts_apart and (running or tenants.workers) > 1
+    if record is None or not (is_apart and (record.limits or record.budgets)):
+        return f"{told}."
     return (
-        " Each worker counts its limits and budgets for itself, so that together they let through as many times as "
-        "much: give `redis`, or `listen.workers: 1`."
+        f"{told}. Each worker counts its limits and budgets for itself, so that together they let through as many times"
+        " as much: give `redis`, or one worker."
     )
 
 

@@ -9,7 +9,7 @@ import msgspec
 from proxy.access.records import OwnerRecord
 from proxy.admin import shapes, shown
 from proxy.commands import bounds, options
-from proxy.commands.opened_store import actor, how_bounds_hold, now_ms, opened, tenants_of
+from proxy.commands.opened_store import actor, now_ms, opened, tenants_of, when_it_counts
 from proxy.commands.parser import add_command
 from proxy.commands.standard_files import say, say_on_errors
 from proxy.config_file.faults import ConfigError
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from proxy.store.owners import Owners
-
-_SOON = "a running gateway follows within seconds"
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
@@ -81,7 +79,7 @@ def set_one(args: argparse.Namespace) -> int:
         _say_json(shown.shown_owner(record))
     else:
         say_on_errors(
-            f"{args.name} is {'changed' if before else 'made'}: {_SOON}.{how_bounds_hold(tenants, record)}"
+            f"{args.name} is {'changed' if before else 'made'}: {when_it_counts(tenants, record)}"
         )
     return 0
 
@@ -111,7 +109,7 @@ def delete(args: argparse.Namespace) -> int:
     if args.json:
         _say_json({"type": "owner_deleted", "name": args.name})
     else:
-        say_on_errors(f"{args.name} is deleted: {_SOON}.")
+        say_on_errors(f"{args.name} is deleted: {when_it_counts(tenants)}")
     return 0
 
 

@@ -1,9 +1,10 @@
 """The parts of a configuration that are not lists, each in a line for people, without secrets."""
 
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from proxy.commands import bounds
-from proxy.config import Budgets, Config, Prices, RateLimits
+from proxy.config import Budgets, Config, Model, Prices, RateLimits
 from proxy.money import price_file
 
 
@@ -24,6 +25,16 @@ def parts(config: Config) -> list[tuple[str, str]]:
 def counted(number: int, what: str) -> str:
     """Return a number of things."""
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def counted_models(models: Iterable[Model]) -> str:
+    """Return how many models and wildcards a catalog has: a wildcard is as many as its upstream serves."""
+    ids = [model.id for model in models]
+    wildcards = sum(each.endswith("*") for each in ids)
+    said = [counted(len(ids) - wildcards, "model")] if wildcards < len(ids) else []
+    if wildcards:
+        said.append(counted(wildcards, "wildcard"))
+    return " and ".join(said) or "none"
 
 
 def shown_store(config: Config) -> str:

@@ -16,7 +16,7 @@ def about(document: Any, config: Config, now: datetime.datetime) -> Iterator[Fau
 
     Args:
         document: as written, references not filled in: a secret in the file is one of the things looked for.
-        config: what was made of it.
+        config: what is served of it: the command line may have made it another.
         now: with its time zone.
     """
     yield from _unused(config)
@@ -32,7 +32,7 @@ def about(document: Any, config: Config, now: datetime.datetime) -> Iterator[Fau
         if key.expires_at is not None and key.expires_at <= now:
             since = key.expires_at.astimezone(datetime.UTC).date()
             yield Fault(("keys", i), f"{key.name} has expired on {since}: take it out, or renew it")
-    if not config.keys and config.store is None:
+    if not document.get("keys") and config.store is None:
         yield Fault(
             ("keys",),
             "there is none, so that each start makes one for its run, on loopback only; "

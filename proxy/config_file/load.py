@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import datetime
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,13 +60,11 @@ def load(
     path: str | os.PathLike[str],
     environ: Mapping[str, str] = os.environ,
     files: FilesRead | None = None,
+    adjust: Callable[[Config], Config] = dataclasses.replace,
 ) -> Loaded:
     """Read a configuration file; as `load_config`, with its warnings.
 
-    Args:
-        path: as for `load_config`.
-        environ: as for `load_config`.
-        files: notes what is read, also of what cannot be used.
+    `files` notes what is read, also of what cannot be used; `adjust` makes of what the file says what is served.
     """
     file, files = os.fspath(path), files or FilesRead()
     text = files.read_text(path, file)
@@ -74,7 +72,7 @@ def load(
         document, config = _read(text, environ, Path(path).parent, files)
     except ConfigError as error:
         raise ConfigError(*lines.located(error.found, file, text)) from None
-    now = datetime.datetime.now(datetime.UTC)
+    config, now = adjust(config), datetime.datetime.now(datetime.UTC)
     found = [*doubts.about(document, config, now), *price_faults.without_price(config)]
     return Loaded(config, tuple(lines.located(found, file, text)))
 

@@ -45,8 +45,7 @@ class Source:
         """
         files = FilesRead()
         try:
-            config, warnings = load(self.path, self._environ, files)
-            return Loaded(self._adjust(config), warnings)
+            return load(self.path, self._environ, files, self._adjust)
         finally:
             self._stamps = self._seen = files.stamps
             self.was, self.name = self.name, files.name
@@ -57,8 +56,7 @@ class Source:
         Raises:
             ConfigError: it cannot be used.
         """
-        config, warnings = load(self.path, self._environ)
-        return Loaded(self._adjust(config), warnings)
+        return load(self.path, self._environ, adjust=self._adjust)
 
     def differs(self) -> bool:
         """Return whether any of the files is another than was read."""

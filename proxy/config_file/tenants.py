@@ -25,7 +25,8 @@ class Tenants(NamedTuple):
     Attributes:
         file: of the configuration, as it was named.
         store: None: managed keys are not kept.
-        counts_apart: whether several workers count limits and budgets, each for itself.
+        counts_apart: whether each process of a gateway counts limits and budgets for itself.
+        workers: in how many it runs, by what the file says; the command line may have said another number.
     """
 
     file: str
@@ -33,6 +34,7 @@ class Tenants(NamedTuple):
     keys: tuple[Key, ...]
     owners: tuple[Owner, ...]
     counts_apart: bool
+    workers: int
 
 
 def read_tenants(file: str, environ: Mapping[str, str] = os.environ) -> Tenants:
@@ -55,13 +57,17 @@ def read_tenants(file: str, environ: Mapping[str, str] = os.environ) -> Tenants:
         tenancy.build_store(parts.get("store"), folder),
         tuple(map(build_key, parts.get("keys", ()))),
         tuple(map(tenancy.build_owner, parts.get("owners", ()))),
-        given.get("redis") is None and _has_many_workers(given.get("listen")),
+        given.get("redis") is None,
+        _workers(given, References(environ, folder, files)),
     )
 
 
-def _has_many_workers(listen: Any) -> bool:
+def _workers(given: Mapping[str, Any], references: References) -> int:
+    """Return `listen.workers`; 1 where a variable that it names is the gateway's alone."""
+    listen = given.get("listen")
     workers = listen.get("workers") if isinstance(listen, dict) else None
-    return isinstance(workers, int) and workers > 1
+    filled = references.fill_in({"listen": {"workers": workers}})["listen"]["workers"]
+    return filled if isinstance(filled, int) else 1
 
 
 def _checked(

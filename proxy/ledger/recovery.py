@@ -64,18 +64,18 @@ def dead_spools(folder: Path) -> Iterator[DeadSpool]:
             )
 
 
-def has_living(folder: Path) -> bool:
-    """Return whether a process that runs has one of the folders; what cannot be looked at may be one's."""
+def living(folder: Path) -> int:
+    """Return how many of the folders are of processes that run; what cannot be looked at may be one's."""
+    count = 0
     for each in folder.glob("[!.]*"):
         try:
             with _locked(each) as is_ours:
-                if not is_ours:
-                    return True
+                count += not is_ours
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError:
-            return True
-    return False
+            count += 1
+    return count
 
 
 @contextlib.contextmanager

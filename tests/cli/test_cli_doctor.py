@@ -217,6 +217,13 @@ async def test_where_no_model_is_listed_one_of_the_shipped_catalog_is_asked(doct
     assert the_fault(lines).startswith("a message: HTTP 404")
 
 
+async def test_it_counts_all_models_that_the_key_may_use(doctor: Doctor) -> None:
+    models = tuple(Model(f"anthropic/claude-{n}", "first", aliases=(f"c{n}",)) for n in range(25))
+    async with gateway_and_sandbox(models=models) as gateway:
+        _, lines = await doctor(gateway.url)
+    assert lines[1].startswith("  good models, by x-api-key: 25 models that this key may use, ")
+
+
 async def test_it_asks_a_haiku_where_one_is_listed_and_says_who_it_is(doctor: Doctor) -> None:
     sandbox = await serve_sandbox("127.0.0.1", 0, Knobs())
     models = (

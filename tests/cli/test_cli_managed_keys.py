@@ -15,6 +15,9 @@ from tests.support.commands import started, status_of, write_config
 
 STORE = 'store: {url: "sqlite:///store.db", state_dir: state}\nowners: [{name: team-a}]\n'
 
+FOLLOWS = "a running gateway follows within seconds"
+APART = "Each worker counts its limits and budgets for itself"
+
 
 class Typing:
     """Someone at a shell, in a folder with a configuration."""
@@ -54,7 +57,7 @@ def typing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Typing:
 
 
 def test_limits_that_each_of_several_workers_counts_for_itself_are_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = write_config(tmp_path, more=STORE)
     text = config.read_text("utf-8")
@@ -66,10 +69,12 @@ def test_limits_that_each_of_several_workers_counts_for_itself_are_told(
     )
     assert not any("for itself" in typing(*words)[2] for words in limited[1:])
     assert "for itself" not in typing(*limited[0])[2]
-    config.write_text(text.replace("listen: {", "listen: {workers: 2, "), "utf-8")
-    for words in (("keys", "new", "c", "--day-usd", "5"), *limited[1:]):
-        status, _, err = typing(*words)
-        assert (status, err.count("Each worker counts its limits and budgets for itself")) == (0, 1)
+    monkeypatch.setenv("WORKERS", "2")
+    for n, workers in enumerate(("2", '"${WORKERS}"')):
+        config.write_text(text.replace("listen: {", f"listen: {{workers: {workers}, "), "utf-8")
+        for words in (("keys", "new", f"c{n}", "--day-usd", "5"), *limited[1:]):
+            status, _, err = typing(*words)
+            assert (status, err.count(APART)) == (0, 1)
     assert "for itself" not in typing("keys", "new", "free")[2]
 
 
@@ -81,7 +86,7 @@ def test_a_new_key_is_alone_on_stdout_and_only_its_digest_is_stored(
     assert status == 0
     assert key.startswith("ar-")
     assert "shown this once" in err
-    assert "no gateway of this machine has that open" in err
+    assert "no gateway runs here with this configuration's store" in err
     with sqlite3.connect(tmp_path / "store.db") as store:
         assert store.execute("SELECT key_name, sha256 FROM api_key_secret").fetchall() == [
             ("laptop", digest(key))
@@ -271,12 +276,39 @@ async def test_a_running_gateway_takes_a_new_key_and_refuses_it_when_it_is_disab
         await comes(200)
 
 
-async def test_a_key_is_said_to_count_within_seconds_where_a_gateway_has_the_store(
+CHANGES = (
+    ("keys", "new", "ci", "--day-usd", "5"),
+    ("keys", "update", "ci", "--rpm", "7"),
+    ("keys", "rotate", "ci"),
+    ("keys", "disable", "ci"),
+    ("keys", "enable", "ci"),
+    ("keys", "delete", "ci"),
+    ("owners", "set", "team", "--day-usd", "5"),
+    ("owners", "set", "team", "--rpm", "7"),
+    ("owners", "delete", "team"),
+)
+
+
+def test_each_change_says_that_no_gateway_has_the_store_where_none_has(typing: Typing) -> None:
+    for words in CHANGES:
+        status, _, err = typing(*words)
+        assert (status, FOLLOWS in err) == (0, False)
+        assert "no gateway runs here with this configuration's store" in err
+        assert APART not in err
+
+
+async def test_each_change_says_that_it_counts_soon_and_that_workers_count_apart_where_a_gateway_has_them(
     typing: Typing, tmp_path: Path
 ) -> None:
-    async with started("serve", "--config", tmp_path / "config.yaml", "--port", "0") as command:
-        said = await command.says(b"config.yaml: ")
+    args = ("serve", "--config", tmp_path / "config.yaml", "--port", "0", "--workers", "2")
+    async with started(*args) as command:
+        # The number of workers is the command line's: no file says it.
+        await command.says(b"listen.workers: with more than one, limits and budgets")
+        said = await command.says(b"config.yaml: 1 upstream, 1 wildcard, 1 key, ")
         assert "store sqlite:///" in said
         await command.says(b"listening on ")
-        status, _, err = typing("keys", "new", "ci")
-        assert (status, "a running gateway follows within seconds" in err) == (0, True)
+        for words in CHANGES:
+            status, _, err = typing(*words)
+            assert (status, FOLLOWS in err) == (0, True)
+            is_limited = any(word in {"--rpm", "--day-usd"} for word in words)
+            assert (APART in err) == is_limited

@@ -142,7 +142,7 @@ async def test_the_start_tells_version_configuration_and_base_url_and_what_is_do
         said = await command.says(b"anyrouter %s; " % proxy.__version__.encode())
         port = await command.says(b"listening on http://0.0.0.0:")
     assert said == (
-        f"{config}: 2 upstreams, 1 model, 1 key, no store; base URL http://127.0.0.1:{port}/api"
+        f"{config}: 2 upstreams, 1 wildcard, 1 key, no store; base URL http://127.0.0.1:{port}/api"
     )
     assert f"{config}:4: upstreams.other: no model is served there" in command.text
 

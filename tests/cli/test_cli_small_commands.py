@@ -20,10 +20,10 @@ def test_check_says_what_a_good_configuration_holds(
     assert main(["check", "--config", str(config)]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines() == [
-        f"{config}: good: 1 upstream, 1 model, 1 key",
+        f"{config}: good: 1 upstream, 1 wildcard, 1 key",
         "",
-        "upstream  base URL            credential  models",
-        "first     http://127.0.0.1:1  x-api-key   1",
+        "upstream  base URL            credential  serves",
+        "first     http://127.0.0.1:1  x-api-key   1 wildcard",
         "",
         "model        sent as       upstream  aliases",
         "anthropic/*  as asked for  first",
@@ -77,7 +77,7 @@ async def test_the_shipped_configuration_is_good() -> None:
     assert err.startswith("anyrouter: warning: config.yaml:")
     assert err.count("\n") == 1
     assert "keys: there is none" in err
-    assert out.startswith("config.yaml: good: ")
+    assert out.startswith("config.yaml: good: 1 upstream, 7 models and 1 wildcard, 0 keys\n")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from fractions import Fraction
 
-from proxy.commands.parts import parts
+import pytest
+
+from proxy.commands.parts import counted_models, parts
 from proxy.config import (
     Admin,
     AdminKey,
@@ -48,3 +50,16 @@ def test_all_there_is_is_told() -> None:
 
 def test_no_secret_is_told() -> None:
     assert "secret" not in str(parts(CONFIG))
+
+
+COUNTED = {
+    "ids alone": (("a", "b"), "2 models"),
+    "one of each": (("a", "a*"), "1 model and 1 wildcard"),
+    "wildcards alone": (("a*", "b*"), "2 wildcards"),
+    "an upstream without any": ((), "none"),
+}
+
+
+@pytest.mark.parametrize(("ids", "said"), COUNTED.values(), ids=COUNTED)
+def test_models_are_ids_and_wildcards_are_counted_apart(ids: tuple[str, ...], said: str) -> None:
+    assert counted_models(Model(each, "up") for each in ids) == said
