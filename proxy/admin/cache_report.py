@@ -6,7 +6,7 @@ import msgspec
 import sqlalchemy as sa
 
 from proxy.ledger.cache_breaks import REASONS, Kind
-from proxy.store.usage import Scope
+from proxy.store.scope import Scope
 from proxy.store.views import CacheSums, cache_sums
 
 _SETTINGS = {

@@ -16,7 +16,7 @@ from proxy.admin.state import WORKERS
 from proxy.admin.workers import Workers
 from proxy.errors import StoreUnavailable
 from proxy.ledger.cache_breaks import REASONS
-from proxy.store.usage import Scope
+from proxy.store.scope import Scope
 from proxy.store.views import CacheSums, cache_sums
 
 PATH = "/metrics"

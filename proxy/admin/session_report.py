@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from proxy.admin.tree import Node, flat, lane_of, tree
 from proxy.ledger.row import Row
 from proxy.store import sessions
+from proxy.store.scope import Scope
 from proxy.store.sessions import MAX_ROWS, Break, Session
-from proxy.store.usage import Scope
 
 
 class Line(msgspec.Struct, frozen=True):

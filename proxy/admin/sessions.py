@@ -14,8 +14,8 @@ from proxy.admin.paging import page_limit, refuse_unknown, whole_number
 from proxy.admin.shown import shown_time
 from proxy.errors import InvalidRequest, NotFound
 from proxy.store import sessions
+from proxy.store.scope import Scope
 from proxy.store.sessions import ORDERS, Session
-from proxy.store.usage import Scope
 
 _FILTERS = ("key", "owner", "model", "tag", "client")
 

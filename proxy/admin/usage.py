@@ -18,7 +18,7 @@ from proxy.ledger.row import Row
 from proxy.store import usage
 from proxy.store.audit import AuditEntry, entries
 from proxy.store.engine import reading
-from proxy.store.usage import DIMENSIONS, Scope
+from proxy.store.scope import DIMENSIONS, Scope
 
 # The second names of both are older.
 _SINCE, _UNTIL = ("since", "from"), ("until", "to")

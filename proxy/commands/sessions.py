@@ -72,8 +72,8 @@ def _add_session_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]
 
 def run(args: argparse.Namespace) -> int:
     """Print the sessions."""
+    from proxy.store.scope import Scope  # noqa: PLC0415 - as in `opened`
     from proxy.store.sessions import sessions  # noqa: PLC0415 - as in `opened`
-    from proxy.store.usage import Scope  # noqa: PLC0415 - as in `opened`
 
     tenants = tenants_of(args)
     since = args.since or datetime.datetime.now(datetime.UTC) - _DAY
@@ -112,7 +112,7 @@ def report_of(args: argparse.Namespace) -> int:
     """Print one session as a tree."""
     from proxy.admin.session_report import report  # noqa: PLC0415 - as in `opened`
     from proxy.store.find import sessions_like  # noqa: PLC0415 - as in `opened`
-    from proxy.store.usage import Scope  # noqa: PLC0415 - as in `opened`
+    from proxy.store.scope import Scope  # noqa: PLC0415 - as in `opened`
 
     tenants = tenants_of(args)
     with opened(tenants, is_made=False) as engine:

@@ -19,7 +19,8 @@ from proxy.commands.standard_files import say, say_on_errors
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from proxy.store.usage import Group, Scope
+    from proxy.store.scope import Scope
+    from proxy.store.usage import Group
 
 _DIMENSIONS = (
     *("key", "owner", "model", "upstream", "day"),
@@ -107,7 +108,7 @@ def _dimensions(text: str) -> list[str]:
 
 
 def _scope(args: argparse.Namespace) -> "Scope":
-    from proxy.store.usage import Scope  # noqa: PLC0415 - as in `opened`
+    from proxy.store.scope import Scope  # noqa: PLC0415 - as in `opened`
 
     return Scope(
         since_ms=None if args.since is None else int(args.since.timestamp() * 1000),

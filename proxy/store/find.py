@@ -6,8 +6,8 @@ import msgspec
 import sqlalchemy as sa
 
 from proxy.store.bounded import bounded
+from proxy.store.scope import DAYS, Scope, within
 from proxy.store.tables import REQUEST, USAGE_DAY
-from proxy.store.usage import Scope, within
 
 _MOST = 20
 _LEAST_CHARS = 6
@@ -67,7 +67,7 @@ def last_days(engine: sa.Engine, scope: Scope) -> dict[str, int]:
     """Return of each key the last day that it was used on, as days since 1970."""
     query = (
         sa.select(USAGE_DAY.c.key, sa.func.max(USAGE_DAY.c.day))
-        .where(*within(scope, of_days=True))
+        .where(*within(scope, DAYS))
         .group_by(USAGE_DAY.c.key)
     )
     with bounded(engine) as connection:

@@ -1,4 +1,4 @@
-"""Deletes rows that are older than they are to be kept. Sums of days stay for ever."""
+"""Deletes rows, and sums of hours, that are older than they are to be kept. Sums of days stay for ever."""
 
 import logging
 import sqlite3
@@ -7,9 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from proxy.store.engine import sqlite_file, tried_again
-from proxy.store.tables import CACHE_BREAK, META, REQUEST
+from proxy.store.tables import CACHE_BREAK, META, REQUEST, USAGE_HOUR
 
-_EVERY_MS = 3_600_000
+_EVERY_MS = _HOUR_MS = 3_600_000
 _AT_ONCE = 5_000
 _PAGES_AT_ONCE = 1_000
 _log = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ def sweep(engine: sa.Engine, now_ms: int, retention_days: int) -> int | None:
     with engine.begin() as connection:
         # Few. Alerts that were sent are forgotten by `alerts.settle`: a month's may be older than any row.
         connection.execute(sa.delete(CACHE_BREAK).where(CACHE_BREAK.c.at_ms < before_ms))
+        connection.execute(sa.delete(USAGE_HOUR).where(USAGE_HOUR.c.hour < before_ms // _HOUR_MS))
     if sqlite_file(engine) is not None:
         _give_back(engine)
     return deleted

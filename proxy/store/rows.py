@@ -1,4 +1,4 @@
-"""Puts rows into the store, each once, together with the sums of their days."""
+"""Puts rows into the store, each once, together with the sums of their hours and days."""
 
 import functools
 from collections.abc import Iterable, Sequence
@@ -10,11 +10,15 @@ import sqlalchemy as sa
 from proxy.ledger.row import Row
 from proxy.store.engine import reading, tried_again
 from proxy.store.inserts import Insert
-from proxy.store.tables import DAY_SUMS, REQUEST, USAGE_DAY
+from proxy.store.tables import DAY_SUMS, REQUEST, USAGE_DAY, USAGE_HOUR
 
 # More in one transaction gains nothing, and holds the interpreter's lock longer.
 MAX_ROWS = 200
 _LOOKS = 3
+_HOUR_MS = 3_600_000
+_HOURS = 24
+
+_Sums = dict[tuple[Any, ...], list[int]]
 
 
 class RowStore:
@@ -24,6 +28,7 @@ class RowStore:
         self._engine = engine
         self._requests = Insert(engine, REQUEST)
         self._days = Insert(engine, USAGE_DAY, added=DAY_SUMS)
+        self._hours = Insert(engine, USAGE_HOUR, added=DAY_SUMS)
 
     def put(self, rows: Sequence[Row]) -> int:
         """Store at most `MAX_ROWS` rows in one transaction; return how many were new.
@@ -51,7 +56,9 @@ class RowStore:
             if inserted < len(rows):
                 transaction.rollback()
                 return False
-            self._days.execute(connection, _sums_of_days(rows))
+            hours = _sums_of_hours(rows)
+            self._days.execute(connection, _rows_of(_sums_of_days(hours)))
+            self._hours.execute(connection, _rows_of(hours))
             return True
 
     def _missing(self, rows: Sequence[Row]) -> list[Row]:
@@ -63,14 +70,29 @@ class RowStore:
         return list(by_id.values())
 
 
-def _sums_of_days(rows: Iterable[Row]) -> list[tuple[Any, ...]]:
-    """Return the rows of `usage_day` that stand for rows, sorted: two processes that lock them never deadlock."""
-    sums: dict[tuple[Any, ...], list[int]] = {}
+def _sums_of_hours(rows: Iterable[Row]) -> _Sums:
+    sums: _Sums = {}
     for row in rows:
-        group = (row.day, row.key, row.owner or "", row.served_model or "", row.upstream or "")
-        total = sums.setdefault(group, [0] * len(DAY_SUMS))
-        for n, value in enumerate(_counted(row)):
-            total[n] += value
+        whose = row.key, row.owner or "", row.served_model or "", row.upstream or ""
+        _add(sums, (row.at_ms // _HOUR_MS, *whose), _counted(row))
+    return sums
+
+
+def _sums_of_days(hours: _Sums) -> _Sums:
+    sums: _Sums = {}
+    for (hour, *whose), values in hours.items():
+        _add(sums, (hour // _HOURS, *whose), values)
+    return sums
+
+
+def _add(sums: _Sums, group: tuple[Any, ...], values: Iterable[int]) -> None:
+    total = sums.setdefault(group, [0] * len(DAY_SUMS))
+    for n, value in enumerate(values):
+        total[n] += value
+
+
+def _rows_of(sums: _Sums) -> list[tuple[Any, ...]]:
+    """Return sums as rows of their table, sorted: two processes that lock them never deadlock."""
     return [(*group, *sums[group]) for group in sorted(sums)]
 
 

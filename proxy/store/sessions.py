@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from proxy.ledger.row import Row
 from proxy.store.bounded import ANSWERED_WITHIN_S, bounded
+from proxy.store.scope import REQUESTS, Scope, total, within
 from proxy.store.tables import CACHE_BREAK, REQUEST
-from proxy.store.usage import Scope, total, within
 
 MAX_ROWS = 5_000
 _TOKENS = (
@@ -118,11 +118,14 @@ def _ordered(scope: Scope, order: Order) -> sa.Select[Any]:
     }
     # SQLite would rather go through all sessions there are, by their index, than through the requests of a time.
     name = sa.func.coalesce(_R.session_id, sa.literal_column("''"))
-    query = sa.select(name).where(*within(scope), name != sa.literal_column("''"))
+    query = sa.select(name).where(name != sa.literal_column("''"))
     if order == "breaks":
+        # The times are those of the requests; asked of both, PostgreSQL goes through all requests of the time.
+        of_breaks = REQUESTS._replace(when=_B.at_ms)
         query = query.select_from(REQUEST.join(CACHE_BREAK, _B.request_id == _R.id))
-        if scope.since_ms is not None:
-            query = query.where(_B.at_ms >= scope.since_ms)
+        query = query.where(*within(scope, of_breaks))
+    else:
+        query = query.where(*within(scope))
     return query.group_by(name).order_by(by[order].desc(), name)
 
 

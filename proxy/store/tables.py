@@ -5,7 +5,7 @@ Sets and mappings are JSON texts. PostgreSQL compares texts by their bytes, as S
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.types import TypeEngine
 
 from proxy.ledger.row import FIELDS
@@ -46,6 +46,19 @@ REQUEST = Table(
     Index("request_key_at", "key", "at_ms"),
     Index("request_session_at", "session_id", "at_ms"),
     Index("request_upstream_request_id", "upstream_request_id"),
+    # Of the few that ended badly: who looks for them goes through no others.
+    *(
+        Index(
+            name,
+            *columns,
+            sqlite_where=text("cause IS NOT NULL"),
+            postgresql_where=text("cause IS NOT NULL"),
+        )
+        for name, columns in (
+            ("request_failed_at", ("at_ms",)),
+            ("request_failed_key_at", ("key", "at_ms")),
+        )
+    ),
 )
 
 # What a row is counted under; '' for none, because NULLs in a key never conflict, and sums would split.
@@ -68,6 +81,15 @@ USAGE_DAY = Table(
     "usage_day",
     METADATA,
     Column("day", BigInteger, primary_key=True, autoincrement=False),
+    *(Column(name, _TEXT, primary_key=True) for name in DAY_DIMENSIONS[1:]),
+    *(_integer(name) for name in DAY_SUMS),
+)
+
+# The same of each hour, counted since 1970, kept as long as requests are: for who looks at a day of many requests.
+USAGE_HOUR = Table(
+    "usage_hour",
+    METADATA,
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
     *(Column(name, _TEXT, primary_key=True) for name in DAY_DIMENSIONS[1:]),
     *(_integer(name) for name in DAY_SUMS),
 )
@@ -148,7 +170,8 @@ OWNER = Table(
 )
 
 # Numbers with a name: `keys_seq` counts changes of keys and owners; `sweeper` is when rows are swept next;
-# what had ended before `breaks_until` has been looked at for cache breaks.
+# what had ended before `breaks_until` has been looked at for cache breaks; from `hours_from` on, counted since 1970,
+# the sums of hours are those of all requests.
 META = Table("meta", METADATA, Column("name", _TEXT, primary_key=True), _integer("value"))
 
 # Who changed what, with the object before and after as JSON.

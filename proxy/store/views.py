@@ -1,4 +1,4 @@
-"""What the pages ask of single requests: one by any of its ids, today by hour, failures in groups, percentiles.
+"""What the pages ask of single requests: one by any of its ids, failures in groups, percentiles.
 
 Every question takes a scope, ends after some seconds, and returns a bounded number of rows; as `store.sessions`. Sums
 by other dimensions are `store.usage`'s.
@@ -12,12 +12,11 @@ import sqlalchemy as sa
 
 from proxy.ledger.row import Row
 from proxy.store.bounded import ANSWERED_WITHIN_S, bounded
+from proxy.store.scope import REQUESTS, Scope, total, within
 from proxy.store.tables import CACHE_DAY, CACHE_SUMS, REQUEST
-from proxy.store.usage import Scope, sums, total, within
 
 MAX_GROUPS = 5_000
 _MAX_TIMES = 100_000
-_HOUR_MS = 3_600_000
 _DAY_MS = 86_400_000
 _R = REQUEST.c
 _D = CACHE_DAY.c
@@ -61,18 +60,6 @@ class Percentiles(msgspec.Struct, frozen=True):
     failed: int
     first_byte_ms: dict[int, int]
     total_ms: dict[int, int]
-
-
-class HourOfKey(msgspec.Struct, frozen=True):
-    """What a key used in an hour; `hour` is counted since 1970."""
-
-    key: str
-    hour: int
-    requests: int
-    input_tokens: int
-    cache_write_tokens: int
-    cache_read_tokens: int
-    cost_micros: int
 
 
 class CacheSums(msgspec.Struct, frozen=True):
@@ -131,7 +118,7 @@ def percentiles(
     engine: sa.Engine, scope: Scope, percents: Sequence[int] = (50, 95, 99)
 ) -> list[Percentiles]:
     """Return percentiles of the times of each upstream, over all requests of a scope: of the last hour, say."""
-    failed = sums(of_days=False)["failed"]
+    failed = REQUESTS.sums["failed"]
     query = (
         sa.select(_R.upstream, _R.first_byte_ms, _R.total_ms, failed)
         .where(*within(scope), _R.upstream.is_not(None))
@@ -151,25 +138,6 @@ def percentiles(
         )
         for upstream, rows in sorted(of.items())
     ]
-
-
-def hours(engine: sa.Engine, scope: Scope) -> list[HourOfKey]:
-    """Return what each key used in each hour of a scope that should begin today or so: by key and hour."""
-    # Grouped by its name: PostgreSQL does not see that two expressions with parameters are the same.
-    hour = (_R.at_ms // _HOUR_MS).label("by_hour")
-    written = sa.func.coalesce(_R.cache_write_5m_tokens, 0) + sa.func.coalesce(
-        _R.cache_write_1h_tokens, 0
-    )
-    summed = (_R.requests, _R.input_tokens, written, _R.cache_read_tokens, _R.cost_micros)
-    query = (
-        sa.select(_R.key, hour, *map(total, summed))
-        .where(*within(scope))
-        .group_by(_R.key, sa.text("by_hour"))
-        .order_by(_R.key, sa.text("by_hour"))
-        .limit(MAX_GROUPS)
-    )
-    with bounded(engine) as connection:
-        return [HourOfKey(*each) for each in connection.execute(query)]
 
 
 def cache_sums(engine: sa.Engine, scope: Scope, by: Sequence[str] = ("kind",)) -> list[CacheSums]:

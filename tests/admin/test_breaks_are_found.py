@@ -16,9 +16,9 @@ from proxy.store import cache_breaks
 from proxy.store.engine import open_engine, reading
 from proxy.store.retention import sweep
 from proxy.store.rows import RowStore
+from proxy.store.scope import Scope
 from proxy.store.sessions import breaks_of, sessions
 from proxy.store.tables import CACHE_BREAK
-from proxy.store.usage import Scope
 from proxy.store.views import cache_sums
 from tests.store.rows import AT_MS, row
 from tests.support.gateways import config_for

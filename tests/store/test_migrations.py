@@ -1,7 +1,9 @@
 """Every process may migrate, one does; the tables are those that the code knows."""
 
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -15,10 +17,10 @@ from proxy.config import Store
 from proxy.ledger.first_file import make_first
 from proxy.store import migrate
 from proxy.store.engine import open_engine, reading, sqlite_file
+from proxy.store.inserts import Insert
 from proxy.store.migrate import HEAD, VERSIONS, MigrationFailed, ensure_current, read_version
 from proxy.store.migrations.versions import v0001_first
-from proxy.store.rows import RowStore
-from proxy.store.tables import META, METADATA
+from proxy.store.tables import META, METADATA, REQUEST
 from tests.store.processes import act_at_once
 from tests.store.rows import opened, row, stored
 
@@ -67,14 +69,21 @@ def test_a_store_of_the_first_release_keeps_its_rows(
             with Operations.context(context):
                 v0001_first.upgrade()
             context.stamp(_scripts(), "0001")
-        RowStore(engine).put([row(1), row(2)])
+        with engine.begin() as connection:
+            rows = [msgspec.structs.astuple(each) for each in (row(1), row(2))]
+            Insert(engine, REQUEST).execute(connection, rows)
         ensure_current(engine)
         assert read_version(engine) == HEAD
         assert [each.id for each in stored(engine)] == [row(1).id, row(2).id]
         with reading(engine) as connection:
             assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
             names = connection.scalars(sa.select(META.c.name).order_by(META.c.name))
-            assert names.all() == ["breaks_until", "keys_seq", "sweeper"]
+            assert names.all() == ["breaks_until", "hours_from", "keys_seq", "sweeper"]
+            whole_from = connection.scalar(
+                sa.select(META.c.value).where(META.c.name == "hours_from")
+            )
+            assert whole_from is not None
+            assert whole_from * 3600 > time.time() + 82_800
 
 
 def test_a_store_of_a_newer_release_is_refused_and_left_alone(empty_store: str) -> None:

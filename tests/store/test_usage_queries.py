@@ -10,8 +10,9 @@ from proxy.ledger.row import Row
 from proxy.limits.periods import periods_at
 from proxy.store.bounded import ANSWERED_WITHIN_S
 from proxy.store.rows import RowStore
+from proxy.store.scope import DIMENSIONS, Scope
 from proxy.store.spent import spent
-from proxy.store.usage import DIMENSIONS, Group, Scope, requests, usage
+from proxy.store.usage import Group, requests, usage
 from tests.store.rows import AT_MS, DAY_MS, opened, row
 
 CAUSES = (

@@ -10,8 +10,8 @@ from proxy.admin import session_report
 from proxy.store import sessions, views
 from proxy.store.bounded import bounded
 from proxy.store.rows import RowStore
+from proxy.store.scope import Scope
 from proxy.store.tables import CACHE_BREAK, CACHE_DAY
-from proxy.store.usage import Scope
 from tests.store.rows import AT_MS, DAY_MS, opened, row
 
 HOUR_MS = 3_600_000
@@ -150,16 +150,6 @@ def test_percentiles_are_exact_and_of_each_upstream(store_url: str) -> None:
         assert views.percentiles(engine, OTHERS) == []
 
 
-def test_hours_are_those_of_each_key(engine: sa.Engine) -> None:
-    found = views.hours(engine, Scope(since_ms=AT_MS))
-    first = AT_MS // HOUR_MS
-    assert [(each.key, each.hour, each.requests, each.cost_micros) for each in found] == [
-        ("laptop", first, 5, 561),
-        ("phone", first + 1, 1, 2),
-    ]
-    assert [each.key for each in views.hours(engine, OTHERS)] == ["phone", "phone"]
-
-
 def test_sums_about_the_cache_are_of_the_days_and_keys_that_are_asked_for(store_url: str) -> None:
     day = AT_MS // DAY_MS
     sums = [
@@ -214,7 +204,7 @@ def test_no_question_can_be_asked_without_a_scope() -> None:
     """A key holder who is forgotten would see everybody's."""
     asked = (
         *(sessions.sessions, sessions.session, sessions.session_rows, sessions.session_agents),
-        *(sessions.breaks_of, views.request, views.failures, views.percentiles, views.hours),
+        *(sessions.breaks_of, views.request, views.failures, views.percentiles),
         views.cache_sums,
     )
     for question in asked:

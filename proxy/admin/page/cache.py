@@ -9,8 +9,8 @@ from proxy.admin.page.page import Page, Query, View
 from proxy.admin.page.viewer import Viewer
 from proxy.admin.shown import shown_group
 from proxy.store import sessions, usage
+from proxy.store.scope import Scope
 from proxy.store.sessions import Session
-from proxy.store.usage import Scope
 
 _FILTERS = ("key", "model")
 _WORST = 10

@@ -13,8 +13,9 @@ from proxy.admin.page.viewer import Viewer
 from proxy.errors import NotFound
 from proxy.notices.notice import ADVICE
 from proxy.store import sessions, usage, views
+from proxy.store.scope import Scope
 from proxy.store.sessions import Session
-from proxy.store.usage import Group, Scope
+from proxy.store.usage import Group
 
 _DAY_MS = 86_400_000
 _DAYS, _MOST_ROWS, _MOST_GROUPS = 30, 10, 1_000

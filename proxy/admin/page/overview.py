@@ -15,9 +15,9 @@ from proxy.admin.page.viewer import Viewer
 from proxy.admin.workers import Answer
 from proxy.ledger.cache_breaks import REASONS
 from proxy.store import sessions, usage, views
+from proxy.store.scope import Scope
 from proxy.store.sessions import Session
-from proxy.store.usage import Group, Scope
-from proxy.store.views import HourOfKey
+from proxy.store.usage import Group
 
 _HTTP_OK = 200
 _HOUR_MS = 3_600_000
@@ -81,7 +81,7 @@ class Stored(msgspec.Struct, frozen=True):
     days: list[Group]
     today: list[Group]
     recent: list[Group]
-    hours: list[HourOfKey]
+    hours: list[Group]
     breaks: tuple[int, int]
     sessions: list[Session]
     first_id: str | None
@@ -130,11 +130,20 @@ def _stored(engine: sa.Engine, scope: Scope, now_ms: int, *, with_sessions: bool
     last = usage.requests(engine, scope, limit=1)
     lost = views.cache_sums(engine, since(since_ms=today_ms))
     breaks = [each for each in lost if each.kind in REASONS]
+    today = usage.usage(
+        engine, ["key"], since(since_ms=today_ms), limit=_MOST_GROUPS, dearest_first=True
+    )
     return Stored(
         days=days,
-        today=usage.usage(engine, ["key"], since(since_ms=today_ms), limit=_MOST_GROUPS),
+        today=today,
         recent=usage.usage(engine, ["cause"], since(since_ms=now_ms - _NOW_MS), limit=_MOST_GROUPS),
-        hours=views.hours(engine, since(since_ms=_first_hour(now_ms) * _HOUR_MS)),
+        hours=usage.usage(
+            engine,
+            ["key", "hour"],
+            since(since_ms=_first_hour(now_ms) * _HOUR_MS),
+            limit=_MOST_KEYS * (_HOURS + 1),
+            keys=[str(each.of[0]) for each in today[:_MOST_KEYS]],
+        ),
         breaks=(sum(each.requests for each in breaks), sum(each.cost_micros for each in breaks)),
         sessions=sessions.sessions(
             engine, since(since_ms=now_ms - _NOW_MS), order="cost", limit=_MOST_SESSIONS
@@ -165,13 +174,13 @@ def _usual(days: Sequence[Group], now_ms: int) -> int | None:
 
 
 def _keys(stored: Stored, bounds: Bounds, now_ms: int) -> tuple[KeyToday, ...]:
-    dearest = sorted(stored.today, key=lambda each: (-each.cost_micros, each.of))[:_MOST_KEYS]
     budgets = {each.subject: each for each in reversed(bounds.budgets)}
     first = _first_hour(now_ms)
     hours: dict[str, list[int]] = {}
-    for hour in stored.hours:
-        if 0 <= hour.hour - first < _HOURS:
-            hours.setdefault(hour.key, [0] * _HOURS)[hour.hour - first] = hour.cost_micros
+    for each in stored.hours:
+        key, hour = str(each.of[0]), int(each.of[1]) - first
+        if 0 <= hour < _HOURS:
+            hours.setdefault(key, [0] * _HOURS)[hour] = each.cost_micros
     return tuple(
         KeyToday(
             key=(key := str(each.of[0])),
@@ -183,7 +192,7 @@ def _keys(stored: Stored, bounds: Bounds, now_ms: int) -> tuple[KeyToday, ...]:
             hours=tuple(hours.get(key, ())),
             budget=budgets.get(f"key {key}"),
         )
-        for each in dearest
+        for each in stored.today[:_MOST_KEYS]
     )
 
 

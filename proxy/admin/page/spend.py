@@ -19,6 +19,7 @@ DIMENSIONS = (
 FILTERS = ("key", "owner", "model", "upstream", "tag", "request_class", "agent_type", "client")
 _MOST = 1_000
 _MAX_DIMENSIONS = 2
+_HOUR_MS = 3_600_000
 
 
 class SpendRow(msgspec.Struct, frozen=True):
@@ -46,7 +47,7 @@ class Spend(msgspec.Struct, frozen=True):
 
     Attributes:
         by: one or two dimensions. `known`: those there are.
-        since_ms: from when on; of sums of days, whole UTC days.
+        since_ms: from when on; of sums of days, whole UTC days; by hour, a whole one.
         of_days: whether the sums are those of days, which are kept for ever.
         rows: the dearest first, by time where that is the first dimension.
         total: of the rows.
@@ -78,6 +79,8 @@ async def model(view: View, viewer: Viewer, query: Query) -> Spend:
     named = asked.filters(query, *(name for name in FILTERS if name in known))
     of_days = {*by, *named} <= set(DAY_DIMENSIONS)
     since_ms = asked.since_ms(query, view.now_ms(), "30d" if of_days else "24h")
+    if "hour" in by:
+        since_ms -= since_ms % _HOUR_MS  # hours have sums, but of a part of one
     scope = viewer.scope(since_ms=since_ms, **named)
     by_time = by[0] in ("day", "hour")
     found = await view.ask(

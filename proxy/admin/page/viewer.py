@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from proxy.errors import NotFound
-from proxy.store.usage import Scope
+from proxy.store.scope import Scope
 
 
 class Viewer(msgspec.Struct, frozen=True):
