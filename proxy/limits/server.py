@@ -3,15 +3,19 @@
 import asyncio
 import importlib
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxy.limits.batch import Batch
 from proxy.limits.script import SCRIPT, SHA1
 from proxy.notices.events import Event
 from proxy.notices.notice import notice
 
+if TYPE_CHECKING:
+    from proxy.limits.wire import Wire
+
 _log = logging.getLogger(__name__)
 _OLDEST = (6, 2)
+_VERSION = b"redis_version:"
 
 
 class Unanswered(Exception):
@@ -31,34 +35,22 @@ class Server:
         self._url = url
         self.name = name
         self.timeout_s = timeout_s
-        self._client: Any = None
+        self._wires: Any = None
+        self._wire: Wire | None = None
         # What the client and the server are to blame for; anything else is a defect of ours. RuntimeError is uvloop's
         # word for writing to a connection that the server has just closed.
         self._troubles: tuple[type[Exception], ...] = (OSError, EOFError, RuntimeError)
 
     async def open(self) -> None:
-        """Make the client. It connects with the first call."""
+        """Load what connects. The first call does."""
         # Imported in a thread, when it is needed: it takes a while.
-        redis = await asyncio.to_thread(importlib.import_module, "redis.asyncio")
-        self._troubles = (*self._troubles, redis.RedisError)
-        retry = await asyncio.to_thread(importlib.import_module, "redis.asyncio.retry")
-        backoff = await asyncio.to_thread(importlib.import_module, "redis.backoff")
-        self._client = redis.Redis.from_url(
-            self._url,
-            # A call that failed may have run: nothing is sent twice.
-            retry=retry.Retry(backoff.NoBackoff(), 0),
-            max_connections=2,
-            # The calls have a time limit of their own, which is for all that one does.
-            socket_timeout=None,
-            socket_connect_timeout=None,
-            protocol=2,
-            driver_info=None,
-        )
+        self._wires = await asyncio.to_thread(importlib.import_module, "proxy.limits.wire")
+        self._troubles = (*self._troubles, *self._wires.FAILURES)
 
     async def close(self) -> None:
-        """Close the connections."""
-        if self._client is not None:
-            await self._client.aclose()
+        """Close the connection."""
+        if self._wire is not None:
+            self._wire.close()
 
     async def call(self, batch: Batch, timeout_s: float | None = None) -> list[Any]:
         """Return the replies to a batch's operations.
@@ -74,26 +66,35 @@ class Server:
             raise Unanswered from error
 
     async def _run(self, keys: list[str], body: bytes) -> list[Any]:
+        wire = await self._connected()
+        replies: list[Any]
         try:
-            replies: list[Any] = await self._client.evalsha(SHA1, len(keys), *keys, body)
+            replies = await wire.ask("EVALSHA", SHA1, len(keys), *keys, body)
         except self._troubles as error:
-            if type(error).__name__ != "NoScriptError":
+            if not str(error).startswith("NOSCRIPT"):
                 raise
             # The one failure that says that nothing ran: the server was started anew, or another one took over.
-            replies = await self._client.eval(SCRIPT, len(keys), *keys, body)
+            replies = await wire.ask("EVAL", SCRIPT, len(keys), *keys, body)
         return replies
+
+    async def _connected(self) -> "Wire":
+        if self._wire is None or not self._wire.is_open:
+            self._wire = await self._wires.connect(self._url)
+        return self._wire
 
     async def examine(self) -> None:
         """Say in the log what of the server's settings lets it forget counts, as far as it tells."""
         try:
             async with asyncio.timeout(1):
-                about = await self._client.info("server")
-                policy = (await self._client.config_get("maxmemory-policy")).get("maxmemory-policy")
+                wire = await self._connected()
+                about: bytes = await wire.ask("INFO", "server")
+                told = await wire.ask("CONFIG", "GET", "maxmemory-policy")
         except self._troubles as error:
             # Hosted servers forbid both, and nothing depends on them.
             _log.debug("redis tells nothing of its settings: %s", error)
             return
-        version = str(about.get("redis_version", ""))
+        policy = told[1].decode() if told else None
+        version = about.partition(_VERSION)[2].split(b"\r\n", 1)[0].decode()
         numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
         if len(numbers) == len(_OLDEST) and numbers < _OLDEST:
             _log.warning(

@@ -507,7 +507,7 @@ async def test_a_connection_that_was_closed_under_the_call_is_an_outage_and_no_d
 
     async with a_process(redis_server.url) as process:
         policy = policy_of(process.local, key={"max_in_flight": 20})
-        monkeypatch.setattr("redis.asyncio.Redis.evalsha", closed)
+        monkeypatch.setattr("proxy.limits.wire.Wire.ask", closed)
         while not process.shared.in_outage:
             assert (await process.granted(policy)).readings is None
         monkeypatch.undo()
