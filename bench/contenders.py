@@ -6,8 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -17,13 +17,18 @@ from bench.http_client import API_KEY
 from bench.processes import Child, free_port
 from bench.servers import Servers
 from bench.tenancy import tenancy
+from bench.view import looked_at, with_admin
 
 DIRECT, NGINX, RELAY, GATEWAY = "direct", "nginx", "relay", "gateway"
 # The gateway of another checkout; the gateway by aiohttp's public parts alone.
 BEFORE, PLAIN = "before", "plain"
 # The gateway with ledger, limits and budgets: SQLite and counts of its own, PostgreSQL and counts in Redis.
 EMBEDDED, SCALED = "tenancy embedded", "tenancy scaled"
-ALL = (DIRECT, NGINX, RELAY, BEFORE, GATEWAY, PLAIN, EMBEDDED, SCALED)
+# The gateway, and the embedded one, with the admin API, and somebody who looks at pages and metrics all the time.
+VIEW, VIEW_EMBEDDED = "view", "view embedded"
+ALL = (DIRECT, NGINX, RELAY, BEFORE, GATEWAY, PLAIN, EMBEDDED, SCALED, VIEW, VIEW_EMBEDDED)
+# What says nothing without the other.
+BESIDE = {VIEW: GATEWAY, VIEW_EMBEDDED: EMBEDDED}
 # With whom the others are compared.
 YARDSTICKS = (NGINX, RELAY, BEFORE, GATEWAY)
 
@@ -98,12 +103,20 @@ class Running:
         port: where to send requests.
         child: its process; None for `direct`.
         start_s: process start to first answered request.
+        told_cpu_s: tells the CPU time of what serves requests, where the process does more than that.
     """
 
     name: str
     port: int
     child: Child | None
     start_s: float
+    told_cpu_s: Callable[[], float] | None = None
+
+    def cpu_s(self) -> float:
+        """Return the CPU time used so far; 0 of no process."""
+        if self.told_cpu_s is not None:
+            return self.told_cpu_s()
+        return self.child.cpu_s() if self.child else 0.0
 
 
 def gateway_command() -> str | None:
@@ -210,11 +223,16 @@ def running(
         elif name == PLAIN:
             environment = {"ANYROUTER_PLAIN": "1"}
         config = _config(upstream_port)
-        if name in (EMBEDDED, SCALED):
+        if name in (EMBEDDED, SCALED, VIEW_EMBEDDED):
             config = tenancy(config, directory, servers if name == SCALED else None)
+        if name in BESIDE:
+            admin_port = free_port()
+            config = with_admin(config, admin_port)
         command = _gateway(command, directory, port, workers, config)
-    with _serving(command, directory, port, environment) as (child, start_s):
-        yield Running(name, port, child, start_s)
+    with ExitStack() as stack:
+        child, start_s = stack.enter_context(_serving(command, directory, port, environment))
+        told_cpu_s = stack.enter_context(looked_at(admin_port)) if name in BESIDE else None
+        yield Running(name, port, child, start_s, told_cpu_s)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from bench.bodies import small_body
 from bench.contenders import (
     ALL,
     BEFORE,
+    BESIDE,
     DIRECT,
     EMBEDDED,
     GATEWAY,
@@ -67,9 +68,11 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         if getattr(options, name) is None:
             setattr(options, name, value)
     known = [name for name in ALL if name != BEFORE or options.before]
-    quick_contenders = [name for name in known if name not in (DIRECT, EMBEDDED, SCALED)]
+    quick_contenders = [name for name in known if name not in (DIRECT, EMBEDDED, SCALED, *BESIDE)]
     default = quick_contenders if options.quick else known
-    options.only = _chosen(parser, options.only, default, known)
+    chosen = _chosen(parser, options.only, default, known)
+    chosen += [BESIDE[name] for name in chosen if name in BESIDE]
+    options.only = [name for name in known if name in chosen]
     plan = QUICK if options.quick else tuple(WORKLOADS)
     options.workloads = _chosen(parser, options.workloads, plan, tuple(WORKLOADS))
     return options

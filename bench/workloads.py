@@ -1,4 +1,4 @@
-"""The workloads W1 to W9: each measures one contender once and returns its figures by name."""
+"""The workloads: each measures one contender once and returns its figures by name."""
 
 import time
 from collections.abc import Callable
@@ -10,10 +10,21 @@ import uvloop
 
 from bench import blocking, latency, memory
 from bench.bodies import agent_body, conversation_body, small_body
-from bench.contenders import DIRECT, EMBEDDED, GATEWAY, RELAY, Running, running
+from bench.contenders import (
+    ALL,
+    DIRECT,
+    EMBEDDED,
+    GATEWAY,
+    RELAY,
+    VIEW,
+    VIEW_EMBEDDED,
+    Running,
+    running,
+)
 from bench.http_client import MESSAGES, fetch, request_bytes
 from bench.paced_client import StreamLoad, run_streams
 from bench.servers import Servers
+from bench.view_parts import parts
 from bench.wrk import wrk
 
 EVENTS = 64
@@ -118,14 +129,14 @@ def _paced(bench: Bench, name: str, load: StreamLoad) -> Sample:
     idle_cpu = 0.0
     before_s = 0.0
     if child:
-        before_s = child.cpu_s()
+        before_s = contender.cpu_s()
         time.sleep(_IDLE_S)
-        idle_cpu = (child.cpu_s() - before_s) / _IDLE_S
-        before_s = child.cpu_s()
+        idle_cpu = (contender.cpu_s() - before_s) / _IDLE_S
+        before_s = contender.cpu_s()
     begin = time.monotonic()
     sample = uvloop.run(run_streams(contender.port, load, small_body(stream=True)))
     if child:
-        used_s = child.cpu_s() - before_s - idle_cpu * (time.monotonic() - begin)
+        used_s = contender.cpu_s() - before_s - idle_cpu * (time.monotonic() - begin)
         sample["cpu_us"] = used_s * 1e6 / max(1, load.expected_events - sample["lost"])
     return sample
 
@@ -187,6 +198,10 @@ def _two_workers(bench: Bench, name: str) -> Sample:
     return sample
 
 
+def _view_parts(_bench: Bench, _name: str) -> Sample:
+    return parts()
+
+
 @dataclass(frozen=True)
 class Workload:
     """One line of the plan.
@@ -206,7 +221,8 @@ class Workload:
 
 
 # Contenders with a single process; counts of its own are one process's.
-_ONE_PROCESS = (DIRECT, RELAY, EMBEDDED)
+_ONE_PROCESS = (DIRECT, RELAY, EMBEDDED, VIEW_EMBEDDED)
+_ALL_BUT_VIEW = tuple(name for name in ALL if name != VIEW)
 
 WORKLOADS = {
     "W1": Workload("110-byte body, 300-byte answer, 32 connections", _small),
@@ -220,5 +236,6 @@ WORKLOADS = {
     "W7": Workload("memory: 1,000 open silent streams", _memory, "idle_mb", (DIRECT,), once=True),
     "W8": Workload("process start to first answered request", _start, "start_s", (DIRECT,)),
     "W9": Workload("W1 and W2 with two workers", _two_workers, "small_rps", _ONE_PROCESS),
+    "view": Workload("what a worker does for the view, alone", _view_parts, None, _ALL_BUT_VIEW),
 }
 QUICK = ("W1", "W2", "W5 200")

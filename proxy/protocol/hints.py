@@ -23,6 +23,7 @@ _TRACE = re.compile(
     r"(?!ff|00.{53}.)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?"
 )
 _NO_TRACE = (None, None)
+_NOT_COMPACTED = ("", "0", "false")
 _MAX_ID_CHARS = 100
 _MAX_WORD_CHARS = 32
 _MAX_TAG_CHARS = 64
@@ -55,24 +56,28 @@ class Hints(msgspec.Struct, frozen=True, gc=False):
 def read(inbound: MultiMapping[str]) -> Hints:
     """Read the hints of a request's headers."""
     get = inbound.get
-    retries = get(_RETRY_COUNT)
+    parent, prompt, kind = get(_PARENT_AGENT_ID), get(_PROMPT_ID), get(_REQUEST_CLASS)
+    agent_type, tag, retries = get(_AGENT_TYPE), get(TAG), get(_RETRY_COUNT)
+    traceparent = get(_TRACEPARENT)
+    trace_id, span_id = _NO_TRACE if traceparent is None else _trace(traceparent)
+    # Each cut in place, and the usual number known by sight: with calls it takes a half longer.
     return Hints(
-        _cut(get(_PARENT_AGENT_ID), _MAX_ID_CHARS),
-        _cut(get(_PROMPT_ID), _MAX_ID_CHARS),
-        _cut(get(_REQUEST_CLASS), _MAX_WORD_CHARS),
-        _cut(get(_AGENT_TYPE), _MAX_WORD_CHARS),
-        get(_CONTEXT_COMPACTED, "") not in ("", "0", "false"),
-        _cut(get(TAG), _MAX_TAG_CHARS),
-        int(retries) if retries is not None and _RETRIES.fullmatch(retries) else None,
-        *_trace(get(_TRACEPARENT)),
+        parent[:_MAX_ID_CHARS] if parent else None,
+        prompt[:_MAX_ID_CHARS] if prompt else None,
+        kind[:_MAX_WORD_CHARS] if kind else None,
+        agent_type[:_MAX_WORD_CHARS] if agent_type else None,
+        get(_CONTEXT_COMPACTED, "") not in _NOT_COMPACTED,
+        tag[:_MAX_TAG_CHARS] if tag else None,
+        0 if retries == "0" else None if retries is None else _retries(retries),
+        trace_id,
+        span_id,
     )
 
 
-def _trace(value: str | None) -> tuple[str | None, str | None]:
-    if value is None or (found := _TRACE.fullmatch(value)) is None:
-        return _NO_TRACE
-    return found[1], found[2]
+def _retries(text: str) -> int | None:
+    return int(text) if _RETRIES.fullmatch(text) else None
 
 
-def _cut(value: str | None, chars: int) -> str | None:
-    return value[:chars] if value else None
+def _trace(value: str) -> tuple[str | None, str | None]:
+    found = _TRACE.fullmatch(value)
+    return _NO_TRACE if found is None else (found[1], found[2])

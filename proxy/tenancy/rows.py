@@ -31,6 +31,7 @@ def row_of(exchange: Exchange, bill: Bill, now_s: float, would_refuse: str | Non
         raise ValueError("a request without a key has no row")
     hints, told = exchange.hints or _NOTHING_SAID, exchange.told or _NOTHING_TOLD
     started_s, first_byte_s, sums = received.started_s, exchange.first_byte_s, bill.sums
+    gateway_s = exchange.gateway_s
     return Row(
         id=received.id,
         at_ms=int(received.at_unix_s * 1000),
@@ -73,8 +74,8 @@ def row_of(exchange: Exchange, bill: Bill, now_s: float, would_refuse: str | Non
         client=_client(exchange),
         tag=hints.tag,
         client_retry=hints.client_retry,
-        gateway_us=None if exchange.gateway_s is None else max(0, round(exchange.gateway_s * 1e6)),
-        compacted=int(hints.compacted),
+        gateway_us=None if gateway_s is None else int(gateway_s * 1e6) if gateway_s > 0 else 0,
+        compacted=1 if hints.compacted else 0,
         away=int(pooled is not None and route is not None and route.upstream != pooled.home),
         attempts=(len(pooled.attempts) if pooled else 0)
         or int(exchange.progress is not Progress.UNSENT),
