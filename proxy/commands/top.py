@@ -16,7 +16,7 @@ from proxy.commands.parser import add_command
 from proxy.config_file.faults import ConfigError
 
 if TYPE_CHECKING:
-    from proxy.commands.top_screen import Told
+    from rich.console import RenderableType
 
 _MINUTES = 15
 _EVERY_S = 2.0
@@ -28,6 +28,7 @@ QUESTIONS = (
     "upstreams",
     f"usage?by=key,hour&order=cost&limit={_MOST_GROUPS}&since={_MINUTES}m",
     f"usage?by=cause&limit={_MOST_GROUPS}&since={_MINUTES}m",
+    f"limits?limit={_MOST_GROUPS}",
 )
 
 
@@ -38,8 +39,9 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
         "top",
         "watch what is in flight, in the terminal",
         "Asks a running gateway, by its admin API, every two seconds: what is in flight at each upstream and by each "
-        f"key, and what the last {_MINUTES} minutes come to. It goes on while the gateway starts again. q ends it, s "
-        "sorts the keys by another column.",
+        f"key, and what the last {_MINUTES} minutes come to. Without a `store` it shows what is in flight "
+        "alone. It goes on while the gateway starts again. q ends it, s sorts the keys by another column, k shows one "
+        "key after the other alone, with its requests.",
         examples=("anyrouter top", "anyrouter top --url http://127.0.0.1:9081"),
         environment=admin_api.VARIABLES,
     )
@@ -58,54 +60,76 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+class _Screen:
+    """What is shown, how, and which keys are pressed.
+
+    Attributes:
+        told: what is known.
+        pressed: set by a key that changes what is shown. `ended`: by one that ends it.
+    """
+
+    def __init__(self) -> None:
+        # Only what draws imports what it takes.
+        from proxy.commands import top_keys, top_screen  # noqa: PLC0415
+
+        self._draw, self._sorts = top_screen.screen, top_keys.SORTS
+        self.told = top_screen.Told(minutes=_MINUTES)
+        self.pressed, self.ended = asyncio.Event(), asyncio.Event()
+        self._sort_at = 0
+        self._key: str | None = None
+
+    @property
+    def _sort(self) -> str:
+        return self._sorts[self._sort_at % len(self._sorts)]
+
+    def drawn(self) -> "RenderableType":
+        """Return what is to be drawn."""
+        return self._draw(self.told, self._sort, self._key)
+
+    def press(self) -> None:
+        """Read what was typed."""
+        typed = os.read(sys.stdin.fileno(), 64)
+        if not typed or b"q" in typed:
+            self.ended.set()
+        if b"s" in typed:
+            self._sort_at += 1
+        if b"k" in typed:
+            names = [None, *(each.name for each in self.told.keys(self._sort)), None]
+            # One that is there no more is followed by all.
+            self._key = names[names.index(self._key) + 1] if self._key in names else None
+        self.pressed.set()
+
+
 async def _watch(args: argparse.Namespace) -> None:
     from rich.live import Live  # noqa: PLC0415 - only what draws imports what it takes
 
-    from proxy.commands.top_screen import SORTS, Told, screen  # noqa: PLC0415 - as above
-
-    ended, pressed = asyncio.Event(), asyncio.Event()
-    sort_at = 0
-
-    def press() -> None:
-        nonlocal sort_at
-        typed = os.read(sys.stdin.fileno(), 64)
-        if b"s" in typed:
-            sort_at += 1
-            pressed.set()
-        if not typed or b"q" in typed:
-            ended.set()
-            pressed.set()
-
+    screen = _Screen()
     loop = asyncio.get_running_loop()
-    loop.add_reader(sys.stdin.fileno(), press)
-    told = Told(minutes=_MINUTES)
+    loop.add_reader(sys.stdin.fileno(), screen.press)
     with Live(screen=True, auto_refresh=False) as live:
-        async with admin_api.asking(args) as ask:
-            while not ended.is_set():
-                asked = asyncio.create_task(_ask(ask, told))
-                # What is slow to answer keeps nobody from leaving.
-                await _until(asked, ended)
-                asked.cancel()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_EVERY_S):
-                        while not ended.is_set():
-                            live.update(screen(told, SORTS[sort_at % len(SORTS)]), refresh=True)
-                            pressed.clear()
-                            await pressed.wait()
+        async with admin_api.asking(args) as ask, asyncio.TaskGroup() as group:
+            asking = group.create_task(_keep_asking(ask, screen))
+            # What is slow to answer keeps nobody from leaving, or from pressing another key.
+            while not screen.ended.is_set():
+                live.update(screen.drawn(), refresh=True)
+                screen.pressed.clear()
+                await screen.pressed.wait()
+            asking.cancel()
     loop.remove_reader(sys.stdin.fileno())
 
 
-async def _ask(ask: Ask, told: "Told") -> None:
-    try:
-        told.take(*await asyncio.gather(*map(ask, QUESTIONS)))
-    except (RuntimeError, ConfigError) as error:
-        told.failed(str(error))
-
-
-async def _until(task: "asyncio.Task[None]", ended: asyncio.Event) -> None:
-    ending = asyncio.create_task(ended.wait())
-    await asyncio.wait((task, ending), return_when=asyncio.FIRST_COMPLETED)
-    ending.cancel()
+async def _keep_asking(ask: Ask, screen: _Screen) -> None:
+    while True:
+        told = await asyncio.gather(*map(ask, QUESTIONS), return_exceptions=True)
+        # Without a store nobody tells of usage or limits; what is told of the rest is shown.
+        answers = [None if isinstance(each, BaseException) else each for each in told]
+        troubles = [each for each in told if isinstance(each, BaseException)]
+        for each in troubles:
+            if not isinstance(each, RuntimeError | ConfigError):
+                raise each
+        screen.told.take(answers, str(troubles[0]) if troubles else "")
+        screen.pressed.set()
+        await asyncio.sleep(_EVERY_S)
 
 
 @contextlib.contextmanager

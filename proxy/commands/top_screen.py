@@ -1,8 +1,7 @@
 """The screen of `anyrouter top`: from what the admin API tells to what is drawn."""
 
 import dataclasses
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -11,13 +10,17 @@ from rich.text import Text
 
 from proxy.admin.page import figures
 from proxy.commands.tables import printable
+from proxy.commands.top_keys import Key, by_key, keys_table, prompt_tokens, requests_table, table
 
 # As many as are asked for.
 _MOST_GROUPS = 1_000
-SORTS = ("$/h", "in flight", "req/min")
 _PER_H = 60
-_HINT = "q quit  s sort"
+_HINT = "q quit  s sort  k key"
 _STYLES = {"up": "green", "cooling": "yellow"}
+_TOKENS = ("tokens", "input_tokens")
+
+# Of the admin API; None: there was none.
+Answer = Mapping[str, Any] | None
 
 
 @dataclasses.dataclass
@@ -26,155 +29,128 @@ class Told:
 
     Attributes:
         minutes: that usage is of.
-        live, upstreams, usage, whole: the admin API's answers, usage by key and hour, and of all; None: not told yet.
-        trouble: why it does not answer; empty: it does.
+        live, upstreams, usage, whole, limits: the admin API's answers, usage by key and hour, and of all; None: not
+            told yet.
+        trouble: why some of it is not answered; empty: all is.
     """
 
     minutes: int
-    live: Mapping[str, Any] | None = None
-    upstreams: Mapping[str, Any] | None = None
-    usage: Mapping[str, Any] | None = None
-    whole: Mapping[str, Any] | None = None
+    live: Answer = None
+    upstreams: Answer = None
+    usage: Answer = None
+    whole: Answer = None
+    limits: Answer = None
     trouble: str = ""
 
-    def take(self, live: Any, upstreams: Any, usage: Any, whole: Any) -> None:
-        """Take over answers."""
-        self.live, self.upstreams, self.usage, self.whole = live, upstreams, usage, whole
-        self.trouble = ""
+    def take(self, answers: Sequence[Answer], trouble: str = "") -> None:
+        """Take over answers, one to each question; where there is none, what was told before stays."""
+        live, upstreams, usage, whole, limits = answers
+        self.live, self.upstreams = live or self.live, upstreams or self.upstreams
+        self.usage, self.whole = usage or self.usage, whole or self.whole
+        self.limits, self.trouble = limits or self.limits, trouble
 
-    def failed(self, why: str) -> None:
-        """Note that there was no answer: what was told before stays."""
-        self.trouble = why
-
-
-@dataclasses.dataclass(frozen=True)
-class _Key:
-    name: str
-    in_flight: int
-    requests: int
-    cost_micros: int
-    read: int
-    prompt: int
+    def keys(self, sort: str) -> list[Key]:
+        """Return the keys, those first that are largest in what is sorted by."""
+        return by_key(_data(self.live), _data(self.usage), _data(self.limits), sort)
 
 
-def screen(told: Told, sort: str) -> RenderableType:
+def screen(told: Told, sort: str, key: str | None = None) -> RenderableType:
     """Return what is drawn.
 
     Args:
         told: what is known.
         sort: the column of keys that the largest comes first of: one of `SORTS`.
+        key: that is shown alone, with its requests in flight; None: all.
     """
-    parts: list[RenderableType] = [_heading(told, sort)]
+    how = f"sorted by {sort}" if key is None else f"key {printable(key)}"
+    parts: list[RenderableType] = [_heading(told), Text(f"{how}   {_HINT}", "dim")]
     if told.trouble:
         parts.append(Text(f"no answer, asked again: {printable(told.trouble)}", "red"))
     if told.upstreams is not None:
         parts += [Text(), _upstreams(told.upstreams["data"])]
-    if told.usage is not None and told.live is not None:
-        parts += [Text(), _keys(_by_key(told), sort, told.minutes)]
+    if told.live is not None:
+        keys = [each for each in told.keys(sort) if key in (None, each.name)]
+        parts += [Text(), keys_table(keys, told.minutes)]
+        if key is not None:
+            parts += [Text(), requests_table(told.live["data"], key)]
         parts += [Text(each, "dim") for each in _left_out(told)]
     return Group(*parts)
 
 
-def _heading(told: Told, sort: str) -> Text:
-    if told.live is None or told.whole is None:
-        return Text(f"anyrouter top   waiting for the first answer   {_HINT}")
-    sums = told.whole["data"]
-    requests, cost, failed = (
-        sum(each[name] for each in sums) for name in ("requests", "cost_micros", "failed")
-    )
-    read = sum(each["cache_read_tokens"] for each in sums)
-    prompt = sum(map(_prompt, sums))
-    said = (
+def _heading(told: Told) -> Text:
+    if told.live is None:
+        return Text("anyrouter top   waiting for the first answer")
+    said = [
         str(told.live["at"])[11:19],
+        _workers(told.live),
         f"{figures.count(told.live['in_flight'])} in flight",
-        f"{requests / told.minutes:,.1f} req/min",
-        f"{figures.money(cost * _PER_H // told.minutes)}/h",
-        f"cache {figures.share(read, prompt)}",
-        f"failed {figures.share(failed, requests)}",
-        f"by {sort}",
-        _HINT,
-    )
+        *(_sums(told.whole["data"], told.minutes) if told.whole is not None else ()),
+    ]
     return Text("anyrouter top   " + "   ".join(said), "bold")
 
 
+def _sums(of: Sequence[Mapping[str, Any]], minutes: int) -> tuple[str, ...]:
+    requests, cost, failed = (
+        sum(each[name] for each in of) for name in ("requests", "cost_micros", "failed")
+    )
+    read = sum(each["cache_read_tokens"] for each in of)
+    return (
+        f"{requests / minutes:,.1f} req/min",
+        f"{figures.money(cost * _PER_H // minutes)}/h",
+        f"cache {figures.share(read, sum(map(prompt_tokens, of)))}",
+        f"failed {figures.share(failed, requests)}",
+    )
+
+
+def _workers(live: Mapping[str, Any]) -> str:
+    silent = live["workers_silent"]
+    all_ = figures.counted(live["workers"], "worker")
+    return f"{live['workers'] - silent} of {all_}" if silent else all_
+
+
 def _upstreams(of: Sequence[Mapping[str, Any]]) -> Table:
-    drawn = _table("upstream", "state", "left", right=("in flight", "requests", "failed", "cached"))
+    drawn = table(
+        *("upstream", "state"), right=("in flight", "requests", "failed", "cached", "tokens left")
+    )
     for each in of:
-        left = f"{each['cooling_s']:.0f} s" if each["cooling"] else ""
         drawn.add_row(
             printable(each["upstream"]),
-            Text(each["state"], _STYLES.get(each["state"], "")),
-            left,
+            Text(_state(each), _STYLES.get(each["state"], "")),
             figures.count(each["in_flight"]),
             figures.count(each["requests"]),
             figures.share(each["failures"], each["requests"]),
             figures.share(each["cache"]["hit_share"], 1),
+            _tokens_left(each["account"]),
         )
     return drawn
 
 
-def _keys(of: Sequence[_Key], sort: str, minutes: int) -> Table:
-    drawn = _table("key", right=("in flight", "req/min", "$/h", "cached"))
-    orders: dict[str, Callable[[_Key], int]] = {
-        "$/h": lambda key: -key.cost_micros,
-        "in flight": lambda key: -key.in_flight,
-        "req/min": lambda key: -key.requests,
-    }
-    order = orders[sort]
-    for key in sorted(of, key=lambda key: (order(key), key.name)):
-        drawn.add_row(
-            printable(key.name),
-            figures.count(key.in_flight),
-            f"{key.requests / minutes:,.1f}",
-            figures.money(key.cost_micros * _PER_H // minutes),
-            figures.share(key.read, key.prompt),
-        )
-    return drawn
+def _state(upstream: Mapping[str, Any]) -> str:
+    state: str = upstream["state"]
+    if not upstream["cooling"]:
+        return state
+    return f"{state} {upstream['cooling_s'] or 0:.0f} s {printable(upstream['reason'] or '')}"
 
 
-def _by_key(told: Told) -> list[_Key]:
-    live, usage = told.live or {"data": []}, told.usage or {"data": []}
-    in_flight = Counter(each["key"] for each in live["data"] if each["key"] is not None)
-    # Of a key there is a group of each hour that the minutes touch.
-    of: dict[str, list[Mapping[str, Any]]] = {}
-    for each in usage["data"]:
-        of.setdefault(each["key"], []).append(each)
-    keys = [_key(name, groups, in_flight.pop(name, 0)) for name, groups in of.items()]
-    return keys + [_Key(name, many, 0, 0, 0, 0) for name, many in in_flight.items()]
-
-
-def _key(name: str, groups: Sequence[Mapping[str, Any]], in_flight: int) -> _Key:
-    return _Key(
-        name,
-        in_flight,
-        sum(each["requests"] for each in groups),
-        sum(each["cost_micros"] for each in groups),
-        sum(each["cache_read_tokens"] for each in groups),
-        sum(map(_prompt, groups)),
-    )
-
-
-def _prompt(sums: Mapping[str, Any]) -> int:
-    written: int = sums["cache_write_5m_tokens"] + sums["cache_write_1h_tokens"]
-    whole: int = sums["input_tokens"] + written + sums["cache_read_tokens"]
-    return whole
+def _tokens_left(account: Answer) -> str:
+    """Return what of its tokens a minute an account had left when it last said so."""
+    kind = next((kind for kind in _TOKENS if account and kind in account), None)
+    if account is None or kind is None:
+        return figures.NONE
+    return figures.share(account[kind]["remaining"], account[kind]["limit"])
 
 
 def _left_out(told: Told) -> list[str]:
     """Return what the keys do not show of what the heading counts."""
-    live, usage = told.live or {}, told.usage or {"data": []}
+    live, usage = told.live or {}, _data(told.usage)
     said = []
     if live.get("has_more"):
         said.append(f"in flight by key: of the {len(live['data']):,} that have waited longest")
-    if len(usage["data"]) >= _MOST_GROUPS:
+    if len(usage) >= _MOST_GROUPS:
         said.append("keys: the dearest; the sums above are those of all")
     return said
 
 
-def _table(*left: str, right: Sequence[str]) -> Table:
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for name in left:
-        drawn.add_column(name, overflow="ellipsis", no_wrap=True)
-    for name in right:
-        drawn.add_column(name, justify="right", no_wrap=True)
-    return drawn
+def _data(answer: Answer) -> Sequence[Mapping[str, Any]]:
+    data: Sequence[Mapping[str, Any]] = () if answer is None else answer["data"]
+    return data

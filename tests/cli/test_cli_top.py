@@ -11,13 +11,16 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
+from typing import Any
 
+import pytest
 from aiohttp import web
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from proxy.commands.top import QUESTIONS
+from proxy.commands.top_keys import by_key, keys_table
 from proxy.commands.top_screen import Told, screen
 from proxy.store.rows import RowStore
 from tests.admin.conftest import WRITER
@@ -26,8 +29,24 @@ from tests.store.rows import opened, row
 from tests.support.commands import environment, ran, started
 
 _WITHIN_S = 30.0
-_ANSWERS = {
-    "live": {"at": "2026-11-26T14:03:07Z", "in_flight": 1, "data": [{"key": "ben\x1b[31m"}]},
+_ANSWERS: dict[str, Any] = {
+    "live": {
+        "at": "2026-11-26T14:03:07Z",
+        "in_flight": 1,
+        "workers": 2,
+        "workers_silent": 1,
+        "data": [
+            {
+                "id": "req_01a",
+                "key": "ben\x1b[31m",
+                "doing": "upstream silent 14 s",
+                "session_id": "b160e3de-1111",
+                "agent_type": "Explore",
+                "upstream": "acct-b",
+                "age_ms": 21_000,
+            }
+        ],
+    },
     "upstreams": {
         "data": [
             {
@@ -35,6 +54,8 @@ _ANSWERS = {
                 "state": "cooling",
                 "cooling": [{}],
                 "cooling_s": 41.2,
+                "reason": "401",
+                "account": {"at": "", "tokens": {"limit": 1000, "remaining": 710}},
                 "in_flight": 1,
                 "requests": 8,
                 "failures": 2,
@@ -53,6 +74,27 @@ _ANSWERS = {
                 "cache_read_tokens": 800,
                 "cache_write_5m_tokens": 100,
                 "cache_write_1h_tokens": 0,
+            }
+        ]
+    },
+    "limits": {
+        "data": [
+            {
+                "subject": "key ci",
+                "budgets": {
+                    "day": {
+                        "limit_micros": 50_000_000,
+                        "spent_micros": 15_500_000,
+                        "resets_at": "2026-11-27T00:00:00Z",
+                        "shadow": False,
+                    },
+                    "month": {
+                        "limit_micros": 400_000_000,
+                        "spent_micros": 40_000_000,
+                        "resets_at": "2026-12-01T00:00:00Z",
+                        "shadow": False,
+                    },
+                },
             }
         ]
     },
@@ -101,6 +143,14 @@ class Top:
         self._pid = 0
         return os.waitstatus_to_exitcode(status)
 
+    async def ends_by(self, key: str) -> None:
+        """Press a key that ends it, and wait until it has."""
+        began_s = time.monotonic()
+        self.press(key)
+        assert await self.ended() == 0
+        # A second, on a machine that is not busy with others; what nobody answers is given up after fifteen.
+        assert time.monotonic() - began_s < 5
+
     async def close(self) -> None:
         """End it."""
         asyncio.get_running_loop().remove_reader(self._terminal)
@@ -120,9 +170,12 @@ async def top(url: str, credential: str = "ara-any") -> AsyncIterator[Top]:
 
 
 @contextlib.asynccontextmanager
-async def admin_api(port: int = 0) -> AsyncIterator[int]:
+async def admin_api(port: int = 0, known: Collection[str] = _ANSWERS.keys()) -> AsyncIterator[int]:
     async def answer(request: web.Request) -> web.Response:
-        return web.json_response(_ANSWERS[request.match_info["what"]])
+        what = request.match_info["what"]
+        if what not in known:
+            return web.json_response({"error": {"message": "no store"}}, status=503)
+        return web.json_response(_ANSWERS[what])
 
     app = web.Application()
     app.router.add_get("/admin/v1/{what}", answer)
@@ -130,21 +183,94 @@ async def admin_api(port: int = 0) -> AsyncIterator[int]:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
     await site.start()
-    yield runner.addresses[0][1]
-    await runner.cleanup()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
 
 
 async def test_the_screen_is_what_the_admin_api_tells_and_q_ends_it_at_once() -> None:
     async with admin_api() as port, top(f"http://127.0.0.1:{port}") as running:
-        for shown in ("acct-b", "41 s", "94.1 %", "$4.00", "2.0 req/min", "80.0 %", "ben?[31m"):
+        for shown in (
+            *("1 of 2 workers", "acct-b", "cooling 41 s 401", "94.1 %", "71.0 %"),
+            *("$4.00", "2.0 req/min", "80.0 %", "31.0 % of the day", "ben?[31m"),
+        ):
             await running.says(shown)
-        seen = await running.says("by $/h")
+        seen = await running.says("sorted by $/h")
         running.press("s")
-        await running.says("by in flight", seen)
-        began_s = time.monotonic()
-        running.press("q")
-        assert await running.ended() == 0
-        assert time.monotonic() - began_s < 5  # a second, on a machine that is not busy with others
+        seen = await running.says("sorted by in flight", seen)
+        running.press("k")
+        seen = await running.says("upstream silent 14 s", seen)
+        assert "b160e3de, Explore" in running.said[-4000:].decode()
+        running.press("k")
+        seen = await running.says("key ci", seen)
+        running.press("k")
+        await running.says("ben?[31m", seen)
+        await running.ends_by("q")
+
+
+@pytest.mark.parametrize("key", ["q", "\x03"], ids=["q", "ctrl-c"])
+async def test_it_ends_at_once_also_while_nothing_answers(key: str) -> None:
+    """One that takes connections, and never says anything."""
+    asked = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        async with top(f"http://127.0.0.1:{port}") as running:
+            async with asyncio.timeout(_WITHIN_S):
+                await asked.wait()
+            await running.ends_by(key)
+
+
+async def test_without_a_store_what_is_in_flight_is_shown() -> None:
+    async with (
+        admin_api(known=("live", "upstreams")) as port,
+        top(f"http://127.0.0.1:{port}") as running,
+    ):
+        for shown in ("acct-b", "ben?[31m", "no store"):
+            await running.says(shown)
+
+
+@pytest.mark.parametrize(
+    ("budgets", "shown"),
+    [
+        ({}, "-"),
+        ({"day": (50, 50, False)}, "over, 00:00"),
+        ({"day": (0, 0, False)}, "over, 00:00"),
+        ({"day": (50, 0, False), "month": (50, 60, False)}, "over, 2026-11-27"),
+        ({"day": (50, 60, True)}, "##### 120.0 % of the day"),
+        ({"month": (50, 1, False)}, "----- 2.0 % of the month"),
+    ],
+    ids=["none", "spent", "nothing allowed", "the fuller one", "only watched", "little"],
+)
+def test_a_keys_budget_is_that_of_which_most_is_spent(
+    budgets: dict[str, tuple[int, int, bool]], shown: str
+) -> None:
+    told = {
+        period: {
+            "limit_micros": limit,
+            "spent_micros": spent,
+            "shadow": shadow,
+            "resets_at": "2026-11-27T00:00:00Z",
+        }
+        for period, (limit, spent, shadow) in budgets.items()
+    }
+    limits = [{"subject": "key ci", "budgets": told}]
+    (key,) = by_key([{"key": "ci"}], [], limits, "$/h")
+    drawn = drawn_of(keys_table([key], 15))
+    assert drawn.splitlines()[1].endswith(f" {shown}")
+
+
+def drawn_of(what: RenderableType) -> str:
+    terminal = Console(width=160, height=80, record=True, file=io.StringIO())
+    terminal.print(what)
+    return "\n".join(line.rstrip() for line in terminal.export_text().splitlines())
 
 
 async def test_the_sums_are_those_of_all_keys_and_of_the_last_minutes_alone(
@@ -160,16 +286,21 @@ async def test_the_sums_are_those_of_all_keys_and_of_the_last_minutes_alone(
             ]
         )
     told = Told(15)
-    live = {"at": "2026-11-26T14:03:07Z", "in_flight": 2, "data": [{"key": "k1"}], "has_more": True}
+    live = {
+        "at": "2026-11-26T14:03:07Z",
+        "in_flight": 2,
+        "workers": 1,
+        "workers_silent": 0,
+        "data": [{"key": "k1"}],
+        "has_more": True,
+    }
     async with viewed(url) as browser:
         answers = [
             json.loads((await browser(f"/admin/v1/{each}", headers={"x-api-key": WRITER})).text)
-            for each in QUESTIONS[2:]
+            for each in QUESTIONS[2:4]
         ]
-    told.take(live, {"data": []}, *answers)
-    terminal = Console(width=160, height=80, record=True, file=io.StringIO())
-    terminal.print(screen(told, "$/h"))
-    drawn = terminal.export_text()
+    told.take([live, {"data": []}, *answers, None])
+    drawn = drawn_of(screen(told, "$/h"))
     assert "$1.20/h" in drawn
     assert len(re.findall(r"^k[0-9]+ .*[$]0[.]0400 ", drawn, re.MULTILINE)) == 30
     assert "in flight by key: of the 1 that have waited longest" in drawn
