@@ -90,10 +90,7 @@ class RequestHandler(web.RequestHandler):
                 finally:
                     self._waiter = None
             request, payload, handler = self._next_request()
-            try:
-                response, lost = await self._handle_request(request, None, handler)
-            finally:
-                request._task = None  # type: ignore[assignment] # noqa: SLF001 - as aiohttp does: else an exception's frames and the task keep each other
+            response, lost = await self._handle_request(request, None, handler)
             self._keepalive = bool(response.keep_alive)
             if not (lost or payload.is_eof()):
                 await self._linger(payload)
@@ -139,25 +136,15 @@ class RequestHandler(web.RequestHandler):
 
     async def _linger(self, payload: StreamReader) -> None:
         """Drain an unread body before closing: closing with unread data sends RST, and the response may be lost."""
-        if self._force_close:
-            return
         try:
             async with asyncio.timeout(self._lingering_time):
-                while not payload.is_eof():
+                while not (self._force_close or payload.is_eof()):
                     await payload.readany()
         except TimeoutError:
             self.close()
-        except (
-            web.RequestPayloadError,
-            HttpProcessingError,
-            ConnectionError,
-            RuntimeError,
-        ) as error:
-            # Broken, or cut by the client (aiohttp's RuntimeError): it has its response, and gets no second one.
-            self._messages.clear()
-            self.close()
-            # The body keeps it, and its frames the body.
-            error.__traceback__ = None
+        except (web.RequestPayloadError, HttpProcessingError) as error:
+            # Broken. Only chunks can break, and `make_request` has the connection close behind them.
+            error.__traceback__ = None  # the body keeps the error, and its frames the body
 
     def data_received(self, data: bytes) -> None:
         """Parse, and stop reading when more waits for its turn than a client that waits for its answers sends."""
@@ -165,7 +152,12 @@ class RequestHandler(web.RequestHandler):
             self._queued_bytes += len(data)
         # Not `super()`, which takes 0.1 µs on CPython 3.11; so wherever each request comes by.
         web.RequestHandler.data_received(self, data)
-        if self._queued_bytes > _MAX_QUEUED_BYTES and self._messages and not self._buffer_paused:
+        if not self._messages:
+            return
+        last = self._messages[-1][0]
+        if last.__class__ is _ErrInfo:
+            last.exc.__traceback__ = None  # its frames know it, and all that is read here
+        if self._queued_bytes > _MAX_QUEUED_BYTES and not self._buffer_paused:
             self._pause_reading_for_buffer()
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's signature

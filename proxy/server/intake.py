@@ -27,6 +27,11 @@ class Intake(RequestHandler):
         self._lines = Lines()
         self._upgrade = False
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Let the last body go, which knows its connection."""
+        self._body = NO_BODY
+        super().connection_lost(exc)
+
     def head_arrives(self, *, whole: bool) -> None:
         """Note that bytes of a head have come."""
 

@@ -6,18 +6,19 @@ from collections.abc import Iterator
 from typing import Literal
 
 import pytest
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from proxy import Timeouts
 from proxy.exchange import Exchange, Phase
 from tests.relay.settled import waits_in
 from tests.support.client import connected, received, request
-from tests.support.gateways import STREAM_BODY, Running
+from tests.support.gateways import KEY, STREAM_BODY, Running
 from tests.support.raw import EVENTS, SSE_HEAD, STREAM, Script, answer, chunk
 from tests.support.scripts import gateway_before, says, then_closes, then_waits
 
 MANY = 5
-LARGE = STREAM_BODY.replace(b"say hi", b"x" * 300_000)
+LARGE_BYTES = 300_000
+LARGE = STREAM_BODY.replace(b"say hi", b"x" * LARGE_BYTES)
 SHORT_WAITS = Timeouts(first_byte_s=0.2, idle_s=0.2, request_body_idle_s=0.2)
 
 Leaves = Literal["in the body", "before the head", "in the stream", "never"]
@@ -33,8 +34,13 @@ def _no_collector() -> Iterator[None]:
 
 
 def alive() -> list[object]:
-    """Return what the gateway makes for each request, and has not let go."""
-    return [each for each in gc.get_objects() if isinstance(each, Exchange | web.Request)]
+    """Return what the gateway makes for each request, its body among it, and has not let go."""
+    return [
+        each
+        for each in gc.get_objects()
+        if isinstance(each, Exchange | web.Request)
+        or (isinstance(each, StreamReader) and each.total_bytes >= LARGE_BYTES)
+    ]
 
 
 async def _one(gateway: Running, data: bytes, leaves: Leaves) -> None:
@@ -53,6 +59,7 @@ async def _one(gateway: Running, data: bytes, leaves: Leaves) -> None:
 
 HOLDS = then_waits(SSE_HEAD + chunk(EVENTS[0]))
 GOOD = request(b"connection: close", body=LARGE)
+BROKEN = request(b"transfer-encoding: chunked", body=chunk(LARGE) + b"x\r\n", length=False)
 ENDS: dict[str, tuple[Script, bytes, Leaves]] = {
     "leaves while sending": (HOLDS, GOOD, "in the body"),
     "leaves while the upstream is silent": (then_waits(), GOOD, "before the head"),
@@ -79,17 +86,20 @@ ENDS: dict[str, tuple[Script, bytes, Leaves]] = {
         request(b"content-length: 999999", body=LARGE, length=False),
         "never",
     ),
-    "broken chunks": (
-        says(),
-        request(b"transfer-encoding: chunked", body=chunk(LARGE) + b"x\r\n", length=False),
-        "never",
-    ),
 }
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 async def test_without_the_collector_nothing_is_left(end: tuple[Script, bytes, Leaves]) -> None:
-    script, data, leaves = end
+    await _leave_nothing(*end)
+
+
+@pytest.mark.parametrize("key", [KEY.encode(), b"ar-another"], ids=["read", "not read"])
+async def test_without_the_collector_nothing_is_left_of_broken_chunks(key: bytes) -> None:
+    await _leave_nothing(says(), BROKEN.replace(KEY.encode(), key), "never")
+
+
+async def _leave_nothing(script: Script, data: bytes, leaves: Leaves) -> None:
     # Of a test that failed, pytest keeps what it held.
     before = set(map(id, alive()))
     async with gateway_before(script, timeouts=SHORT_WAITS) as (_, gateway):

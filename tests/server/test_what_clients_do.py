@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import logging
 import random
+import socket
+import struct
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from tests.support.client import answers, connected, request
 from tests.support.gateways import BODY, KEY, STREAM_BODY, Running, config_for, running
 from tests.support.raw import SSE_HEAD, STREAM, UpstreamSide, answer, chunk, raw_upstream, reset
+from tests.support.scripts import gateway_before
 
 CHUNKED = b"transfer-encoding: chunked"
 CHUNKS = request(CHUNKED, body=chunk(BODY) + chunk(b""), length=False)
@@ -84,6 +87,32 @@ async def test_a_client_that_leaves_as_its_answer_becomes_ready(gateway: Running
         await asyncio.gather(*(leave_soon(rng.choice(SEEDS)) for _ in range(20)))
     for line in gateway.log:
         assert line.get("cause") in {None, "client_closed", "invalid_request", "unauthenticated"}
+
+
+async def test_a_client_that_resets_just_before_its_answer_begins(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The reset is known when the answer's first byte is to be written, and the request not cancelled yet."""
+    caplog.set_level(logging.INFO)
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    ended = asyncio.Event()
+
+    async def script(exchange: UpstreamSide) -> None:
+        # Both before the event loop looks again, which then sees both at once.
+        exchange.writer.write(SSE_HEAD + chunk(STREAM))
+        sock.close()
+        await exchange.until_closed()
+        ended.set()
+
+    async with gateway_before(script) as (_, gateway):
+        sock.connect((gateway.host, gateway.port))
+        sock.send(request(body=STREAM_BODY))
+        async with asyncio.timeout(5):
+            await ended.wait()
+        await gateway.gateway.deadlines.idle()
+    assert [line["cause"] for line in gateway.log] == ["client_closed"]
+    assert [each.getMessage() for each in caplog.records] == []
 
 
 def mutated(rng: random.Random, data: bytes) -> bytes:
