@@ -8,6 +8,7 @@ import msgspec
 from proxy.limits.periods import Periods, long_past
 from proxy.limits.policy import NO_BUDGET, NO_LIMIT, Policy, Subject
 from proxy.limits.rules import is_shadow, longest
+from proxy.limits.server_clock import SAME, ServerClock
 from proxy.limits.verdict import Ask, Grant, Metric, Reading, Refusal
 
 # A request whose process has died ends with its lease.
@@ -22,10 +23,12 @@ class Batch:
 
     Args:
         name: of this gateway's counts: several can share a server.
+        clock: what is known of the server's time; None: all times are told by it.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, clock: ServerClock | None = None) -> None:
         self._name = name
+        self._clock = SAME if clock is None else clock
         self._subjects: dict[str, int] = {}
         self._terms: dict[tuple[Any, ...], int] = {}
         self._operations: list[tuple[Any, ...]] = []
@@ -40,16 +43,21 @@ class Batch:
             *(ask.policy.strict, LEASE_US),
         ))  # fmt: skip
 
-    def settle(self, grant: Grant, input_tokens: int, output_tokens: int, micros: int) -> None:
-        """Add what a request really used; the rates of subjects that had not taken any stay as they are."""
-        ask = grant.ask
+    def settle(
+        self, grant: Grant, input_tokens: int, output_tokens: int, micros: int, ended_us: int
+    ) -> None:
+        """Add what a request really used; the rates of subjects that had not taken any stay as they are.
+
+        `ended_us` is when it ended, by `time.monotonic()` in microseconds.
+        """
+        ask, ended_us = grant.ask, self._clock.earliest_us(ended_us)
         reserved = (ask.input_tokens, ask.output_tokens)
         taken = [each for each in ask.policy.subjects if each not in grant.untaken]
         for subjects, used in ((taken, (input_tokens, output_tokens)), (grant.untaken, reserved)):
             if subjects:
                 self._operations.append((
                     *("settle", ask.id, self._which(subjects), reserved, used, ask.hold_micros),
-                    *(micros, ask.periods.day_name, ask.periods.month_name),
+                    *(micros, ask.periods.day_name, ask.periods.month_name, ended_us),
                 ))  # fmt: skip
 
     def renew(self, ask: Ask) -> None:
@@ -57,11 +65,11 @@ class Batch:
         which = self._which(ask.policy.subjects)
         self._operations.append(("renew", ask.id, which, ask.hold_micros, LEASE_US))
 
-    def raise_spent(self, name: str, period: str, micros: int) -> None:
-        """Add what the ledger knows that a subject has spent in a period."""
+    def raise_spent(self, name: str, period: str, micros: int, known_us: int) -> None:
+        """Add what the ledger knew at a moment, by `time.monotonic()` in microseconds, that a subject has spent."""
         bare = (NO_LIMIT,) * 4 + (NO_BUDGET,) * 2 + (0, 0)
-        which = self._row(name, bare)
-        self._operations.append(("raise", which, period, micros, long_past(period)))
+        which, known_us = self._row(name, bare), self._clock.latest_us(known_us)
+        self._operations.append(("raise", which, period, micros, known_us, long_past(period)))
 
     def read(self, policy: Policy, periods: Periods) -> None:
         """Add the wish to know what a policy's subjects have used."""

@@ -19,8 +19,6 @@ _KEPT = 10_000
 _KEPT_S = 10
 # Of what rides along, in a call that somebody waits for.
 _RIDERS = 32
-# A row is in the ledger no sooner than that after its request has ended, by far.
-_FRESH_S = 1
 
 
 class Operation(NamedTuple):
@@ -29,23 +27,19 @@ class Operation(NamedTuple):
     Attributes:
         add: puts it into a batch.
         since_s: `time.monotonic()` when it began to wait.
-        late: puts it there when it has waited for so long that the ledger may have told of it; None: it never does.
         read: makes of a reply what is waited for; None: nobody waits.
         answer: who waits; it gets None when there is no reply.
     """
 
     add: Add
     since_s: float
-    late: Add | None = None
     read: Callable[[Any], Any] | None = None
     answer: "asyncio.Future[Any] | None" = None
 
-    def put_into(self, batch: Batch, now_s: float) -> int:
+    def put_into(self, batch: Batch) -> int:
         """Put it into a batch; return the number of its reply."""
         number = len(batch)
-        is_old = now_s - self.since_s > _FRESH_S
-        add = self.late if is_old and self.late is not None else self.add
-        add(batch)
+        self.add(batch)
         return number
 
     def result(self, replies: Sequence[Any], number: int) -> Any:
@@ -72,12 +66,12 @@ class Gathering:
     def ask(self, add: Add, read: Callable[[Any], Any]) -> "asyncio.Future[Any]":
         """Add something, and return who gets the answer."""
         answer = asyncio.get_running_loop().create_future()
-        self._waiting.append(Operation(add, time.monotonic(), None, read, answer))
+        self._waiting.append(Operation(add, time.monotonic(), read, answer))
         return answer
 
-    def put(self, add: Add, late: Add | None = None) -> None:
+    def put(self, add: Add) -> None:
         """Add something that nobody waits for."""
-        self._waiting.append(Operation(add, time.monotonic(), late))
+        self._waiting.append(Operation(add, time.monotonic()))
 
     def renew(self, lease: str, add: Add) -> None:
         """Add what renews a lease; it rides along, but in every call."""
@@ -86,7 +80,7 @@ class Gathering:
     def raise_spent(self, name: str, period: str, add: Add) -> None:
         """Add what raises a subject's budget of a period; it rides along.
 
-        While settlements wait it does too: the ledger may know of them already, and they would count twice.
+        While settlements wait it does too: the ledger may know of them already, and would have to tell of them again.
         """
         self._raises[name, period] = Operation(add, time.monotonic())
 

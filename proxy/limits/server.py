@@ -3,10 +3,12 @@
 import asyncio
 import importlib
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 from proxy.limits.batch import Batch
 from proxy.limits.script import SCRIPT, SHA1
+from proxy.limits.server_clock import ServerClock
 from proxy.notices.events import Event
 from proxy.notices.notice import notice
 
@@ -29,12 +31,16 @@ class Server:
         url: `redis://`, `rediss://` or `unix://`.
         name: of this gateway's counts there.
         timeout_s: how long a call may take.
+
+    Attributes:
+        clock: what is known of its time.
     """
 
     def __init__(self, url: str, name: str, timeout_s: float) -> None:
         self._url = url
         self.name = name
         self.timeout_s = timeout_s
+        self.clock = ServerClock()
         self._wires: Any = None
         self._wire: Wire | None = None
         # What the client and the server are to blame for; anything else is a defect of ours. RuntimeError is uvloop's
@@ -59,23 +65,26 @@ class Server:
             Unanswered: there are none.
         """
         keys, body = batch.render()
+        called_us = time.monotonic_ns() // 1000
         try:
             async with asyncio.timeout(timeout_s or self.timeout_s):
-                return await self._run(keys, body)
+                server_us, replies = await self._run(keys, body)
         except self._troubles as error:
             raise Unanswered from error
+        self.clock.told(called_us, server_us, time.monotonic_ns() // 1000)
+        return replies
 
-    async def _run(self, keys: list[str], body: bytes) -> list[Any]:
+    async def _run(self, keys: list[str], body: bytes) -> tuple[int, list[Any]]:
         wire = await self._connected()
-        replies: list[Any]
+        told: tuple[int, list[Any]]
         try:
-            replies = await wire.ask("EVALSHA", SHA1, len(keys), *keys, body)
+            told = await wire.ask("EVALSHA", SHA1, len(keys), *keys, body)
         except self._troubles as error:
             if not str(error).startswith("NOSCRIPT"):
                 raise
             # The one failure that says that nothing ran: the server was started anew, or another one took over.
-            replies = await wire.ask("EVAL", SCRIPT, len(keys), *keys, body)
-        return replies
+            told = await wire.ask("EVAL", SCRIPT, len(keys), *keys, body)
+        return told
 
     async def _connected(self) -> "Wire":
         if self._wire is None or not self._wire.is_open:

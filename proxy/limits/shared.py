@@ -109,17 +109,15 @@ class Shared:
         self._local.settle(grant, input_tokens, output_tokens, micros)
         if grant in self._in_flight:
             self._in_flight.remove(grant)
-            self._put(
-                methodcaller("settle", grant, input_tokens, output_tokens, micros),
-                methodcaller("settle", grant, input_tokens, output_tokens, 0),
-            )
+            used = (input_tokens, output_tokens, micros, _now_us())
+            self._put(methodcaller("settle", grant, *used))
 
     def cancel(self, grant: Grant) -> None:
         """Give back all but the request itself: nothing was sent."""
         self.settle(grant, 0, 0, 0)
 
-    def raise_spent(self, spent: Mapping[str, Spent], periods: Periods) -> None:
-        """Raise what was spent to what the ledger knows, by subject, where that is more."""
+    def raise_spent(self, spent: Mapping[str, Spent], periods: Periods, known_us: int) -> None:
+        """Raise what was spent to what the ledger knew at a moment, by subject, where that is more."""
         self._local.raise_spent(spent, periods)
         if self._breaker.is_open:
             # When the outage is over, the ledger is asked anew.
@@ -129,7 +127,7 @@ class Shared:
                 (periods.day_name, each.day_micros),
                 (periods.month_name, each.month_micros),
             ):
-                add = methodcaller("raise_spent", name, period, micros)
+                add = methodcaller("raise_spent", name, period, micros, known_us)
                 self._gathered.raise_spent(name, period, add)
         self._wanted.set()
 
@@ -168,9 +166,9 @@ class Shared:
         self._wanted.set()
         return self._gathered.ask(add, read)
 
-    def _put(self, add: Add, late: Add | None = None) -> None:
+    def _put(self, add: Add) -> None:
         """Send something with whatever is asked next, and within a few milliseconds."""
-        self._gathered.put(add, late)
+        self._gathered.put(add)
         if self._breaker.is_open:
             self._gathered.bound()
         if self._timer is None:
@@ -196,7 +194,7 @@ class Shared:
     async def _probe(self) -> None:
         """Ask for nothing; with more patience than a request has."""
         try:
-            await self._server.call(Batch(self._server.name), _PROBE_S)
+            await self._server.call(Batch(self._server.name, self._server.clock), _PROBE_S)
         except Unanswered as error:
             self._breaker.trip(error)
         except Exception as error:  # noqa: BLE001 - logged with its traceback; whoever sends must go on
@@ -213,10 +211,9 @@ class Shared:
         sent = self._gathered.take(_MOST_IN_A_CALL)
         if not sent:
             return
-        batch = Batch(self._server.name)
+        batch = Batch(self._server.name, self._server.clock)
         try:
-            now_s = time.monotonic()
-            numbers = [each.put_into(batch, now_s) for each in sent]
+            numbers = [each.put_into(batch) for each in sent]
             replies = await self._server.call(batch)
             results = [each.result(replies, n) for each, n in zip(sent, numbers, strict=True)]
         except Exception as error:  # noqa: BLE001 - a defect is logged as one; nobody may wait for ever

@@ -1,8 +1,9 @@
 -- Limits and budgets that several processes count together: what local.py does, in Redis or Valkey.
 --
 -- KEYS: of each subject two, a hash (r, c, i, o: when the buckets of requests, token counts, input and output tokens
--- are full again, in microseconds of the server's clock; h: what is held; d20783, m24323: what was spent in a period)
--- and a sorted set of leases (members ID:HOLD, scores their ends). A missing field is a full bucket, or nothing spent.
+-- are full again, in microseconds of the server's clock; h: what is held; d20783, m24323: what was spent in a period;
+-- ad20783, am24323: until when the ledger has told that, where it knew more) and a sorted set of leases (members ID:HOLD,
+-- scores their ends). A missing field is a full bucket, or nothing spent.
 -- ARGV[1]: a batch as JSON, {n = now or false, s = terms, o = operations}. Terms are {number of the subject, requests,
 -- input, output, in flight, budget of the day, of the month, shadow limits, shadow budgets}; no limit is 0, no budget
 -- -1. Several terms may be of one subject. All that is read is read once a batch, and written once.
@@ -116,8 +117,9 @@ local function admit(_, id, which, asked, slot, hold, day, month, strict, lease)
   return {refused and 0 or 1, found, readings}
 end
 
--- The lease decides whether a slot and a hold are given back; cost and rates are counted in any case.
-local function settle(_, id, which, reserved, actual, hold, micros, day, month)
+-- The lease decides whether a slot and a hold are given back; rates are counted in any case. So is the cost, but where the
+-- ledger has raised what was spent since the request ended: it may have told of this one, or tells of it the next time.
+local function settle(_, id, which, reserved, actual, hold, micros, day, month, ended)
   for _, t in ipairs(which) do
     local terms = BATCH.s[t]
     local S = subjects[terms[1]]
@@ -132,8 +134,9 @@ local function settle(_, id, which, reserved, actual, hold, micros, day, month)
       put(S, 'h', S.h - hold)
     end
     if micros > 0 and (terms[DAY] >= 0 or terms[MONTH] >= 0) then
-      put(S, day, (S[day] or 0) + micros)
-      put(S, month, (S[month] or 0) + micros)
+      for _, period in ipairs({day, month}) do
+        if ended > (S['a' .. period] or -1) then put(S, period, (S[period] or 0) + micros) end
+      end
     end
   end
   return 1
@@ -148,11 +151,16 @@ local function renew(_, id, which, hold, lease)
   return 1
 end
 
--- What the ledger knows was spent; `older` are fields of periods long past.
-local function raise(_, t, period, micros, older)
+-- What the ledger knew at a moment that was spent; `older` are fields of periods long past.
+local function raise(_, t, period, micros, known, older)
   local S = subjects[BATCH.s[t][1]]
-  if (S[period] or 0) < micros then put(S, period, micros) end
-  if #older > 0 then redis.call('HDEL', S.hash, unpack(older)) end
+  if (S[period] or 0) < micros then
+    put(S, period, micros)
+    put(S, 'a' .. period, math.max(S['a' .. period] or -1, known))
+  end
+  local gone = {}
+  for n, field in ipairs(older) do gone[2 * n - 1], gone[2 * n] = field, 'a' .. field end
+  if #gone > 0 then redis.call('HDEL', S.hash, unpack(gone)) end
   return 1
 end
 
@@ -176,4 +184,4 @@ for _, S in pairs(subjects) do
   end
   if S.inside > 0 then redis.call('EXPIRE', S.leases, LEASES_S) end
 end
-return replies
+return {now, replies}

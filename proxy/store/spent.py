@@ -2,6 +2,7 @@
 
 import calendar
 import datetime
+import time
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -18,10 +19,12 @@ class Spent(NamedTuple):
 
     Attributes:
         day: days since 1970. `month`: year times 12 and the month, January being 1.
+        known_us: `time.monotonic()` in microseconds when that was known, or later.
     """
 
     day: int
     month: int
+    known_us: int
     of_day: dict[tuple[str, str], int]
     of_month: dict[tuple[str, str], int]
 
@@ -33,12 +36,10 @@ def spent(engine: sa.Engine, now_ms: int) -> Spent:
     first = day - date.day + 1
     _, days = calendar.monthrange(date.year, date.month)
     with reading(engine) as connection:
-        return Spent(
-            day=day,
-            month=date.year * 12 + date.month,
-            of_day=_by_key(connection, _DAYS.day == day),
-            of_month=_by_key(connection, _DAYS.day.between(first, first + days - 1)),
-        )
+        of_day = _by_key(connection, _DAYS.day == day)
+        of_month = _by_key(connection, _DAYS.day.between(first, first + days - 1))
+    known_us = time.monotonic_ns() // 1000
+    return Spent(day, date.year * 12 + date.month, known_us, of_day, of_month)
 
 
 def _by_key(connection: sa.Connection, when: sa.ColumnElement[bool]) -> dict[tuple[str, str], int]:

@@ -229,8 +229,11 @@ class Tenancy:
         keys = [*self._static_keys, *(self.managed.listed() if self.managed is not None else ())]
         budgeted = self.admission.policies.budgeted(keys)
         sums = {name: each for name, each in spent_by_subject(spent).items() if name in budgeted}
-        counts = self._local if self._shared is None else self._shared
-        counts.raise_spent(sums, periods_of_day(spent.day))
+        periods = periods_of_day(spent.day)
+        if self._shared is None:
+            self._local.raise_spent(sums, periods)
+        else:
+            self._shared.raise_spent(sums, periods, spent.known_us)
 
     def _ask_for_sums(self, _names: list[str]) -> None:
         """Have the ledger asked, since the shared counts know nothing of some subjects."""

@@ -59,6 +59,7 @@ PURE_MODULES = (
     "proxy.limits.periods",
     "proxy.limits.policy",
     "proxy.limits.rules",
+    "proxy.limits.server_clock",
     "proxy.limits.taking",
     "proxy.limits.verdict",
     "proxy.limits.wording",

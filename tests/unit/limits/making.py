@@ -1,5 +1,6 @@
 """Subjects, policies and asks for tests."""
 
+import time
 from typing import Any
 
 from proxy.limits.local import Local
@@ -45,3 +46,8 @@ def reading_of(found: Subject, used: dict[str, int]) -> Reading:
     names = Reading.__struct_fields__[1:]
     assert set(used) <= set(names)
     return Reading(found, *(used.get(name, 0) for name in names))
+
+
+def now_us() -> int:
+    """Return the time of this process, as gateways tell it."""
+    return time.monotonic_ns() // 1000

@@ -6,69 +6,89 @@ Elsewhere each process seeds a counter that is cold, and budgets double: BerriAI
 import asyncio
 import contextlib
 import random
+import tempfile
+from pathlib import Path
 
 import redis.asyncio
 
 from proxy.limits.local import Spent
 from proxy.limits.verdict import Grant
 from tests.support.redis_server import RedisServer
-from tests.unit.limits.making import PERIODS, policy_of
-from tests.unit.limits.test_shared import Process, a_process
+from tests.unit.limits.making import PERIODS, now_us, policy_of
+from tests.unit.limits.test_shared import Process, a_process, slow_way, until_settled
 
 PROCESSES, CLIENTS, ROUNDS = 4, 4, 30
 HASH, LEASES = "{ar:test}:s:key laptop", "{ar:test}:l:key laptop"
 
 
+async def _wait(_: bytes) -> None:
+    await asyncio.sleep(random.random() / 50)
+
+
+async def _counted(server: redis.asyncio.Redis) -> int:
+    return int(await server.hget(HASH, PERIODS.day_name) or 0)
+
+
+class _Load:
+    """Requests of all processes; `spent` is what they have cost, in the ledger at once."""
+
+    def __init__(self) -> None:
+        self.spent, self.is_over = 0, False
+        self._chance = random.Random(4)
+
+    async def client(self, process: Process) -> None:
+        policy = policy_of(process.local, key={"day_micros": 10**9})
+        for _ in range(ROUNDS):
+            verdict = await process.admit(policy, 1, 1, 50)
+            assert isinstance(verdict, Grant)
+            await asyncio.sleep(self._chance.random() / 500)
+            cost = self._chance.randint(1, 50)
+            # From here on others may tell of it, before its settlement has come to the server.
+            self.spent += cost
+            process.shared.settle(verdict, 1, 1, cost)
+            if process.unknown or self._chance.random() < 0.1:
+                process.unknown.clear()
+                self.tell(process)
+
+    def tell(self, process: Process) -> None:
+        ledger = {"key laptop": Spent(self.spent, self.spent)}
+        process.shared.raise_spent(ledger, PERIODS, now_us())
+
+    async def watch(self, server: redis.asyncio.Redis) -> None:
+        while not self.is_over:
+            counted = await _counted(server)
+            assert counted <= self.spent
+            await asyncio.sleep(0.001)
+
+
 async def test_emptied_under_load_of_four_processes_it_has_all_that_was_spent_and_never_more(
     redis_server: RedisServer,
 ) -> None:
-    chance, settled, ledger, is_over = random.Random(4), 0, 0, False
+    load = _Load()
     async with contextlib.AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        slow = await stack.enter_async_context(slow_way(redis_server, folder / "slow.sock", _wait))
         processes = [
-            await stack.enter_async_context(a_process(redis_server.url)) for _ in range(PROCESSES)
+            await stack.enter_async_context(a_process(slow if n % 2 else redis_server.url))
+            for n in range(PROCESSES)
         ]
         plain = redis.asyncio.Redis.from_url(redis_server.url)
         stack.push_async_callback(plain.aclose)
-
-        async def spent() -> int:
-            return int(await plain.hget(HASH, PERIODS.day_name) or 0)
-
-        async def client(process: Process) -> None:
-            nonlocal settled, ledger
-            policy = policy_of(process.local, key={"day_micros": 10**9})
-            for _ in range(ROUNDS):
-                verdict = await process.admit(policy, 1, 1, 50)
-                assert isinstance(verdict, Grant)
-                await asyncio.sleep(chance.random() / 500)
-                cost = chance.randint(1, 50)
-                settled += cost
-                process.shared.settle(verdict, 1, 1, cost)
-                # A row is in the ledger later than its settlement in the server; a read goes behind that.
-                await process.read(policy)
-                ledger += cost
-                if process.unknown or chance.random() < 0.1:
-                    process.unknown.clear()
-                    process.shared.raise_spent({"key laptop": Spent(ledger, ledger)}, PERIODS)
-
-        async def watch() -> None:
-            while not is_over:
-                told = await spent()
-                assert told <= settled
-                await asyncio.sleep(0.001)
-
-        watching = asyncio.create_task(watch())
-        clients = [asyncio.create_task(client(each)) for each in processes for _ in range(CLIENTS)]
+        watching = asyncio.create_task(load.watch(plain))
+        clients = [
+            asyncio.create_task(load.client(each)) for each in processes for _ in range(CLIENTS)
+        ]
         for _ in range(5):
             await asyncio.sleep(0.03)
             await plain.flushall()
         await asyncio.gather(*clients)
+        await until_settled(*processes)
         # What each does once a minute, now that the ledger has every row.
         for each in processes:
-            each.shared.raise_spent({"key laptop": Spent(settled, settled)}, PERIODS)
-        policy = policy_of(processes[0].local, key={"day_micros": 10**9})
-        while (await processes[0].read(policy)).day_micros != settled:
-            assert not watching.done()
-        is_over = True
+            load.tell(each)
+        while await _counted(plain) != load.spent:
+            assert not watching.done(), watching
+        load.is_over = True
         await watching
         assert await plain.zcard(LEASES) == 0
         assert int(await plain.hget(HASH, "h") or 0) == 0

@@ -10,7 +10,7 @@ from proxy.limits.batch import Batch
 from proxy.limits.gathering import Gathering
 from proxy.limits.local import Local
 from proxy.limits.verdict import Ask, Grant
-from tests.unit.limits.making import PERIODS, policy_of
+from tests.unit.limits.making import NOW_US, PERIODS, policy_of
 
 MOST = 128
 KEYS = 10_000
@@ -22,7 +22,7 @@ def _crowd(gathering: Gathering) -> None:
     for n in range(KEYS):
         ask = Ask(f"req_{n}", POLICY, PERIODS)
         gathering.renew(ask.id, methodcaller("renew", ask))
-        raised = methodcaller("raise_spent", f"key k{n}", PERIODS.day_name, n)
+        raised = methodcaller("raise_spent", f"key k{n}", PERIODS.day_name, n, NOW_US)
         gathering.raise_spent(f"key k{n}", PERIODS.day_name, raised)
 
 
@@ -36,7 +36,7 @@ def _call(gathering: Gathering) -> list[str]:
     sent = gathering.take(MOST)
     assert len(sent) <= MOST
     batch = Batch("test")
-    assert [each.put_into(batch, 0) for each in sent] == list(range(len(sent)))
+    assert [each.put_into(batch) for each in sent] == list(range(len(sent)))
     return [operation[0] for operation in msgspec.json.decode(batch.render()[1])["o"]]
 
 
@@ -64,11 +64,11 @@ async def test_leases_are_renewed_also_while_more_ask_than_a_call_holds() -> Non
 
 async def test_what_the_ledger_tells_waits_for_all_settlements() -> None:
     gathering = Gathering()
-    raised = methodcaller("raise_spent", "key k", PERIODS.day_name, 1)
+    raised = methodcaller("raise_spent", "key k", PERIODS.day_name, 1, NOW_US)
     gathering.raise_spent("key k", PERIODS.day_name, raised)
     grant = Grant(Ask("req_1", POLICY, PERIODS))
     for _ in range(MOST + 1):
-        gathering.put(methodcaller("settle", grant, 1, 1, 1))
+        gathering.put(methodcaller("settle", grant, 1, 1, 1, NOW_US))
     assert _call(gathering) == ["settle"] * MOST
     assert _call(gathering) == ["settle", "raise"]
 

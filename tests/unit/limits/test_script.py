@@ -1,6 +1,6 @@
 """What only a server can meet: leases that end, fields that are lost, terms that differ in one batch."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -27,8 +27,9 @@ class Counts:
 
     def call(self, batch: Batch) -> list[Any]:
         keys, body = batch.render(self.now_us)
-        replies: list[Any] = self._run(keys=keys, args=[body])
-        return replies
+        told_us, replies = self._run(keys=keys, args=[body])
+        assert told_us == self.now_us
+        return list(replies)
 
     def admit(
         self, policy: Policy, input_tokens: int = 1, output_tokens: int = 1, hold_micros: int = 0
@@ -46,9 +47,9 @@ class Counts:
         assert isinstance(verdict, Grant), verdict
         return verdict
 
-    def settle(self, grant: Grant, *used: int) -> None:
+    def settle(self, grant: Grant, input_tokens: int, output_tokens: int, micros: int) -> None:
         batch = Batch("one")
-        batch.settle(grant, *used)
+        batch.settle(grant, input_tokens, output_tokens, micros, self.now_us)
         self.call(batch)
 
     def renew(self, grant: Grant) -> None:
@@ -141,17 +142,56 @@ def test_what_the_ledger_knows_raises_and_never_lowers_or_doubles(counts: Counts
     policy = policy_of(Local(), key={"day_micros": 100})
     for known in (30, 30, 20):
         batch = Batch("one")
-        batch.raise_spent("key laptop", PERIODS.day_name, known)
+        batch.raise_spent("key laptop", PERIODS.day_name, known, counts.now_us)
         counts.call(batch)
     assert counts.read(policy).day_micros == 30
+
+
+class Late(NamedTuple):
+    """A request of 7 that ended and was told late, when the ledger had told of 30.
+
+    Attributes:
+        ended_us: when it ended, seen from when the ledger knew.
+        known: what had been counted by then.
+        counted: what is counted in the end.
+    """
+
+    ended_us: int
+    known: int
+    counted: int
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        pytest.param(Late(-1, 0, 30), id="before, and told by the ledger"),
+        pytest.param(Late(0, 0, 30), id="just then, and told by the ledger or the next time"),
+        pytest.param(Late(1, 0, 37), id="after"),
+        pytest.param(Late(-1, 30, 37), id="before, and the ledger told nothing new"),
+    ],
+)
+def test_what_the_ledger_may_have_told_already_is_not_counted_again(
+    counts: Counts, late: Late
+) -> None:
+    policy = policy_of(Local(), key={"day_micros": 100, "max_in_flight": 2})
+    counts.settle(counts.granted(policy, 1, 1, 30), 1, 1, late.known)
+    grant, batch = counts.granted(policy, 1, 1, 7), Batch("one")
+    batch.raise_spent("key laptop", PERIODS.day_name, 30, counts.now_us)
+    counts.call(batch)
+    batch = Batch("one")
+    batch.settle(grant, 1, 1, 7, counts.now_us + late.ended_us)
+    counts.call(batch)
+    reading = counts.read(policy)
+    assert (reading.day_micros, reading.month_micros) == (late.counted, late.known + 7)
+    assert (reading.in_flight, reading.held_micros) == (0, 0)
 
 
 def test_periods_long_past_are_dropped(counts: Counts) -> None:
     for day in range(20_000, 20_012):
         batch = Batch("one")
-        batch.raise_spent("key laptop", periods_of_day(day).day_name, 5)
+        batch.raise_spent("key laptop", periods_of_day(day).day_name, 5, counts.now_us)
         counts.call(batch)
-    assert set(counts.client.hkeys(HASH)) == {b"d20010", b"d20011"}
+    assert set(counts.client.hkeys(HASH)) == {b"d20010", b"d20011", b"ad20010", b"ad20011"}
 
 
 def test_two_terms_of_one_subject_in_a_batch_count_together(counts: Counts) -> None:

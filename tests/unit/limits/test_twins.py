@@ -55,8 +55,8 @@ class Server:
 
     def __call__(self, batch: Batch, now_us: int) -> list[Any]:
         keys, body = batch.render(now_us)
-        replies: list[Any] = self.run(keys=keys, args=[body])
-        return replies
+        _, replies = self.run(keys=keys, args=[body])
+        return list(replies)
 
 
 def _numbers(readings: Any) -> list[tuple[Any, ...]]:
@@ -125,7 +125,7 @@ class Twins(RuleBasedStateMachine):
     @rule(grant=consumes(running), used=st.tuples(TOKENS, TOKENS, MICROS))
     def settle(self, grant: Grant, used: tuple[int, int, int]) -> None:
         batch = Batch("twins")
-        batch.settle(grant, *used)
+        batch.settle(grant, *used, self.now_us)
         if len(batch):
             self.server(batch, self.now_us)
         self.local.settle(grant, *used)
@@ -136,8 +136,8 @@ class Twins(RuleBasedStateMachine):
     )
     def the_ledger_knows_more(self, which: str, spent: tuple[int, int]) -> None:
         batch, periods = Batch("twins"), periods_of_day(self.day)
-        batch.raise_spent(which, periods.day_name, spent[0])
-        batch.raise_spent(which, periods.month_name, spent[1])
+        batch.raise_spent(which, periods.day_name, spent[0], self.now_us - 1)
+        batch.raise_spent(which, periods.month_name, spent[1], self.now_us - 1)
         self.server(batch, self.now_us)
         self.local.raise_spent({which: Spent(*spent)}, periods)
 
