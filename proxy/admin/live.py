@@ -30,7 +30,12 @@ async def live(request: web.Request) -> web.Response:
 
 
 async def report(
-    workers: Workers, key: str | None = None, upstream: str | None = None, *, shows_sessions: bool
+    workers: Workers,
+    key: str | None = None,
+    upstream: str | None = None,
+    *,
+    shows_sessions: bool,
+    limit: int = MAX_ROWS,
 ) -> dict[str, Any]:
     """Return what `GET /admin/v1/live` tells.
 
@@ -39,24 +44,26 @@ async def report(
         key: of it alone; None: of all.
         upstream: likewise.
         shows_sessions: whether it has sessions and agents.
+        limit: how many of the requests it has at most.
 
     Raises:
         WorkerUnavailable: none of them answers.
     """
-    answers = await workers.live(key, upstream)
+    answers = await workers.live(key, upstream, limit)
     if answers and all(each is None for each in answers):
         raise WorkerUnavailable("no worker of this machine answers")
-    told = merged(answers)
+    told = merged(answers, limit)
     if not shows_sessions:
         told["data"] = list(map(hidden.without, told["data"]))
     return {"type": "live", "at": shown_time(now_ms()), **told}
 
 
-def merged(answers: Sequence[Answer | None]) -> dict[str, Any]:
+def merged(answers: Sequence[Answer | None], limit: int = MAX_ROWS) -> dict[str, Any]:
     """Put together what the workers have in flight.
 
     Args:
         answers: of each `proxy.server.live.Live`, as builtins; None: one does not answer.
+        limit: how many requests at most.
     """
     told = [each[1] for each in answers if each is not None]
     rows = [
@@ -67,7 +74,7 @@ def merged(answers: Sequence[Answer | None]) -> dict[str, Any]:
     ]
     rows.sort(key=lambda row: -row["waiting_ms"])
     in_flight = sum(each["in_flight"] for each in told)
-    data = rows[:MAX_ROWS]
+    data = rows[:limit]
     return {
         "in_flight": in_flight,
         "phases": {phase: sum(each["phases"][phase] for each in told) for phase in PHASES},

@@ -37,8 +37,8 @@ class Workers(Protocol):
     async def upstreams(self) -> list[Answer | None]:
         """Return how the upstreams are, as each knows it."""
 
-    async def live(self, key: str | None, upstream: str | None) -> list[Answer | None]:
-        """Return what each has in flight; of a key or an upstream alone, when one is given."""
+    async def live(self, key: str | None, upstream: str | None, limit: int) -> list[Answer | None]:
+        """Return what each has in flight; of a key or an upstream alone, when one is given; so many of them each."""
 
     async def tallies(self) -> list[WorkerTold | None]:
         """Return what each has counted."""
@@ -74,9 +74,10 @@ class OwnGateway:
         """Return how the upstreams are."""
         return [(_HTTP_OK, msgspec.to_builtins(upstreams_here(self._gateway)))]
 
-    async def live(self, key: str | None, upstream: str | None) -> list[Answer | None]:
+    async def live(self, key: str | None, upstream: str | None, limit: int) -> list[Answer | None]:
         """Return what is in flight."""
-        return [(_HTTP_OK, msgspec.to_builtins(live_here(self._gateway, key, upstream)))]
+        told = await live_here(self._gateway, key, upstream, limit)
+        return [(_HTTP_OK, msgspec.to_builtins(told))]
 
     async def tallies(self) -> list[WorkerTold | None]:
         """Return what it has counted."""
@@ -111,9 +112,9 @@ class SocketWorkers:
         """Return how the upstreams are, as each knows it."""
         return await self._ask_all("/upstreams")
 
-    async def live(self, key: str | None, upstream: str | None) -> list[Answer | None]:
+    async def live(self, key: str | None, upstream: str | None, limit: int) -> list[Answer | None]:
         """Return what each has in flight."""
-        given = {"key": key, "upstream": upstream}
+        given = {"key": key, "upstream": upstream, "limit": str(limit)}
         query = {name: value for name, value in given.items() if value is not None}
         return await self._ask_all(f"/live?{urllib.parse.urlencode(query)}")
 

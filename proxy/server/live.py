@@ -1,9 +1,11 @@
 """What each request in flight waits for, as this process knows it; nothing is kept for it until somebody asks."""
 
+import asyncio
+import heapq
 import operator
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import msgspec
@@ -12,6 +14,8 @@ from proxy.exchange import Exchange, Phase
 from proxy.gateway import Gateway
 
 MAX_ROWS = 1_000
+# What is done in one go, half a millisecond's work: requests do not wait for whoever looks.
+_LOOKED_AT_AT_ONCE, _TOLD_AT_ONCE = 1_000, 200
 
 WORKING, RECEIVING, QUEUED = "working", "receiving", "queued"
 AWAITING_HEAD, STREAMING, CLIENT = "awaiting_head", "streaming", "client"
@@ -68,7 +72,7 @@ class Live(msgspec.Struct, frozen=True):
 
     Attributes:
         in_flight: how many there are. `phases`: how many by what they wait for.
-        data: those that have waited longest, first; `MAX_ROWS` at most.
+        data: those that have waited longest, first; as many as were asked for at most.
     """
 
     in_flight: int
@@ -76,37 +80,59 @@ class Live(msgspec.Struct, frozen=True):
     data: list[InFlight]
 
 
-def live_here(gateway: Gateway, key: str | None = None, upstream: str | None = None) -> Live:
+async def live_here(
+    gateway: Gateway, key: str | None = None, upstream: str | None = None, limit: int = MAX_ROWS
+) -> Live:
     """Return the requests in flight, but for probes.
 
     Args:
         gateway: that has them.
         key: of it alone; None: of all.
         upstream: likewise.
+        limit: how many are told of, at most; `MAX_ROWS` at most.
     """
-    return live_of(gateway.deadlines.in_flight, time.monotonic(), key, upstream)
+    return await live_of(gateway.deadlines.in_flight, time.monotonic(), key, upstream, limit)
 
 
-def live_of(
-    in_flight: Iterable[Exchange], now_s: float, key: str | None, upstream: str | None
+async def live_of(
+    in_flight: Iterable[Exchange],
+    now_s: float,
+    key: str | None,
+    upstream: str | None,
+    limit: int = MAX_ROWS,
 ) -> Live:
     """Return what `live_here` does, of any requests, at a time of `time.monotonic`."""
-    found = [each for each in in_flight if not each.is_probe]
-    if key is not None:
-        found = [each for each in found if each.key is not None and each.key.name == key]
-    if upstream is not None:
-        found = [each for each in found if each.upstream == upstream]
-    # By their ids: to hash or compare phases takes longer.
-    counts = Counter(id(each.phase) for each in found)
+    counts: Counter[int] = Counter()
+    longest: list[Exchange] = []
+    working: list[Exchange] = []
+    limit = min(limit, MAX_ROWS)
+    async for some in _steps(list(in_flight), _LOOKED_AT_AT_ONCE):
+        found = [each for each in some if not each.is_probe]
+        if key is not None:
+            found = [each for each in found if each.key is not None and each.key.name == key]
+        if upstream is not None:
+            found = [each for each in found if each.upstream == upstream]
+        # By their ids: to hash or compare phases takes longer.
+        counts.update([id(each.phase) for each in found])
+        longest += [each for each in found if each.phase is not Phase.NOTHING]
+        longest = heapq.nsmallest(limit, longest, key=_BY_SINCE)
+        working += [each for each in found if each.phase is Phase.NOTHING][: limit - len(working)]
     phases = dict.fromkeys(PHASES, 0)
     for phase, word in PHASE_WORDS.items():
         phases[word] += counts[id(phase)]
-    waiting = [each for each in found if each.phase is not Phase.NOTHING]
-    longest = sorted(waiting, key=_BY_SINCE)[:MAX_ROWS]
-    if len(longest) < MAX_ROWS and len(waiting) < len(found):
-        working = [each for each in found if each.phase is Phase.NOTHING]
-        longest += working[: MAX_ROWS - len(longest)]
-    return Live(len(found), phases, [_shown(each, now_s) for each in longest])
+    longest += working[: limit - len(longest)]
+    told: list[InFlight] = []
+    async for some in _steps(longest, _TOLD_AT_ONCE):
+        told += [_shown(each, now_s) for each in some]
+    return Live(counts.total(), phases, told)
+
+
+async def _steps(exchanges: list[Exchange], at_once: int) -> AsyncIterator[list[Exchange]]:
+    """Give some after others, and let requests go on in between."""
+    for start in range(0, len(exchanges), at_once):
+        if start:
+            await asyncio.sleep(0)
+        yield exchanges[start : start + at_once]
 
 
 def _shown(exchange: Exchange, now_s: float) -> InFlight:

@@ -16,7 +16,7 @@ from proxy.errors import NotFound
 from proxy.gateway import GATEWAY, Gateway
 from proxy.ledger.ledger import Status
 from proxy.server import leftovers
-from proxy.server.live import live_here
+from proxy.server.live import MAX_ROWS, live_here
 from proxy.server.tally import tally_here
 from proxy.server.upstreams import upstreams_here
 from proxy.tenancy.state import limits_of, page_of_limits
@@ -151,7 +151,9 @@ async def _upstreams(request: web.Request) -> web.Response:
 
 async def _live(request: web.Request) -> web.Response:
     query = request.query
-    return _json(live_here(request.app[_GATEWAY], query.get("key"), query.get("upstream")))
+    limit = int(query.get("limit", MAX_ROWS))
+    told = live_here(request.app[_GATEWAY], query.get("key"), query.get("upstream"), limit)
+    return _json(await told)
 
 
 async def _tally(request: web.Request) -> web.Response:

@@ -32,8 +32,9 @@ class Busy(SocketWorkers):
     def __init__(self) -> None:
         super().__init__(())
 
-    async def live(self, key: str | None, upstream: str | None) -> list[Answer | None]:
+    async def live(self, key: str | None, upstream: str | None, limit: int) -> list[Answer | None]:
         """Return that request."""
+        assert limit
         known = {each: OF_SESSIONS.get(each) for each in InFlight.__struct_fields__}
         numbers = dict.fromkeys(("at_ms", "age_ms", "waiting_ms", "bytes_in", "bytes_out"), 0)
         said = {

@@ -7,6 +7,7 @@ from proxy.admin.page.page import Page, Query, View
 from proxy.admin.page.viewer import Viewer
 from proxy.errors import InvalidRequest
 from proxy.store import views
+from proxy.store.newest import newest
 
 SPANS_MS = {"1h": 3_600_000, "24h": 86_400_000, "7d": 604_800_000}
 _DEFAULT = "24h"
@@ -18,6 +19,7 @@ class Errors(msgspec.Struct, frozen=True):
 
     Attributes:
         since_ms: from when on. `requests`: that failed since.
+        left_out_before_ms: of more failures than can be looked at, those before are not counted; None: all are.
         failures: by fault, cause and upstream. `clients`: by version of a client, and cause.
     """
 
@@ -25,6 +27,7 @@ class Errors(msgspec.Struct, frozen=True):
     since_ms: int
     requests: int
     retried: int
+    left_out_before_ms: int | None
     failures: tuple[Failure, ...]
     clients: tuple[OfClient, ...]
 
@@ -52,12 +55,14 @@ async def model(view: View, viewer: Viewer, query: Query) -> Errors:
         key=query.get("key") or None,
         upstream=query.get("upstream") or None,
     )
-    found = await view.ask(lambda engine: views.failures(engine, scope))
+    counted = await view.ask(lambda engine: newest(engine, scope, ("cause",), failed=True))
+    found = await view.ask(lambda engine: views.failures(engine, counted))
     return Errors(
         since=since,
         since_ms=since_ms,
         requests=sum(each.requests for each in found),
         retried=sum(each.retried for each in found),
+        left_out_before_ms=None if counted is scope else counted.since_ms,
         failures=by_cause(found)[:_MOST],
         clients=by_client(found)[:_MOST],
     )

@@ -74,6 +74,7 @@ async def model(view: View, viewer: Viewer, query: Query) -> Live:
         viewer.key or key,
         query.get("upstream") or None,
         shows_sessions=view.shows_sessions,
+        limit=_MOST,
     )
     rows = [msgspec.convert(each, Doing) for each in told["data"]]
     return Live(
@@ -81,8 +82,8 @@ async def model(view: View, viewer: Viewer, query: Query) -> Live:
         slow_first_byte=sum(row.phase == "awaiting_head" and row.is_stuck for row in rows),
         unread=sum(row.phase == "client" and row.is_stuck for row in rows),
         phases=told["phases"],
-        requests=tuple(rows[:_MOST]),
-        has_more=told["in_flight"] > _MOST,
+        requests=tuple(rows),
+        has_more=told["has_more"],
         workers=told["workers"],
         workers_silent=told["workers_silent"],
     )

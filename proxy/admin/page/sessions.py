@@ -7,6 +7,7 @@ from proxy.admin.page.page import Page, Query, View
 from proxy.admin.page.viewer import Viewer
 from proxy.errors import InvalidRequest
 from proxy.store import sessions
+from proxy.store.newest import newest
 from proxy.store.sessions import ORDERS, Order, Session
 
 _A_PAGE = 50
@@ -23,6 +24,7 @@ class Sessions(msgspec.Struct, frozen=True):
         now_ms: when it was made, by which a session is running.
         order: one of `orders`.
         page: its number, from 0. `has_more`: whether there is a next one.
+        left_out_before_ms: of more requests than can be looked at, those before are not counted; None: all are.
     """
 
     since_ms: int
@@ -31,6 +33,7 @@ class Sessions(msgspec.Struct, frozen=True):
     orders: tuple[str, ...]
     page: int
     has_more: bool
+    left_out_before_ms: int | None
     sessions: tuple[Session, ...]
 
     def runs(self, session: Session) -> bool:
@@ -47,14 +50,15 @@ async def model(view: View, viewer: Viewer, query: Query) -> Sessions:
     now_ms, order = view.now_ms(), order_of(query.get("order"))
     since_ms, page = asked.since_ms(query, now_ms, "24h"), asked.number(query, "page")
     scope = viewer.scope(since_ms=since_ms, **asked.filters(query, *_FILTERS))
+    counted = await view.ask(lambda engine: newest(engine, scope, ("session",)))
     found = await view.ask(
         lambda engine: sessions.sessions(
-            engine, scope, order=order, limit=_A_PAGE + 1, offset=page * _A_PAGE
+            engine, counted, order=order, limit=_A_PAGE + 1, offset=page * _A_PAGE
         )
     )
-    return Sessions(
-        since_ms, now_ms, order, ORDERS, page, len(found) > _A_PAGE, tuple(found[:_A_PAGE])
-    )
+    left_out = None if counted is scope else counted.since_ms
+    shown = tuple(found[:_A_PAGE])
+    return Sessions(since_ms, now_ms, order, ORDERS, page, len(found) > _A_PAGE, left_out, shown)
 
 
 def order_of(text: str | None) -> Order:

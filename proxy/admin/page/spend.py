@@ -9,6 +9,7 @@ from proxy.admin.page.viewer import Viewer
 from proxy.admin.shown import shown_group
 from proxy.errors import InvalidRequest
 from proxy.store import usage
+from proxy.store.newest import newest
 from proxy.store.tables import DAY_DIMENSIONS
 from proxy.store.usage import Group
 
@@ -52,6 +53,7 @@ class Spend(msgspec.Struct, frozen=True):
         rows: the dearest first, by time where that is the first dimension.
         total: of the rows.
         is_cut: whether there are more.
+        left_out_before_ms: of more requests than can be looked at, those before are not counted; None: all are.
     """
 
     by: tuple[str, ...]
@@ -61,6 +63,7 @@ class Spend(msgspec.Struct, frozen=True):
     rows: tuple[SpendRow, ...]
     total: SpendRow
     is_cut: bool
+    left_out_before_ms: int | None
 
 
 async def model(view: View, viewer: Viewer, query: Query) -> Spend:
@@ -83,13 +86,15 @@ async def model(view: View, viewer: Viewer, query: Query) -> Spend:
         since_ms -= since_ms % _HOUR_MS  # hours have sums, but of a part of one
     scope = viewer.scope(since_ms=since_ms, **named)
     by_time = by[0] in ("day", "hour")
+    counted = await view.ask(lambda engine: newest(engine, scope, by))
     found = await view.ask(
         lambda engine: usage.usage(
-            engine, by, scope, limit=_MOST + 1, dearest_first=not by_time, within_s=4.0
+            engine, by, counted, limit=_MOST + 1, dearest_first=not by_time, within_s=4.0
         )
     )
     rows = tuple(_row(by, group) for group in found[:_MOST])
-    return Spend(by, known, since_ms, of_days, rows, _total(rows), len(found) > _MOST)
+    cut_ms = None if counted is scope else counted.since_ms
+    return Spend(by, known, since_ms, of_days, rows, _total(rows), len(found) > _MOST, cut_ms)
 
 
 def _row(by: tuple[str, ...], group: Group) -> SpendRow:
