@@ -21,7 +21,7 @@ from proxy.demo.past import store_history
 from proxy.demo.player import Player
 from proxy.demo.setting import BUSY_KEYS, MODEL, Place, busy_config, demo_config
 from proxy.gateway import GATEWAY
-from proxy.ledger.first_file import make_first
+from proxy.ledger.first_file import file_of, make_file
 from proxy.server.addresses import bound
 from proxy.server.serve import serve
 from proxy.server.signals import ignore_user_signals
@@ -122,7 +122,8 @@ async def _demo(port: int, access_log: AccessLog, *, pool: bool, busy: bool) -> 
         page_port = listener.getsockname()[1]
         place = Place(port, page_port, stack.enter_context(folder()), keys.new_key(), _credential())
         config = demo_config(place, urls)
-        make_first(config.store)
+        if config.store is not None and (file := file_of(config.store.url)) is not None:
+            make_file(file)
         secrets_by_name = {name: keys.new_key() for name in BUSY_KEYS}
         if busy and config.store is not None:
             with bound(

@@ -162,7 +162,7 @@ def delete(args: argparse.Namespace) -> int:
 def _changing(args: argparse.Namespace) -> Iterator[tuple[Tenants, "sa.Engine"]]:
     tenants = read_tenants(options.config_file(args))
     _refuse_configured(tenants, args.name)
-    with opened(with_store(tenants)) as engine:
+    with opened(with_store(tenants), is_made=False) as engine:
         yield tenants, engine
 
 

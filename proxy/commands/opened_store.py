@@ -4,14 +4,18 @@ import argparse
 import contextlib
 import getpass
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxy.commands import options
+from proxy.commands.standard_files import say_on_errors
+from proxy.config import Store
 from proxy.config_file.faults import ConfigError
 from proxy.config_file.tenants import Tenants, read_tenants
+from proxy.ledger.first_file import was_there
 from proxy.ledger.recovery import living
 from proxy.ledger.spool import spools
 
@@ -48,12 +52,15 @@ _NOT_OPEN = (
 
 
 @contextlib.contextmanager
-def opened(tenants: Tenants, *, is_made: bool = True) -> Iterator["sa.Engine"]:
+def opened(
+    tenants: Tenants, *, is_made: bool = True, is_anew: bool = False
+) -> Iterator["sa.Engine"]:
     """Open the store, its tables brought up to date.
 
     Args:
         tenants: with a store.
-        is_made: whether a store that is not there yet is made; what only reads would find nothing in it.
+        is_made: whether a store that is not there yet is made; what reads or changes would find nothing in it.
+        is_anew: whether that holds also where one was before.
 
     Raises:
         ConfigError: its URL cannot be used, or a name is not known or is taken, or an owner has keys.
@@ -62,7 +69,7 @@ def opened(tenants: Tenants, *, is_made: bool = True) -> Iterator["sa.Engine"]:
     # Only here: `--help` and what serves without a store need none of it.
     import sqlalchemy as sa  # noqa: PLC0415 - imported by who needs it alone
 
-    from proxy.store.engine import open_engine, sqlite_file  # noqa: PLC0415 - imported by who needs it alone
+    from proxy.store.engine import sqlite_file  # noqa: PLC0415 - imported by who needs it alone
     from proxy.store.keys import (  # noqa: PLC0415 - imported by who needs it alone
         NameTakenError,
         UnknownNameError,
@@ -73,18 +80,13 @@ def opened(tenants: Tenants, *, is_made: bool = True) -> Iterator["sa.Engine"]:
 
     if tenants.store is None:
         raise ConfigError(f"{tenants.file}: there is no store")
+    engine = _engine(tenants.file, tenants.store)
+    if not is_anew:
+        _refuse_absent(tenants, tenants.store, sqlite_file(engine), is_made=is_made)
     try:
-        engine = open_engine(tenants.store.url)
-    except ModuleNotFoundError:
-        raise ConfigError(
-            "store.url: PostgreSQL's driver is missing: `make install` brings it, or `pip install '.[postgres]'` in a "
-            "checkout"
-        ) from None
-    except ValueError as error:
-        raise ConfigError(f"{tenants.file}: {error}") from None
-    _refuse_absent(tenants, None if is_made else sqlite_file(engine))
-    try:
-        ensure_current(engine, is_made=is_made)
+        if ensure_current(engine, is_made=is_made):
+            where = engine.url.render_as_string(hide_password=True)
+            say_on_errors(f"there was no store, and an empty one is made: {where}")
         yield engine
     except MigrationFailed as error:
         raise RuntimeError(str(error)) from None
@@ -111,11 +113,32 @@ def opened(tenants: Tenants, *, is_made: bool = True) -> Iterator["sa.Engine"]:
         engine.dispose()
 
 
-def _refuse_absent(tenants: Tenants, file: Path | None) -> None:
-    if file is not None and not file.exists():
+def _engine(config_file: str, store: Store) -> "sa.Engine":
+    from proxy.store.engine import open_engine  # noqa: PLC0415 - imported by who needs it alone
+
+    try:
+        return open_engine(store.url)
+    except ModuleNotFoundError:
+        raise ConfigError(
+            "store.url: PostgreSQL's driver is missing: `make install` brings it, or `pip install '.[postgres]'` in a "
+            "checkout"
+        ) from None
+    except ValueError as error:
+        raise ConfigError(f"{config_file}: {error}") from None
+
+
+def _refuse_absent(tenants: Tenants, store: Store, file: Path | None, *, is_made: bool) -> None:
+    if file is None or file.exists():
+        return
+    said = f"the store is not there: `store.url` of {tenants.file} says {file.absolute()}"
+    if was_there(store, file):
         raise RuntimeError(
-            f"the store is not there: `store.url` of {tenants.file} says {file.absolute()}, which a gateway makes when "
-            "it starts; was it moved, or is this another machine?"
+            f"{said}, where one was: put it back; or have an empty one made, without its keys and sums, by `anyrouter "
+            f"store migrate --new --config {shlex.quote(tenants.file)}`"
+        )
+    if not is_made:
+        raise RuntimeError(
+            f"{said}, which a gateway makes when it starts; was it moved, or is this another machine?"
         )
 
 

@@ -104,7 +104,7 @@ def delete(args: argparse.Namespace) -> int:
     """Forget an owner."""
     tenants = tenants_of(args)
     _refuse_configured(tenants, args.name)
-    with opened(tenants) as engine:
+    with opened(tenants, is_made=False) as engine:
         _owners(engine).delete(args.name, now_ms())
     if args.json:
         _say_json({"type": "owner_deleted", "name": args.name})

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import functools
 import logging
 import re
@@ -22,7 +23,7 @@ from proxy.commands.parts import shown_store
 from proxy.config import Admin, Config, Listen
 from proxy.config_file.source import Source
 from proxy.gateway import GATEWAY
-from proxy.ledger.first_file import make_first
+from proxy.ledger.first_file import is_to_be_made, make_first
 from proxy.notices.events import Event
 from proxy.notices.notice import notice
 from proxy.server.addresses import bound
@@ -110,14 +111,15 @@ def _run(config: Config, source: Source, key: str) -> int:
             )
 
     raise_open_file_limit(config.limits.max_connections)
+    if config.admin is not None or is_to_be_made(config.store):
+        # First: another gateway may have the port, and its store been moved away.
+        _refuse_taken_ports(config.listen, config.admin)
     make_first(config.store)  # here, once: a worker that is started again makes none
     if config.listen.workers > 1 or config.admin is not None:
         # A proxy in the environment that cannot be used is told once, and not by each worker as it starts again.
         tls = None if config.listen.tls is None else ServerTls(config.listen.tls)
         follow = (lambda _: None) if tls is None else tls.renew
         reloads = ParentReloads(source, config, follow=follow)
-        if config.admin is not None:
-            _refuse_taken_ports(config.listen, config.admin)
         count = config.listen.workers if config.admin is not None else 0
         state_dir = None if config.store is None else config.store.state_dir
         if state_dir is not None and config.redis is None and config.listen.workers == 1:
@@ -139,15 +141,11 @@ def _run(config: Config, source: Source, key: str) -> int:
     return 0
 
 
-def _refuse_taken_ports(listen: Listen, admin: Admin) -> None:
-    """Say which port is taken while there is one process to say it, the clients' first.
-
-    Raises:
-        OSError: one is.
-    """
+def _refuse_taken_ports(listen: Listen, admin: Admin | None) -> None:
+    """Say which port is taken, the clients' first, while there is one process to say it: by an `OSError`."""
     with bound(listen.hosts, listen.port):
         try:
-            with bound((admin.host,), admin.port):
+            with bound((admin.host,), admin.port) if admin else contextlib.nullcontext():
                 pass
         except OSError as error:
             raise of_admin(error) from None

@@ -25,9 +25,14 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
         "make the store's tables, or bring them up to date",
         "The gateway does so when it starts, and so does each command that opens the store; this is for whoever wants "
         "it to be done before. Nothing is lost, and what fails leaves the store as it was.",
-        examples=examples,
+        examples=(*examples, "anyrouter store migrate --new"),
     )
     options.add_config(migrate)
+    migrate.add_argument(
+        "--new",
+        action="store_true",
+        help="make an empty one also where one was before that is not there; one that is there stays as it is",
+    )
     migrate.add_argument("--json", action="store_true", help="for programs")
     migrate.set_defaults(run=run)
 
@@ -36,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Migrate, if there is anything to do."""
     from proxy.store.migrate import HEAD  # noqa: PLC0415 - as in `opened`
 
-    with opened(tenants_of(args)):
+    with opened(tenants_of(args), is_anew=args.new):
         said = (
             f'{{"version":"{HEAD}"}}'
             if args.json

@@ -26,7 +26,7 @@ class Outages:
         self.reason = "not opened yet"
         self._spool = spool
         self._said_at_s = -_SAY_EVERY_S
-        self._is_unread = False
+        self._to_do = ""  # of a spool that gives no rows
 
     def store_fails(self, error: Exception) -> None:
         """Take note that the store does not take rows; said once per minute."""
@@ -56,23 +56,25 @@ class Outages:
         self._said_at_s = -_SAY_EVERY_S
 
     def spool_fails(self, error: OSError) -> None:
-        """Take note that the spool cannot be read; said once."""
-        if self._is_unread:
+        """Take note that the spool cannot be read; said once, and again when something else is to be done."""
+        to_do = self._spool.way_back or "let the gateway's user read it"
+        if to_do == self._to_do:
             return
-        self._is_unread = True
+        self._to_do = to_do
         _log.warning(
-            "the ledger's spool %s cannot be read: %s: if the folder was moved, put it back; its rows are stored then,"
-            " by this process or the next, and requests go on",
+            "the ledger's spool %s cannot be read: %s: %s; its rows are stored then, by this process or the next, and"
+            " requests go on",
             self._spool.folder,
             error.strerror,
+            to_do,
             extra=notice(Event.SPOOL_FAILS, str(self._spool.folder)),
         )
 
     def spool_works(self) -> None:
         """Take note that the spool was read."""
-        if not self._is_unread:
+        if not self._to_do:
             return
-        self._is_unread = False
+        self._to_do = ""
         _log.warning(
             "the ledger's spool %s is read again",
             self._spool.folder,

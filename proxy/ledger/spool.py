@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import random
+import shlex
 import threading
 import time
 from pathlib import Path
@@ -61,6 +62,22 @@ class Spool:
     def is_there(self) -> bool:
         """Whether the folder is where it was made; somebody may have moved it away."""
         return (self.folder / LOCK).exists()
+
+    @property
+    def way_back(self) -> str:
+        """How a folder that was moved away comes back, with commands to be typed as they are; "": it is there."""
+        if self.is_there:
+            return ""
+        kept, state_dir = self.folder.parent, self.folder.parent.parent
+        if not state_dir.exists():
+            return f"put {state_dir} back where it was"
+        here, aside = shlex.quote(f"{state_dir}"), shlex.quote(f"{state_dir}.new")
+        if not kept.exists():
+            return f"put {kept} back; or all of {state_dir}, after `mv {here} {aside}`"
+        return (
+            f"it was moved away, and there is another {state_dir} by now: `mv {here} {aside}`, put the one before back,"
+            f" and give it the other's rows: `mv {aside}/spool/* {here}/spool/`"
+        )
 
     @property
     def waiting_rows(self) -> int:

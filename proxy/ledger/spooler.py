@@ -127,12 +127,12 @@ class Spooler:
         """Log what is wrong, when that is news; while rows are lost, once per minute."""
         now_s = time.monotonic()
         loses = self.lost > self._said_lost and now_s - self._said_at_s >= _SAY_EVERY_S
+        what = f"{what}: {self._spool.way_back or 'make room on the disk, or bring the store back'}"
         if what == self._wrong and not loses:
             return
         self._wrong, self._said_lost, self._said_at_s = what, self.lost, now_s
         _log.error(
-            "the ledger's spool %s %s; %d rows wait in memory, the rows of %d requests are lost: make room on the"
-            " disk, put the folder back if it was moved, or bring the store back",
+            "the ledger's spool %s %s; %d rows wait in memory, the rows of %d requests are lost",
             self._spool.folder,
             what,
             len(self._rows),

@@ -42,6 +42,8 @@ class Event(enum.StrEnum):
     SPOOL_UNREADABLE = "spool_unreadable"
     STORE_BACK = "store_back"
     STORE_DOWN = "store_down"
+    STORE_MADE = "store_made"
+    STORE_REPLACED = "store_replaced"
     TOO_FEW_FILES = "too_few_files"
     UPSTREAM_BACK = "upstream_back"
     UPSTREAM_COOLS = "upstream_cools"

@@ -149,11 +149,23 @@ EVENTS: Mapping[str, Advice] = {
     Event.STORE_BACK: Advice(
         "`the store takes rows again`", _NOTHING, "What waited is being stored."
     ),
+    Event.STORE_MADE: Advice(
+        "`an empty one is made`, `the store was empty`",
+        "nothing, if this `store` is a new one; else stop the gateway and put the one before back, or mend `store.url`",
+        "It has no keys and no sums. A start makes none where `store.state_dir` knows that there was one: then "
+        "`anyrouter store migrate --new` does.",
+    ),
+    Event.STORE_REPLACED: Advice(
+        "`the store is another one`",
+        "put the one before back, if this was not meant; else start the gateway again",
+        "Keys of the one before, which are not in this one, are known until then.",
+    ),
     Event.SPOOL_FAILS: Advice(
         "`the ledger's spool`",
-        "make room on the disk of `store.state_dir`, put the folder back where it was, or bring the store back",
+        "do what the line says: make room on the disk of `store.state_dir`, put that back, or bring the store back",
         "Rows are being lost, or will be: the disk is full, the folder was moved away or may not be written, or the "
-        "store was away too long. The line counts them, and names the folder.",
+        "store was away too long. The line counts them, names the folder, and says how to put it back where another "
+        "has come in its place; what that one has in a store of its own stays there.",
     ),
     Event.SPOOL_BACK: Advice(
         "`is written again`, `is read again`",

@@ -86,7 +86,8 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     def _never_make(_: sa.Dialect, __: Any, args: list[Any], named: dict[str, Any]) -> None:
         if not file.exists():
             raise sqlite3.OperationalError(
-                f"the store is not there: {file}: was it moved? put it back, or start a gateway, which makes one"
+                f"the store is not there: {file}: was it moved? put it back, or have an empty one made by "
+                "`anyrouter store migrate --new`"
             )
         args[:1] = [f"{file.absolute().as_uri()}?mode=rw"]
         named["uri"] = True

@@ -1,17 +1,22 @@
 """What the ledger does with the store, and one exception for all that can go wrong there."""
 
 import contextlib
+import logging
 import subprocess
 from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 
 from proxy.ledger.row import Row, storable
+from proxy.notices.events import Event
+from proxy.notices.notice import notice
 from proxy.store.engine import open_engine
 from proxy.store.migrate import MigrationFailed, ensure_current
 from proxy.store.retention import sweep
 from proxy.store.rows import MAX_ROWS, RowStore
 from proxy.store.spent import Spent, spent
+
+_log = logging.getLogger(__name__)
 
 # The driver or the database does not take the values; the same rows will not be taken later either.
 _UNSTORABLE = (sa.exc.DataError, sa.exc.IntegrityError, OverflowError, UnicodeError)
@@ -47,7 +52,14 @@ class LedgerStore:
     def ensure_current(self) -> None:
         """Bring it to this version, if it is there. This and all below raise `StoreDown`."""
         with _told():
-            ensure_current(self._engine, is_made=False)
+            is_new = ensure_current(self._engine, is_made=False)
+        # Who makes the file of one in SQLite has said so.
+        if is_new and self._engine.dialect.name != "sqlite":
+            _log.warning(
+                "the store was empty, and its tables are made: %s",
+                self._engine.url.render_as_string(hide_password=True),
+                extra=notice(Event.STORE_MADE),
+            )
 
     def put(self, rows: Sequence[Row]) -> list[Row]:
         """Store rows that are not there yet, and return those that cannot be stored."""

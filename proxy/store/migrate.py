@@ -33,8 +33,8 @@ class MigrationFailed(Exception):
     """The store could not be brought to this version; the message says why, and what to do."""
 
 
-def ensure_current(engine: sa.Engine, *, is_made: bool = True) -> None:
-    """Migrate the store unless it is current.
+def ensure_current(engine: sa.Engine, *, is_made: bool = True) -> bool:
+    """Migrate the store unless it is current; return whether it was empty before.
 
     Args:
         engine: of the store.
@@ -49,10 +49,12 @@ def ensure_current(engine: sa.Engine, *, is_made: bool = True) -> None:
     if is_made and file is not None:
         make_file(file)
     if is_current(engine):
-        return
+        return False
     with _alone(engine):
+        is_empty = read_version(engine) is None
         if not is_current(engine):  # nobody else was faster
             _migrate(engine)
+        return is_empty
 
 
 def is_current(engine: sa.Engine) -> bool:

@@ -13,6 +13,8 @@ from proxy.notices.events import Event
 from proxy.notices.notice import notice
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from proxy.store.spent import Spent
 
 _log = logging.getLogger(__name__)
@@ -73,7 +75,6 @@ class Follower:
         # Only here: without a store, none of it is imported, and its import holds nobody's start.
         import sqlalchemy as sa  # noqa: PLC0415 - imported by who needs it alone
 
-        from proxy.store.changes import since  # noqa: PLC0415 - imported by who needs it alone
         from proxy.store.engine import open_engine, reading  # noqa: PLC0415 - imported by who needs it alone
         from proxy.store.migrate import MigrationFailed, is_current  # noqa: PLC0415 - imported by who needs it alone
         from proxy.store.spent import spent  # noqa: PLC0415 - imported by who needs it alone
@@ -88,7 +89,7 @@ class Follower:
                     wait_s = _UNTIL_MIGRATED_S
                     continue
                 with reading(engine) as connection:
-                    changes = since(connection, self._seq)
+                    changes = _changes(connection, self._seq)
                 sums = None
                 is_time = time.monotonic() - sums_at_s >= _SUMS_EVERY_S
                 if changes.seq != self._seq or is_time or self._sums_wanted.is_set():
@@ -131,6 +132,21 @@ class Follower:
         """Hand over in the event loop; what could not be taken is asked for again."""
         self._apply(changes, sums)
         self._seq = changes.seq
+
+
+def _changes(connection: "sa.Connection", seq: int) -> Changes:
+    """Return what has changed since a number; all there is, and a word about it, when the store never came so far."""
+    from proxy.store.changes import since  # noqa: PLC0415 - as in `_run`
+
+    changes = since(connection, seq)
+    if changes.seq >= seq:
+        return changes
+    _log.warning(
+        "the store is another one than before, or an older state of it: its keys and owners count from now on, and "
+        "those that only the one before had until the gateway is started again",
+        extra=notice(Event.STORE_REPLACED),
+    )
+    return since(connection, 0)
 
 
 def _first_line(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -51,8 +52,9 @@ class Typing:
 
 
 @pytest.fixture
-def typing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Typing:
-    """Give a configuration with a store; no variable that it names is set."""
+def typing(tmp_path: Path, sqlite_made: Path, capsys: pytest.CaptureFixture[str]) -> Typing:
+    """Give a configuration with a store that is there; no variable that it names is set."""
+    shutil.copy(sqlite_made, tmp_path / "store.db")
     return Typing(write_config(tmp_path, more=STORE), capsys)
 
 

@@ -1,6 +1,8 @@
 """A database that stops, is not there, or cuts off: no row is lost, none comes twice."""
 
+import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,6 +105,40 @@ async def test_a_state_folder_that_was_moved_away_is_told_once_and_its_rows_come
     assert not [each for each in caplog.records if each.exc_info]
     with opened(url) as engine:
         assert {each.id for each in stored(engine)} >= {row(n).id for n in range(1, 6)}
+
+
+async def test_what_is_told_of_a_moved_folder_in_whose_place_is_another_works_as_it_is_printed(
+    store_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state, away = tmp_path / "a state", tmp_path / "away"
+    url = f"sqlite:///{store_file}"
+
+    def told() -> str:
+        return "".join(each.getMessage() for each in caplog.records)
+
+    async with ledger(url, state) as running:
+        running.add(row(1))
+        await until(lambda: running.status().stored_rows == 1)
+        state.rename(away)
+        running.add(row(2))
+        await until(lambda: f"put {state} back where it was" in told())
+        # As a worker that is started again makes it.
+        async with ledger(url, state) as other:
+            other.add(row(3))
+            await until(lambda: "there is another" in told())
+            aside, give = re.findall("`(mv .*?)`", told())[-2:]
+            _typed(aside)
+            away.rename(state)
+            _typed(give)
+            other.add(row(4))
+            await until(lambda: running.status().stored_rows == 2)
+            await until(lambda: other.status().stored_rows == 2)
+    with opened(url) as engine:
+        assert {each.id for each in stored(engine)} == {row(n).id for n in range(1, 5)}
+
+
+def _typed(command: str) -> None:
+    subprocess.run(["sh", "-ec", command], check=True)
 
 
 async def test_a_ledger_ends_in_peace_when_its_state_folder_is_gone(

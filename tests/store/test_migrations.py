@@ -14,7 +14,6 @@ from alembic.script import ScriptDirectory
 
 import proxy
 from proxy.config import Store
-from proxy.ledger.first_file import make_first
 from proxy.store import migrate
 from proxy.store.engine import open_engine, reading, sqlite_file
 from proxy.store.inserts import Insert
@@ -23,6 +22,7 @@ from proxy.store.migrations.versions import v0001_first
 from proxy.store.tables import META, METADATA, REQUEST
 from tests.store.processes import act_at_once
 from tests.store.rows import opened, row, stored
+from tests.support.stores import make_file_of
 
 _PROCESSES = 8
 _STARTS = """
@@ -62,7 +62,7 @@ def test_processes_that_start_at_once_on_an_empty_store_all_find_it_migrated(
 def test_a_store_of_the_first_release_keeps_its_rows(
     empty_store: str,
 ) -> None:
-    make_first(Store(empty_store))
+    make_file_of(Store(empty_store))
     with opened(empty_store) as engine:
         with engine.begin() as connection:
             context = MigrationContext.configure(connection)
@@ -97,7 +97,7 @@ def test_a_store_of_a_newer_release_is_refused_and_left_alone(empty_store: str) 
 
 
 def test_a_migration_that_fails_says_why_and_leaves_nothing_behind(empty_store: str) -> None:
-    make_first(Store(empty_store))
+    make_file_of(Store(empty_store))
     engine = open_engine(empty_store)
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE audit (somebody TEXT)"))

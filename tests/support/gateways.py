@@ -13,8 +13,8 @@ from proxy import Auth, Config, Gateway, Key, Limits, Listen, Model, Timeouts, U
 from proxy.access.keys import digest
 from proxy.app import assemble
 from proxy.gateway import GATEWAY
-from proxy.ledger.first_file import make_first
 from proxy.server.serve import listening
+from tests.support.stores import make_file_of
 
 KEY = "ar-test-key-0123456789"
 UPSTREAM_KEY = "sk-upstream-secret-0123456789"
@@ -77,7 +77,7 @@ def config_for(upstream_url: str, **changes: Any) -> Config:
 async def running(config: Config) -> AsyncIterator[Running]:
     """Serve a gateway the way `anyrouter serve` does."""
     log: list[dict[str, Any]] = []
-    make_first(config.store)
+    make_file_of(config.store)
     app = assemble(config, lambda line: log.append(msgspec.json.decode(line)))
     async with (
         listening(app, config) as addresses,

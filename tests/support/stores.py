@@ -1,10 +1,21 @@
 """Stores with their tables."""
 
+import contextlib
+
 import sqlalchemy as sa
 
+from proxy.config import Store
+from proxy.ledger.first_file import file_of, make_file
 from proxy.store.engine import open_engine
 from proxy.store.migrate import ensure_current
 from proxy.store.tables import META, METADATA
+
+
+def make_file_of(store: Store | None) -> None:
+    """Make the file of a store that is in SQLite, if it can be made, as a start does, in silence."""
+    if store is not None and (file := file_of(store.url)) is not None:
+        with contextlib.suppress(OSError):
+            make_file(file)
 
 
 def make_store(url: str) -> None:
