@@ -47,8 +47,11 @@ CAUSES = {
 
 
 @pytest.fixture
-def store_url(tmp_path: Path, sqlite_made: Path) -> str:
-    """Return a store in SQLite only: what is told apart here is where the counts are."""
+def store_url(request: pytest.FixtureRequest, tmp_path: Path, sqlite_made: Path) -> str:
+    """Return a store as it goes with counts here, in SQLite, and with those in Redis, in PostgreSQL."""
+    if request.getfixturevalue("is_shared"):
+        url: str = request.getfixturevalue("postgres_store")
+        return url
     return f"sqlite:///{shutil.copy(sqlite_made, tmp_path / 'store.db')}"
 
 

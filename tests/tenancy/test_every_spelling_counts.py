@@ -3,9 +3,6 @@
 Elsewhere a way past the budget is a path that passes through: maximhq/bifrost#2873.
 """
 
-import shutil
-from pathlib import Path
-
 import pytest
 
 from proxy import Budgets
@@ -23,12 +20,6 @@ ANSWERS = {
     "/models/{model_id:[^/].*}": (200, "models"),
     USAGE.path: (200, "usage"),
 }
-
-
-@pytest.fixture
-def store_url(tmp_path: Path, sqlite_made: Path) -> str:
-    """Return a store in SQLite only: the paths are the same on the other."""
-    return f"sqlite:///{shutil.copy(sqlite_made, tmp_path / 'store.db')}"
 
 
 def _spelled(path: str) -> list[str]:
