@@ -47,7 +47,7 @@ def looked_at(port: int) -> Iterator[Callable[[], float]]:
     def look() -> None:
         while not over.wait(_EVERY_S):
             for path in _LOOKED_AT:
-                # A page of money without a store is a sentence, and a 503.
+                # That one looks too often is told by a 429.
                 with contextlib.suppress(urllib.error.HTTPError):
                     _asked(port, path)
 

@@ -17,7 +17,6 @@ from bench.contenders import (
     GATEWAY,
     RELAY,
     VIEW,
-    VIEW_EMBEDDED,
     Running,
     running,
 )
@@ -221,7 +220,7 @@ class Workload:
 
 
 # Contenders with a single process; counts of its own are one process's.
-_ONE_PROCESS = (DIRECT, RELAY, EMBEDDED, VIEW_EMBEDDED)
+_ONE_PROCESS = (DIRECT, RELAY, EMBEDDED, VIEW)
 _ALL_BUT_VIEW = tuple(name for name in ALL if name != VIEW)
 
 WORKLOADS = {

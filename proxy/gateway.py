@@ -108,6 +108,7 @@ class Gateway:
         self.reloads = 0
         self.counting: Counting | None = None
         self.connected: Callable[[], Connected] | None = None
+        self.lost_lines: Callable[[], int] | None = None
         # Billed first, so that the access line can tell the cost.
         billed = observers if self.tenancy is None else (self.tenancy, *observers)
         self._observers: tuple[Observer, ...] = (marks.Marks(self.standing), *billed)

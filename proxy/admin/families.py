@@ -147,6 +147,8 @@ def _worker(made: Families, worker: str, told: WorkerTold) -> None:
         made.add("connections_refused_total", told.refused_connections, worker)
     made.add("event_loop_lag_seconds", told.loop_lag_s, worker)
     made.add("config_reloads_total", told.reloads, worker)
+    if told.lost_lines is not None:
+        made.add("access_lines_lost_total", told.lost_lines, worker)
     for pool, requests in told.no_retries:
         made.add("retry_budget_empty_total", requests, worker, pool)
     in_flight = dict(told.in_flight)
@@ -201,6 +203,8 @@ def _upstream(made: Families, worker: str, report: Report) -> None:
         made.add("upstream_requests_total", count.failures, worker, name, pool, "failed")
         if pool:
             made.add("failovers_total", count.moved_away, worker, pool, name)
+    if report.credential_age_s is not None:
+        made.add("credential_age_seconds", report.credential_age_s, worker, name)
     if report.account is not None:
         for kind, headroom in report.account.kinds.items():
             made.add("upstream_account_limit", headroom.limit, worker, name, kind)

@@ -86,7 +86,8 @@ METRICS = (
         "metrics_folded_total",
         "counter",
         "worker",
-        "Requests that found no series of their own, and are counted under `other`.",
+        "Increments that found no series of their own, and are counted under `other`: a request makes one for its"
+        " kind, one for its key and one for its model at an upstream.",
     ),
     _metric(
         "in_flight",
@@ -134,6 +135,12 @@ METRICS = (
         "gauge",
         "worker upstream kind",
         "What of that was left then.",
+    ),
+    _metric(
+        "credential_age_seconds",
+        "gauge",
+        "worker upstream",
+        "How long ago `auth.command` of an upstream last printed its credential.",
     ),
     _metric(
         "affinity_total",
@@ -188,6 +195,12 @@ METRICS = (
     ),
     _metric("ledger_stored_rows_total", "counter", "worker", "Rows that the store has taken."),
     _metric("ledger_lost_rows_total", "counter", "worker", "Requests whose rows are lost."),
+    _metric(
+        "access_lines_lost_total",
+        "counter",
+        "worker",
+        "Lines of the access log that could not be written in time.",
+    ),
     _metric(
         "config_reloads_total",
         "counter",

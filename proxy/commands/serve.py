@@ -213,6 +213,7 @@ def serve_one(
         if state is not None:
             app.cleanup_ctx.append(state.serve)
         gateway = app[GATEWAY]
+        gateway.lost_lines = sink.lost
         gateway.on_reload.append(lambda config: set_level(config.log))
         reloader = Reloader(
             source,

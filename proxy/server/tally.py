@@ -29,6 +29,7 @@ class WorkerTold(msgspec.Struct, frozen=True):
         upstreams: how they are.
         no_retries: by pool, how often its retry budget was empty.
         prices: the version of the price file. `reloads`: configurations that were taken over.
+        lost_lines: access lines that could not be written; None: they are the host's.
         ledger: None: there is no store.
         tally: the counts.
     """
@@ -45,6 +46,7 @@ class WorkerTold(msgspec.Struct, frozen=True):
     no_retries: list[tuple[str, int]]
     prices: str | None
     reloads: int
+    lost_lines: int | None
     ledger: Status | None
     tally: TallyTold
 
@@ -71,6 +73,7 @@ def tally_here(gateway: Gateway, restarts: int = 0) -> WorkerTold:
         no_retries=gateway.standing.without_retries(),
         prices=None if tenancy is None else tenancy.prices.version,
         reloads=gateway.reloads,
+        lost_lines=None if gateway.lost_lines is None else gateway.lost_lines(),
         ledger=None if ledger is None else ledger.status(),
         tally=(Tally() if counting is None else counting.tally).told(),
     )

@@ -22,4 +22,5 @@ def upstreams_here(gateway: Gateway) -> list[Report]:
         asked,
         time.monotonic(),
         int(time.time() * 1000),
+        printed_s=gateway.credentials.printed_s,
     )

@@ -58,7 +58,7 @@ class BufferedSink:
         self._lock = threading.Lock()
         self._lines: list[bytes] = []
         self._writing = 0
-        self._lost = 0
+        self._lost = self._told_lost = 0
         self._failing = False
         self._has_lines, self._closing = threading.Event(), threading.Event()
         # Not an executor's: the interpreter would join that at its exit, and hang with a pipe that nobody reads.
@@ -75,6 +75,11 @@ class BufferedSink:
             is_first = len(self._lines) == 1
         if is_first:
             self._has_lines.set()
+
+    def lost(self) -> int:
+        """Return how many lines are lost so far."""
+        with self._lock:
+            return self._told_lost + self._lost
 
     def close(self) -> None:
         """Write what is left, for two seconds at most, and end the thread."""
@@ -137,6 +142,7 @@ class BufferedSink:
     def _tell_lost(self) -> None:
         with self._lock:
             lost, self._lost = self._lost, 0
+            self._told_lost += lost
         if lost:
             _log.warning(
                 "%d %s lines were lost: they could not be written in time",

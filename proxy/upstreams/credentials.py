@@ -42,11 +42,12 @@ def own_headers(upstream: Upstream, token: str | None = None) -> list[tuple[str,
 
 @dataclasses.dataclass
 class Held:
-    """What a command has printed, and what renews it."""
+    """What a command has printed, when it did by `time.monotonic()`, and what renews it."""
 
     auth: Auth
     token: str
     renewing: asyncio.Task[None] | None = None
+    printed_s: float = dataclasses.field(default_factory=time.monotonic)
 
 
 class Credentials:
@@ -71,6 +72,11 @@ class Credentials:
     def tokens(self) -> Mapping[str, str]:
         """Those that are known, by upstream."""
         return {name: held.token for name, held in self._held.items()}
+
+    @property
+    def printed_s(self) -> Mapping[str, float]:
+        """When those were printed last, by upstream and `time.monotonic()`."""
+        return {name: held.printed_s for name, held in self._held.items()}
 
     async def prepare(self, upstreams: Iterable[Upstream]) -> dict[str, Held]:
         """Run the commands of which nothing is known yet, side by side; those before are renewed as before.
@@ -166,6 +172,7 @@ class Credentials:
                 extra=notice(Event.CREDENTIAL_NOT_RENEWED, name),
             )
             return False
+        held.printed_s = time.monotonic()
         if token != held.token and self._held.get(name) is held:
             held.token = token
             self._renewed(name, token)

@@ -1,7 +1,8 @@
 """How the upstreams are, as one process knows it: what is shown of them to operators. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -62,6 +63,7 @@ class Report(msgspec.Struct):
         in_flight: requests that it is at.
         shares: its counts by pool.
         account: None: it has not said.
+        credential_age_s: how long ago a command printed its credential; None: no command does.
     """
 
     upstream: str
@@ -71,10 +73,17 @@ class Report(msgspec.Struct):
     in_flight: int
     shares: list[Share]
     account: Account | None
+    credential_age_s: float | None = None
 
 
 def reports(
-    config: Config, standing: Standing, in_flight: Iterable[str], now: float, now_ms: int
+    config: Config,
+    standing: Standing,
+    in_flight: Iterable[str],
+    now: float,
+    now_ms: int,
+    *,
+    printed_s: Mapping[str, float] = MappingProxyType({}),
 ) -> list[Report]:
     """Return how each upstream is, in the order of the configuration.
 
@@ -84,6 +93,7 @@ def reports(
         in_flight: for each request in flight the name of the upstream that is at it.
         now: by the clock of `standing`.
         now_ms: the same moment in Unix milliseconds.
+        printed_s: when commands printed the credentials of upstreams, by the same clock.
     """
     busy = Counter(in_flight)
     names = [each.name for each in config.upstreams]
@@ -111,6 +121,7 @@ def reports(
             account=Account(ms(account.at_s), account.kinds)
             if account is not None and account.kinds
             else None,
+            credential_age_s=now - printed_s[name] if name in printed_s else None,
         )
         found.append(report)
     return found

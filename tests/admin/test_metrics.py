@@ -17,7 +17,7 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from proxy import Admin, AdminKey, Key, Member, Pool, RateLimits, Store, Upstream
+from proxy import Admin, AdminKey, Auth, Key, Member, Pool, RateLimits, Store, Upstream
 from proxy.access.keys import digest
 from proxy.admin.app import create_app
 from proxy.admin.metric_list import METRICS
@@ -149,6 +149,20 @@ async def test_what_a_pool_does_is_told() -> None:
     assert found["affinity_total"] == {("pool", "home"): 8 - moved, ("pool", "away"): moved}
     assert found["upstream_requests_total"]["second", "pool", "ok"] == 8
     assert found["upstream_cooling"] == {("first",): moved >= 3, ("second",): 0}
+
+
+async def test_how_old_printed_credentials_are_is_told_and_how_many_access_lines_are_lost() -> None:
+    url = "http://127.0.0.1:9"
+    printed = Upstream("first", url, Auth("bearer", command=("echo", "sk-1")))
+    written = Upstream("second", url, Auth("bearer", key="sk-2"))
+    async with scraped(upstreams=(printed, written)) as scrape:
+        none = await scrape.samples()
+        scrape.gateway.gateway.lost_lines = lambda: 7
+        found = await scrape.samples()
+    assert list(found["credential_age_seconds"]) == [("first",)]
+    assert 0 <= none["credential_age_seconds"]["first",] < found["credential_age_seconds"]["first",]
+    assert "access_lines_lost_total" not in none
+    assert found["access_lines_lost_total"] == {(): 7}
 
 
 async def test_what_cache_breaks_cost_is_told_by_reason_and_stays(

@@ -170,12 +170,14 @@ async def test_a_token_is_printed_anew_in_time_and_an_old_one_serves_while_that_
     upstream = Upstream("first", "http://127.0.0.1:1", auth)
     printed.put_nowait("sk-1")
     credentials.follow([upstream], await credentials.prepare([upstream]))
+    begun_s = credentials.printed_s["first"]
     for each in ("fail", "sk-1", "fail", "sk-2"):
         printed.put_nowait(each)
     async with asyncio.timeout(10):
         await changed.wait()
     assert seen == ["sk-2"]
     assert credentials.tokens == {"first": "sk-2"}
+    assert credentials.printed_s["first"] > begun_s
     await credentials.close()
 
 

@@ -148,6 +148,7 @@ async def test_lost_lines_are_told_once_writing_works_again(
     assert [record.getMessage() for record in caplog.records] == [
         "2 access lines were lost: they could not be written in time"
     ]
+    assert sink.lost() == 2
 
 
 async def test_a_stream_that_fails_is_one_error_until_it_works(
@@ -224,3 +225,4 @@ async def test_what_was_written_before_a_failure_is_not_lost(
         sink(bytes(1000))
     sink.close()
     assert "22 access lines were lost" in caplog.text
+    assert sink.lost() == 22
