@@ -3,7 +3,6 @@
 import asyncio
 import importlib.util
 import logging
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
@@ -46,7 +45,6 @@ _API = "/admin/v1"
 _FOR_PROGRAMS = (_API, metrics.PATH)
 _FORMS_FOR_PROGRAMS = (".json", ".csv")
 _ROOT = "root"
-_SECRET_BYTES = 32
 _UNAVAILABLE = 503
 _OF_THE_VIEW = ("jinja2", "aiohttp_jinja2", "itsdangerous")
 _MISSING = (
@@ -154,7 +152,7 @@ def create_app(
     if all(importlib.util.find_spec(each) for each in _OF_THE_VIEW):
         from proxy.admin.page import doors, mount  # noqa: PLC0415 - these packages may be missing
 
-        mount.mount(app, admin, secrets.token_bytes(_SECRET_BYTES))
+        mount.mount(app, admin)
         app[_FAILURE] = doors.failure
         app[_OPENS] = doors.opens
     else:

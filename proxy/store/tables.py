@@ -126,6 +126,14 @@ ALERT_SENT = Table(
     _integer("at_ms"),
 )
 
+# What the sign-in's cookies are signed with, together with what only the configuration has.
+SIGN_IN_SECRET = Table(
+    "sign_in_secret",
+    METADATA,
+    Column("at_ms", BigInteger, primary_key=True, autoincrement=False),
+    _text("secret"),
+)
+
 # Managed keys. A name is an identity for ever: a deleted key stays, with `deleted_at_ms`.
 API_KEY = Table(
     "api_key",

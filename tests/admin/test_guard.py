@@ -164,7 +164,7 @@ async def test_the_cookie_is_for_this_site_and_no_script(store_url: str, is_http
 async def test_a_cookie_that_was_changed_or_is_another_gateways_opens_nothing(
     store_url: str,
 ) -> None:
-    async with viewed(store_url) as browser, viewed(store_url) as other:
+    async with viewed(store_url) as browser, viewed(None) as other:
         await other.sign_in(WRITER)
         browser.cookie = other.cookie
         assert (await browser("/")).status == 303

@@ -38,16 +38,15 @@ class Made(msgspec.Struct, frozen=True):
 _SHARED = web.AppKey("shared_models", SharedModels[Made])
 
 
-def mount(app: web.Application, admin: Admin, secret: bytes) -> None:
+def mount(app: web.Application, admin: Admin) -> None:
     """Add the pages to an application of the admin API, which has its context already.
 
     Args:
         app: of the admin API.
         admin: of the configuration.
-        secret: that the sign-in's cookies are signed with.
     """
     app[doors.VIEW] = View(app[CONTEXT], app[WORKERS])
-    app[doors.SIGN_IN] = SignIn(admin, secret)
+    app[doors.SIGN_IN] = SignIn(admin)
     app[_SHARED] = SharedModels()
     aiohttp_jinja2.setup(
         app,

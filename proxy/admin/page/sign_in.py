@@ -5,16 +5,14 @@ on each request: one that is changed or ended is signed out everywhere.
 """
 
 import datetime
-import hashlib
-import hmac
 import time
 
-import itsdangerous
 from aiohttp import web
 
 from proxy.access.client_address import TrustedProxies
 from proxy.access.keys import digest, presented
 from proxy.access.records import KeyRecord
+from proxy.admin.page.cookies import VALID_S, Cookies
 from proxy.admin.page.page import View
 from proxy.admin.page.tries import Tries
 from proxy.admin.page.viewer import Viewer
@@ -22,7 +20,6 @@ from proxy.config import Admin, Config, Key
 from proxy.errors import StoreUnavailable, Unauthenticated
 from proxy.store.keys import opened_by
 
-_VALID_S = 12 * 3600
 _STORE_ANSWERS_WITHIN_S = 2.0
 _MOST_REMEMBERED = 10_000
 _KEY_CHARS = 500
@@ -33,22 +30,16 @@ class SignIn:
 
     Args:
         admin: of the configuration.
-        secret: that cookies are signed with, with the credentials: when one changes, all sign in again.
 
     Attributes:
         key_holders: whether a client's key signs in, too.
     """
 
-    def __init__(self, admin: Admin, secret: bytes) -> None:
+    def __init__(self, admin: Admin) -> None:
         self._admin = admin
         self.key_holders = admin.key_holders
         self._operators = {key.sha256: key for key in admin.keys if key.role in ("read", "write")}
-        signed_by = hmac.new(secret, ",".join(sorted(self._operators)).encode(), hashlib.sha256)
-        self._signer = itsdangerous.URLSafeTimedSerializer(
-            signed_by.digest(),
-            salt="anyrouter view",
-            signer_kwargs={"digest_method": hashlib.sha256},
-        )
+        self._cookies = Cookies(admin)
         self._tries = Tries(time.monotonic)
         # Managed keys as the store last had them: one can be ended there only, so while it is silent they stay good.
         self._remembered: dict[str, KeyRecord] = {}
@@ -65,11 +56,8 @@ class SignIn:
         """
         if given := presented(request.headers):
             return (await self._opened(request, view, given[0]))[0]
-        try:
-            sha256 = self._signer.loads(request.cookies.get(self._cookie, ""), max_age=_VALID_S)
-        except itsdangerous.BadData:
-            return None
-        return await self._good(str(sha256), view)
+        sha256 = await self._cookies.read(view, request.cookies.get(self._cookie, ""))
+        return None if sha256 is None else await self._good(sha256, view)
 
     async def sign_in(
         self, request: web.Request, view: View, given: str, response: web.Response
@@ -83,8 +71,8 @@ class SignIn:
         viewer, named = await self._opened(request, view, given.strip()[:_KEY_CHARS])
         response.set_cookie(
             self._cookie,
-            self._signer.dumps(named),
-            max_age=_VALID_S,
+            await self._cookies.sign(view, named),
+            max_age=VALID_S,
             path="/",
             httponly=True,
             secure=self._admin.behind_https,
