@@ -69,7 +69,7 @@ def opened(
     # Only here: `--help` and what serves without a store need none of it.
     import sqlalchemy as sa  # noqa: PLC0415 - imported by who needs it alone
 
-    from proxy.store.engine import sqlite_file  # noqa: PLC0415 - imported by who needs it alone
+    from proxy.store.engine import shown, sqlite_file  # noqa: PLC0415 - imported by who needs it alone
     from proxy.store.keys import (  # noqa: PLC0415 - imported by who needs it alone
         NameTakenError,
         UnknownNameError,
@@ -85,11 +85,12 @@ def opened(
         _refuse_absent(tenants, tenants.store, sqlite_file(engine), is_made=is_made)
     try:
         if ensure_current(engine, is_made=is_made):
-            where = engine.url.render_as_string(hide_password=True)
-            say_on_errors(f"there was no store, and an empty one is made: {where}")
+            say_on_errors(f"there was no store, and an empty one is made: {shown(engine)}")
         yield engine
     except MigrationFailed as error:
-        raise RuntimeError(str(error)) from None
+        raise RuntimeError(
+            f"{error}; it is where `store.url` of {tenants.file} says, and as it was before"
+        ) from None
     except NameTakenError as error:
         raise ConfigError(f"NAME: {error} is taken, or was: a name is given once") from None
     except UnknownNameError as error:

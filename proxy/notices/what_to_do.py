@@ -142,7 +142,7 @@ EVENTS: Mapping[str, Advice] = {
     ),
     Event.STORE_DOWN: Advice(
         "`the store does not take rows`",
-        "bring the database back: the rest happens by itself",
+        "bring the database back, or make room on its disk: the rest happens by itself",
         "The line says why. Requests go on and rows wait in `store.state_dir`, up to `store.spool_max_bytes`: hours, "
         "mostly.",
     ),

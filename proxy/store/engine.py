@@ -54,6 +54,12 @@ def sqlite_file(engine: sa.Engine) -> Path | None:
     return Path(str(engine.url.database)) if is_sqlite else None
 
 
+def shown(engine: sa.Engine) -> str:
+    """Return which store it is, without secrets: a file, or an address; what is behind its `?` may be a password."""
+    url = engine.url.set(drivername=engine.dialect.name, query={})
+    return str(sqlite_file(engine) or url.render_as_string(hide_password=True))
+
+
 def tried_again(transaction: Callable[[], _T]) -> _T:
     """Run a transaction, and again when it was chosen to end a deadlock, or did not get a lock.
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from proxy.ledger.row import Row, storable
 from proxy.notices.events import Event
 from proxy.notices.notice import notice
-from proxy.store.engine import open_engine
+from proxy.store.engine import open_engine, shown
 from proxy.store.migrate import MigrationFailed, ensure_current
 from proxy.store.retention import sweep
 from proxy.store.rows import MAX_ROWS, RowStore
@@ -57,7 +57,7 @@ class LedgerStore:
         if is_new and self._engine.dialect.name != "sqlite":
             _log.warning(
                 "the store was empty, and its tables are made: %s",
-                self._engine.url.render_as_string(hide_password=True),
+                shown(self._engine),
                 extra=notice(Event.STORE_MADE),
             )
 

@@ -43,7 +43,7 @@ async def test_with_a_store_that_was_moved_away_a_start_serves_and_commands_say_
         typed = re.findall("`anyrouter (.*?)`", err)[0]
         assert said(capsys, *shlex.split(typed)) == (
             0,
-            f"there was no store, and an empty one is made: sqlite:///{file}\n",
+            f"there was no store, and an empty one is made: {file}\n",
         )
         await command.says(b"takes rows again")
         assert said(capsys, "keys", "new", "b", "--config", str(config))[0] == 0

@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 import proxy
 from proxy.config import Store
 from proxy.store import migrate
-from proxy.store.engine import open_engine, reading, sqlite_file
+from proxy.store.engine import open_engine, reading, shown, sqlite_file
 from proxy.store.inserts import Insert
 from proxy.store.migrate import HEAD, VERSIONS, MigrationFailed, ensure_current, read_version
 from proxy.store.migrations.versions import v0001_first
@@ -143,3 +143,17 @@ def test_a_store_in_sqlite_is_private_durable_and_can_shrink(tmp_path: Path) -> 
 def test_another_kind_of_store_is_refused_in_words(url: str) -> None:
     with pytest.raises(ValueError, match=r"^store\.url: "):
         open_engine(url)
+
+
+SHOWN = {
+    "a file": ("sqlite:////var/lib/a.db", "/var/lib/a.db"),
+    "a password": ("postgresql://me:secret@db:5433/x", "postgresql://me:***@db:5433/x"),
+    "a password behind it": ("postgresql://db/x?password=secret", "postgresql://db/x"),
+}
+
+
+@pytest.mark.parametrize(("url", "said"), SHOWN.values(), ids=SHOWN)
+def test_a_store_is_named_without_its_secrets(url: str, said: str) -> None:
+    engine = open_engine(url)
+    assert shown(engine) == said
+    engine.dispose()
