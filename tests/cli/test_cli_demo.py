@@ -99,5 +99,5 @@ async def test_the_printed_page_says_what_a_request_has_cost() -> None:
             while re.search(r"\$0\.\d{4}", shown) is None:
                 async with browser.get(page) as response:
                     shown = await response.text()
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.1)  # the demo plays in another process
     assert "Traceback" not in command.text

@@ -56,7 +56,7 @@ async def all_gone(pids: set[int]) -> None:
         while True:
             if not any(exists(pid) for pid in pids):
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # other processes
 
 
 async def all_ended(pids: set[int]) -> None:
@@ -65,7 +65,7 @@ async def all_ended(pids: set[int]) -> None:
         while True:
             if all(has_ended(pid) for pid in pids):
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # other processes
 
 
 async def all_listen(command: Command, port: int, count: int) -> set[int]:
@@ -75,7 +75,7 @@ async def all_listen(command: Command, port: int, count: int) -> set[int]:
             serving = {pid for pid in children(command) if listens(pid, port)}
             if len(serving) == count:
                 return serving
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # other processes
 
 
 async def answers(port: int, times: int) -> list[int | None]:

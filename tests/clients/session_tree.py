@@ -45,7 +45,7 @@ def told(stack: Stack, session: str, requests: int) -> dict[str, Any]:
                 return report
         if time.monotonic() > deadline:
             raise ValueError(f"not told with {requests} requests: {ended.why()}")
-        time.sleep(_POLL_S)
+        time.sleep(_POLL_S)  # the gateway writes by itself
 
 
 def why_not(report: dict[str, Any], lines: list[dict[str, Any]], *, is_hinted: bool) -> str:

@@ -79,7 +79,7 @@ class Stack:
             lines = [json.loads(line) for line in whole.splitlines()]
             if wanted(lines) or time.monotonic() > deadline:
                 return lines
-            time.sleep(_POLL_S)
+            time.sleep(_POLL_S)  # another process writes them
 
 
 @contextlib.contextmanager
@@ -156,7 +156,7 @@ def _wait_for_keys(url: str) -> None:
             error.close()
             if error.code == http.HTTPStatus.UNAUTHORIZED:
                 return
-        time.sleep(_POLL_S)
+        time.sleep(_POLL_S)  # another process
     raise RuntimeError("the gateway's store does not answer")
 
 
@@ -189,5 +189,5 @@ def _announced(name: str, process: subprocess.Popen[bytes], out: Path, err: Path
         said = out.read_text(errors="replace") + err.read_text(errors="replace")
         if found := re.search(r"\bon (http://127\.0\.0\.1:\d+)[\s\"]", said):
             return found[1]
-        time.sleep(_POLL_S)
+        time.sleep(_POLL_S)  # another process
     raise RuntimeError(f"the {name} does not start: {err.read_text(errors='replace')[-600:]}")

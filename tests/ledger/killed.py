@@ -30,7 +30,7 @@ async def _run(url: str, folder: str, first: int) -> None:
             ledger.add(row(number))
             sys.stdout.write(f"{number}\n")
             sys.stdout.flush()
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)  # so that it is killed in the midst
 
 
 if __name__ == "__main__":

@@ -41,4 +41,4 @@ async def until(holds: Callable[[], object]) -> None:
     ends_s = time.monotonic() + _WITHIN_S
     while not holds():
         assert time.monotonic() < ends_s
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # another thread's, or process's

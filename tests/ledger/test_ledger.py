@@ -156,7 +156,7 @@ async def test_a_spool_that_is_full_counts_what_it_loses_and_says_so_later_in_a_
         while not running.status().lost_rows:
             running.add(row(taken))
             taken += 1
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)  # its thread loses them when it comes to it
         holder.execute("ROLLBACK")
         holder.close()
         await until(lambda: running.status().stored_rows and not running.status().spooled_rows)

@@ -59,7 +59,7 @@ async def _traffic(session: aiohttp.ClientSession, port: str) -> None:
         with contextlib.suppress(aiohttp.ClientPayloadError):
             async with session.post(url, data=body, headers=headers) as response:
                 await response.read()
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # the load that is meant
 
 
 async def _samples(session: aiohttp.ClientSession, prometheus: int, expression: str) -> int:
@@ -97,7 +97,7 @@ async def _up(session: aiohttp.ClientSession, prometheus: int) -> None:
                 async with session.get(f"http://127.0.0.1:{prometheus}/-/ready") as response:
                     if response.status == 200:
                         return
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # another process
 
 
 async def main(folder: Path) -> None:

@@ -173,7 +173,7 @@ def _wait_for_a_cost(page: str, credential: str) -> None:
     while re.search(r"\$0\.\d{4}", shown) is None:
         if time.monotonic() > ends:
             raise TimeoutError(f"no cost on {page}: {shown}")
-        time.sleep(0.2)
+        time.sleep(0.2)  # another process
         # Until its store is made, it says so with a 503.
         with contextlib.suppress(urllib.error.HTTPError):
             browser.open(f"{page}sign-in", form, timeout=10).close()

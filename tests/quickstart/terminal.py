@@ -57,7 +57,7 @@ class Terminal:
                 os.killpg(self._pid, number)
             except ProcessLookupError:
                 break
-            time.sleep(0.2)
+            time.sleep(0.2)  # other processes
         os.close(self._fd)
         os.waitpid(self._pid, 0)
 

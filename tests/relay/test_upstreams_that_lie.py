@@ -61,9 +61,7 @@ def checked(reply: Response, status: int, error_type: str) -> None:
 async def test_a_bad_answer_is_a_502(data: bytes, cause: str | None, kill: str) -> None:
     async def script(exchange: UpstreamSide) -> None:
         await exchange.send(data)
-        await asyncio.sleep(
-            0.01
-        )  # let the gateway read first: a reset takes what is unread with it
+        await asyncio.sleep(0.01)  # a reset takes what has not been read
         if kill == "rst":
             exchange.reset()
         else:
@@ -81,7 +79,7 @@ async def test_a_bad_answer_is_a_502(data: bytes, cause: str | None, kill: str) 
 async def test_an_error_cut_by_a_reset_is_a_502_however_it_was_framed() -> None:
     async def script(exchange: UpstreamSide) -> None:
         await exchange.send(b'HTTP/1.1 429 X\r\ncontent-type: application/json\r\n\r\n{"type":')
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # a reset takes what has not been read
         exchange.reset()
 
     async with gateway_before(script) as (_, gateway):

@@ -63,7 +63,7 @@ def until(what: Callable[[], object], wanted: object) -> float:
     while (found := what()) != wanted:
         if time.monotonic() - began_s > WITHIN_S:
             sys.exit(f"{found}, not {wanted}, for {WITHIN_S} s")
-        time.sleep(0.05)
+        time.sleep(0.05)  # other processes
     return time.monotonic() - began_s
 
 

@@ -75,7 +75,7 @@ class Postgres:
         while self._run(*ready, check=False):
             assert self._server.poll() is None, (self._folder / "log").read_text()
             assert time.monotonic() < ends
-            time.sleep(0.05)
+            time.sleep(0.05)  # another process
 
     def stop(self) -> None:
         """Stop it at once: its clients are cut off."""

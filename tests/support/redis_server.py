@@ -49,7 +49,7 @@ class RedisServer:
             except redis.ConnectionError:
                 if time.monotonic() > ends:
                     raise
-                time.sleep(0.01)
+                time.sleep(0.01)  # another process
 
     def client(self) -> redis.Redis:
         """Return a plain client."""

@@ -40,7 +40,7 @@ class Tenant:
                 if len(found) >= count or time.monotonic() > ends_s:
                     assert len(found) == count
                     return found
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # the ledger writes by itself
         finally:
             engine.dispose()
 

@@ -43,7 +43,7 @@ async def _work(gateway: Running) -> str:
                 return str(told["error"]["message"])
             # The rest is held by others: worth trying again.
             assert response.headers["retry-after"] == "5"
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # an agent that tries again
 
 
 @pytest.mark.slow

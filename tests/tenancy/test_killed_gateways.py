@@ -61,7 +61,7 @@ async def _asks(url: str, sent: list[Sent], body: bytes, after_s: float) -> None
                     one = sent[-1]
                     await response.read()
                     one.ended_s = time.monotonic()
-                await asyncio.sleep(_PAUSE_S)
+                await asyncio.sleep(_PAUSE_S)  # the load that is meant
 
 
 async def _killed(config: Path, sent: list[Sent], lasts_s: float) -> None:
@@ -72,7 +72,7 @@ async def _killed(config: Path, sent: list[Sent], lasts_s: float) -> None:
         for number in range(_CLIENTS):
             body = STREAM_BODY if number % 2 else BODY
             clients.create_task(_asks(f"{url}/api/v1/messages", here, body, number * _APART_S))
-        await asyncio.sleep(lasts_s)
+        await asyncio.sleep(lasts_s)  # so long it is killed by chance
         killed_s = time.monotonic()
         gateway.process.kill()
         await gateway.process.wait()

@@ -73,7 +73,7 @@ async def test_a_message_leaves_a_row_with_everything(tenant: Start, body: bytes
 async def test_what_the_gateway_took_is_without_the_wait_for_a_body(tenant: Start) -> None:
     async def slowly() -> AsyncIterator[bytes]:
         yield BODY[:20]
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # the client takes its time
         yield BODY[20:]
 
     async with tenant() as started:

@@ -45,7 +45,7 @@ def demo() -> Iterator[Demo]:
     with tempfile.TemporaryFile() as out, subprocess.Popen(command, stdout=out) as process:
         said, ends_s = "", time.monotonic() + _READY_WITHIN_S
         while "Scripted sessions" not in said and time.monotonic() < ends_s:
-            time.sleep(0.1)
+            time.sleep(0.1)  # another process
             said = os.pread(out.fileno(), _MUCH, 0).decode()
         try:
             yield Demo(

@@ -152,7 +152,7 @@ def ask_again(page: Page, poll_s: float) -> None:
         with page.expect_response(_is_poll) as polled:
             page.clock.fast_forward(int(poll_s * 1000) + 1)
         if polled.value.status == 200:
-            page.wait_for_timeout(100)
+            page.wait_for_timeout(100)  # the answer has come, and is put in place
             return
         page.wait_for_timeout(500)  # of the demo's own play: another process, without an event
     raise AssertionError("no poll has brought anything new")

@@ -47,13 +47,13 @@ async def run(url: str, terms: dict[str, Any], seconds: float) -> dict[str, int]
                 told["granted"] += 1
                 told["alone"] += verdict.readings is None
                 told["most_live"] = max(told["most_live"], await live.incr(LIVE))
-                await asyncio.sleep(random.random() / 200)
+                await asyncio.sleep(random.random() / 200)  # a request takes a while
                 cost = random.randint(1, HOLD)
                 await live.decr(LIVE)
                 shared.settle(verdict, 1, 1, cost)
                 told["spent"] += cost
             elif verdict.rule is Rule.IN_FLIGHT:
-                await asyncio.sleep(0.002)
+                await asyncio.sleep(0.002)  # a client that tries again
             elif verdict.rule is not Rule.BUDGET_HELD:
                 told["refused"] += 1
                 return
