@@ -1,9 +1,8 @@
 """`anyrouter doctor` stops at the first thing that is wrong, and says what to do about it."""
 
-import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -13,72 +12,17 @@ from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
 
 from proxy import Key, Model
-from proxy.__main__ import main
 from proxy.access.keys import digest
 from proxy.commands.diagnosis import unreached
 from proxy.commands.examination import WELL_KNOWN_MODEL
 from proxy.commands.greeting import FindingError, client, greet
 from proxy.sandbox import Knobs, serve_sandbox
+from tests.cli.doctors import CHECKS, VARIABLES, Doctor, gateway_and_sandbox, hop, the_fault
 from tests.support.certificates import CA, server_context
 from tests.support.commands import ROOT, environment, ran
-from tests.support.gateways import KEY, Running, config_for, running
+from tests.support.gateways import KEY, config_for, running
 from tests.support.raw import answer, raw_upstream
 from tests.support.scripts import gateway_before, says
-
-HOP_PASSES = ("x-api-key", "authorization", "anthropic-version", "content-type", "x-sandbox")
-HOP_KEEPS = {"content-type", "request-id", "x-should-retry"}
-CHECKS = (
-    *("the gateway", "models, by x-api-key", "models, by Authorization", "a wrong key"),
-    *("a message", "a stream", "count_tokens"),
-)
-VARIABLES = {
-    *("ENABLE_TOOL_SEARCH", "CLAUDE_CODE_ENABLE_FINE_GRAINED_TOOL_STREAMING"),
-    *("CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY", "CLAUDE_CODE_PROPAGATE_TRACEPARENT"),
-    *("CLAUDE_CODE_SKIP_FAST_MODE_ORG_CHECK", "ENABLE_PROMPT_CACHING_1H"),
-    *("CLAUDE_CODE_AUTO_MODE_SERVER", "CLAUDE_CODE_GATEWAY_HINT_HEADERS"),
-}
-
-Doctor = Callable[..., Awaitable[tuple[int, list[str]]]]
-
-
-@pytest.fixture
-def doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Doctor:
-    """Return what runs it in a thread, and returns its exit status and its lines."""
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-
-    async def examined(url: str, *more: str, key: str = KEY) -> tuple[int, list[str]]:
-        status = await asyncio.to_thread(main, ["doctor", "--url", url, "--key", key, *more])
-        out, err = capsys.readouterr()
-        assert err == ""
-        return status, out.splitlines()
-
-    return examined
-
-
-@contextlib.asynccontextmanager
-async def gateway_and_sandbox(
-    knobs: Knobs | None = None, **changes: object
-) -> AsyncIterator[Running]:
-    """Serve a gateway in front of a sandbox."""
-    sandbox = await serve_sandbox("127.0.0.1", 0, knobs or Knobs())
-    try:
-        url = f"http://127.0.0.1:{sandbox.addresses[0][1]}"
-        async with running(config_for(url, **changes)) as gateway:
-            yield gateway
-    finally:
-        await sandbox.cleanup()
-
-
-def the_fault(lines: list[str]) -> str:
-    """Return what is bad; nothing was tried after it."""
-    marks = [line[2:6] for line in lines if line.startswith("  ")]
-    bad = marks.index("BAD ")
-    assert set(marks[:bad]) <= {"good", "note"}
-    assert marks[bad + 1 :] == ["skip"] * (len(CHECKS) - bad - 1)
-    name, _, said = lines[bad][7:].partition(": ")
-    assert lines[-1].endswith(f": stopped at: {name}")
-    return f"{name}: {said}"
 
 
 async def test_it_finds_a_good_gateway_good_by_every_spelling_of_its_url(doctor: Doctor) -> None:
@@ -273,98 +217,6 @@ async def test_an_upstream_that_does_not_count_is_no_fault(doctor: Doctor) -> No
         status, lines = await doctor(url)
     assert status == 0
     assert lines[6].startswith("  note count_tokens: clients will estimate")
-
-
-@contextlib.asynccontextmanager
-async def hop(
-    url: str,
-    count: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None,
-    *,
-    server: str = "",
-    holds: bool = True,
-    gathers_bytes: int = 0,
-    with_length: bool = False,
-) -> AsyncIterator[str]:
-    """Give the URL of a proxy.
-
-    Args:
-        url: where it passes requests on to.
-        count: counts tokens in place of what stands there.
-        server: its name.
-        holds: whether it passes an answer on once it has all of it, not as it comes.
-        gathers_bytes: how much it waits for before it passes it on.
-        with_length: whether it then tells the length.
-    """
-
-    async def pass_on(incoming: web.Request) -> web.StreamResponse:
-        passed = {name: incoming.headers[name] for name in HOP_PASSES if name in incoming.headers}
-        async with session.request(
-            incoming.method, url + incoming.path, headers=passed, data=await incoming.read()
-        ) as response:
-            kept = {n: v for n, v in response.headers.items() if n.lower() in HOP_KEEPS}
-            body = await response.read() if holds else b""
-            passed_on = web.StreamResponse(
-                status=response.status, headers={**kept, "server": server}
-            )
-            if with_length:
-                passed_on.content_length = len(body)
-            await passed_on.prepare(incoming)
-            await passed_on.write(body)
-            gathered = b""
-            async for chunk in response.content.iter_any():
-                gathered += chunk
-                if len(gathered) > gathers_bytes:
-                    await passed_on.write(gathered)
-                    gathered = b""
-            await passed_on.write(gathered)
-        return passed_on
-
-    app = web.Application()
-    if count is not None:
-        app.router.add_post("/v1/messages/count_tokens", count)
-    app.router.add_route("*", "/{path:.*}", pass_on)
-    async with aiohttp.ClientSession() as session, test_utils.TestServer(app) as serving:
-        yield str(serving.make_url("")).rstrip("/")
-
-
-SETTINGS = {
-    "nginx/1.27": ("in nginx: `proxy_buffering off;` and `gzip off;`", "HAProxy"),
-    "HAProxy": ("in HAProxy: `option http-no-delay`", "nginx"),
-    "other": ("in any other proxy: no buffering", None),
-}
-
-
-@pytest.mark.parametrize(("server", "said"), SETTINGS.items(), ids=SETTINGS)
-@pytest.mark.parametrize("knobs", [Knobs(), Knobs(interval=0.1)], ids=["fast", "slow"])
-async def test_a_stream_that_is_held_back_is_seen_whatever_the_upstream_and_the_setting_named(
-    doctor: Doctor, server: str, said: tuple[str, str | None], knobs: Knobs
-) -> None:
-    async with gateway_and_sandbox(knobs) as gateway:
-        async with hop(gateway.url, server=server) as url:
-            status, lines = await doctor(url)
-        assert (await doctor(gateway.url))[0] == 0
-    fault = the_fault(lines)
-    assert status == 1
-    assert fault.startswith("a stream: first byte after ")
-    assert said[0] in fault
-    assert said[1] is None or said[1] not in fault
-
-
-async def test_events_that_come_in_bunches_are_told_and_no_fault(doctor: Doctor) -> None:
-    async with (
-        gateway_and_sandbox() as gateway,
-        hop(gateway.url, holds=False, gathers_bytes=1000, server="HAProxy") as url,
-    ):
-        status, lines = await doctor(url)
-    assert status == 0
-    assert lines[5].startswith("  note a stream: first byte after ")
-    assert "something on the way gathers events; in HAProxy: `option http-no-delay`" in lines[5]
-
-
-async def test_a_stream_whose_length_is_known_was_held_back(doctor: Doctor) -> None:
-    async with gateway_and_sandbox() as gateway, hop(gateway.url, with_length=True) as url:
-        _, lines = await doctor(url)
-    assert "holds streams back" in the_fault(lines)
 
 
 async def test_it_tells_what_claude_code_leaves_off_and_not_what_is_on(

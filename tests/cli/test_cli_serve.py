@@ -1,11 +1,7 @@
 """`anyrouter serve`: start, stop, and what is said when it cannot."""
 
 import asyncio
-import contextlib
-import os
-import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +16,9 @@ from proxy.commands.adjustments import refuse_strangers_without_keys, refuse_wha
 from proxy.config import Store, with_listen
 from proxy.config_file.faults import ConfigError
 from proxy.sandbox import Knobs, serve_sandbox
+from tests.cli.listening import LISTENING
 from tests.support.client import connected, request
 from tests.support.commands import (
-    environment,
     ran,
     readable,
     serving,
@@ -30,12 +26,9 @@ from tests.support.commands import (
     status_of,
     write_config,
 )
-from tests.support.gateways import HEADERS, KEY, STREAM_BODY, UPSTREAM_KEY, config_for
-from tests.support.raw import EVENTS, SSE_HEAD, RawUpstream, UpstreamSide, chunk, raw_upstream
+from tests.support.gateways import HEADERS, KEY, UPSTREAM_KEY, config_for
+from tests.support.raw import RawUpstream
 
-BEGUN = b"}}}\n\n\r\n"
-REST = b"".join(map(chunk, EVENTS[1:])) + chunk(b"")
-LISTENING = b"listening on http://127.0.0.1:"
 # Within every machine's limit of open files: more would be one line more.
 FEW = "limits: {max_connections: 100}\n"
 
@@ -147,16 +140,6 @@ async def test_the_start_tells_version_configuration_and_base_url_and_what_is_do
     assert f"{config}:4: upstreams.other: no model is served there" in command.text
 
 
-async def test_a_second_signal_and_what_it_does_is_told_only_when_there_is_something_to_end(
-    tmp_path: Path,
-) -> None:
-    async with started("serve", "--config", write_config(tmp_path)) as command:
-        await command.says(LISTENING)
-        command.tell(signal.SIGINT)
-        assert await command.ended() == 0
-    assert "draining" not in command.text
-
-
 async def test_without_a_file_it_says_so(tmp_path: Path) -> None:
     status, _, err = await ran("serve", cwd=tmp_path)
     assert status == 2
@@ -248,95 +231,10 @@ async def test_a_configured_host_that_cannot_be_looked_up_is_one_line(
     assert err.count("\n") == 1
 
 
-async def test_it_ends_when_nobody_reads_its_access_lines(tmp_path: Path) -> None:
-    config = write_config(tmp_path)
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    with contextlib.suppress(BlockingIOError):
-        while os.write(writing, bytes(1 << 16)):
-            pass
-    os.set_blocking(writing, True)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "proxy", "serve", "--config", config),
-        env=environment(),
-        stdout=writing,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert process.stderr is not None
-        async with asyncio.timeout(15):
-            said = await process.stderr.readuntil(LISTENING)
-            port = int((await process.stderr.readline()).partition(b'"')[0])
-            async with aiohttp.ClientSession() as session:
-                url = f"http://127.0.0.1:{port}/v1/models"
-                assert await status_of(session, url, **HEADERS) == 200
-            process.terminate()
-            said += await process.stderr.read()
-            assert await process.wait() == 0
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-        os.close(reading)
-        os.close(writing)
-    assert b"1 access lines were lost" in said
-    assert b"Traceback" not in said
-
-
 async def held(upstream: RawUpstream) -> None:
     """Wait until the upstream has a request."""
     async with asyncio.timeout(5):
         await upstream.arrived.wait()
-
-
-@pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("by", ["SIGTERM", "SIGINT", "SIGINT to the group", "SIGTERM to the group"])
-async def test_a_signal_lets_the_running_stream_finish(
-    tmp_path: Path, by: str, workers: str
-) -> None:
-    go_on = asyncio.Event()
-
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
-        await go_on.wait()
-        await exchange.send(REST)
-
-    async with raw_upstream(script) as upstream:
-        config = write_config(tmp_path, upstream.url)
-        async with started("serve", "--config", config, "--workers", workers) as command:
-            port = int(await command.says(LISTENING))
-            async with connected("127.0.0.1", port) as client:
-                await client.send(request(body=STREAM_BODY))
-                await client.until(BEGUN)
-                number = signal.Signals[by.split(maxsplit=1)[0]]
-                (command.tell_group if "group" in by else command.tell)(number)
-                await command.says(b"draining: 1")
-                go_on.set()
-                assert b"message_stop" in await client.until(b"0\r\n\r\n")
-            assert await command.ended() == 0
-    assert b"Traceback" not in command.err
-
-
-@pytest.mark.parametrize("workers", ["1", "2"])
-async def test_a_second_signal_hurries(tmp_path: Path, workers: str) -> None:
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
-        await exchange.until_closed()
-
-    async with raw_upstream(script) as upstream:
-        config = write_config(tmp_path, upstream.url)
-        async with started("serve", "--config", config, "--workers", workers) as command:
-            port = int(await command.says(LISTENING))
-            async with connected("127.0.0.1", port) as client:
-                await client.send(request(body=STREAM_BODY))
-                await client.until(BEGUN)
-                command.tell(signal.SIGINT)
-                told = await command.says(b"draining: 1 in flight, for 30 s at the most; ")
-                assert told == "a second Ctrl-C or SIGTERM ends them now"
-                command.tell(signal.SIGINT)
-                assert b"event: error" in await client.until(b"0\r\n\r\n")
-            assert await command.ended() == 0
-    assert b'"cause":"draining"' in command.out
 
 
 async def test_the_log_can_be_text_and_its_level_be_raised(tmp_path: Path) -> None:

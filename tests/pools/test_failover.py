@@ -1,6 +1,5 @@
 """A request that one upstream of a pool declines is answered by the next; what may have been served never is."""
 
-import asyncio
 import logging
 import socket
 import time
@@ -13,17 +12,17 @@ from tests.support.certificates import CA, server_context
 from tests.support.gateways import BODY, MODEL, STREAM_BODY, UPSTREAM_KEY, config_for, running
 from tests.support.pools import (
     config_of,
-    costly,
     cut,
     error,
     good,
-    one_after_the_other,
     pooled,
 )
 from tests.support.raw import MESSAGE, STREAM, UpstreamSide, answer, raw_upstream
 from tests.support.scripts import says, then_waits
 
 EMPTY = b"Your credit balance is too low to access the Anthropic API."
+
+
 DECLINED = {
     "401": error(b"401 Unauthorized", kind=b"authentication_error"),
     "402": error(b"402 Payment Required", kind=b"billing_error"),
@@ -130,48 +129,6 @@ async def test_silence_is_asked_once() -> None:
         assert pool.asked() == {"a": 1, "b": 0}
 
 
-async def test_a_429_cools_its_model_for_as_long_as_it_says_and_no_other() -> None:
-    other = BODY.replace(b"sonnet-4.6", b"opus-5")
-    limited = error(b"429 Too Many", b"retry-after: 30")
-    shorter = error(b"429 Too Many", b"retry-after: 10")
-    async with pooled(one_after_the_other(limited, shorter, good), good) as pool:
-        health = pool.gateway.gateway.standing.health
-        await pool.ask(BODY)
-        until = health.ready_at("a", "claude-sonnet-4-6")
-        for _ in range(2):
-            assert (await pool.ask(BODY))[0] == 200
-        assert pool.asked() == {"a": 1, "b": 3}
-        await pool.ask(other)  # declined for 10 s
-        await pool.ask(other.replace(b"opus-5", b"haiku-5"))
-        assert pool.asked() == {"a": 3, "b": 4}
-        assert health.ready_at("a", "claude-sonnet-4-6") == until
-
-
-async def test_one_500_cools_nothing_and_three_in_a_row_do() -> None:
-    async with pooled(error(b"500 Internal"), good) as pool:
-        for _ in range(5):
-            assert (await pool.ask(BODY))[0] == 200
-        assert pool.asked() == {"a": 3, "b": 5}
-
-
-async def test_who_has_answered_in_between_begins_anew() -> None:
-    bad = error(b"500 Internal")
-    async with pooled(one_after_the_other(bad, bad, good, bad, bad, good), good) as pool:
-        for _ in range(7):
-            assert (await pool.ask(BODY))[0] == 200
-        assert pool.asked() == {"a": 7, "b": 4}
-
-
-async def test_when_all_cool_the_request_is_still_sent_and_answered_as_it_comes() -> None:
-    limited = error(b"429 Too Many", b"retry-after: 30", text=b"of a")
-    longer = error(b"429 Too Many", b"retry-after: 60", text=b"of b")
-    async with pooled(limited, longer) as pool:
-        for count in range(1, 4):
-            status, body = await pool.ask(BODY)
-            assert (status, b"of a" in body) == (429, True)
-            assert pool.asked() == {"a": count, "b": 1}
-
-
 async def test_the_client_is_told_the_kindest_refusal_as_it_came() -> None:
     overloaded = error(b"529 Overloaded", b"request-id: req_a", text=b"of a")
     async with (
@@ -203,68 +160,6 @@ async def test_a_404_is_not_asked_again_of_the_same_server() -> None:
         async with running(config) as gateway, gateway.post() as response:
             assert response.status == 404
         assert len(upstream.requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("body", "prefer", "asked"),
-    [
-        pytest.param(costly(BODY), "cache", {"a": 1, "b": 0}, id="a warm cache waits"),
-        pytest.param(BODY, "cache", {"a": 1, "b": 1}, id="a short prompt moves"),
-        pytest.param(costly(BODY), "speed", {"a": 1, "b": 1}, id="told to, it moves"),
-    ],
-)
-async def test_a_short_wait_is_cheaper_than_a_cold_cache(
-    body: bytes, prefer: str, asked: dict[str, int]
-) -> None:
-    limited = error(b"429 Too Many", b"retry-after: 2")
-    async with pooled(limited, good, pool={"prefer": prefer}) as pool:
-        status, _ = await pool.ask(body)
-        assert pool.asked() == asked
-        assert status == (429 if asked["b"] == 0 else 200)
-        # Home is ready within seconds: it is asked again, too.
-        await pool.ask(body)
-        assert pool.asked()["a"] == (2 if asked["b"] == 0 else 1)
-
-
-async def test_a_warm_cache_moves_once_its_home_cools() -> None:
-    async with pooled(error(b"529 Overloaded"), good) as pool:
-        seen = [(await pool.ask(costly(BODY)))[0] for _ in range(3)]
-        assert seen == [529, 529, 200]
-
-
-async def test_a_session_comes_home_by_itself() -> None:
-    limited = error(b"429 Too Many", b"retry-after: 0.2")
-    async with pooled(one_after_the_other(limited, good), good) as pool:
-        await pool.ask(BODY)
-        assert pool.last["upstream"] == "b"
-        await asyncio.sleep(0.21)  # what the upstream asked for
-        await pool.ask(BODY)
-        assert (pool.last["upstream"], "away" in pool.last) == ("a", False)
-
-
-async def test_a_client_that_leaves_or_stalls_changes_nothing() -> None:
-    async with pooled(then_waits(), good) as pool:
-        for _ in range(4):
-            pool.upstreams["a"].arrived.clear()
-            asking = asyncio.create_task(pool.ask(BODY))
-            await pool.upstreams["a"].arrived.wait()
-            asking.cancel()
-            await asyncio.wait([asking])
-            await pool.upstreams["a"].all_closed.wait()
-        assert pool.gateway.gateway.standing.health.ready_at("a", "claude-sonnet-4-6") == 0
-        assert pool.asked() == {"a": 4, "b": 0}
-
-
-async def test_counting_tokens_cools_nothing() -> None:
-    async def script(upstream: UpstreamSide) -> None:
-        failing = error(b"529 Overloaded") if b"count_tokens" in upstream.head else good
-        await failing(upstream)
-
-    async with pooled(script, says(answer(b'{"input_tokens":1}'))) as pool:
-        for _ in range(8):
-            assert (await pool.ask(BODY, path="/v1/messages/count_tokens"))[0] == 200
-        await pool.ask(BODY)
-        assert pool.last["upstream"] == "a"
 
 
 async def test_a_member_that_counts_answers_for_one_that_does_not() -> None:
@@ -349,24 +244,3 @@ async def test_a_request_is_one_line_with_the_passed_answers_usage() -> None:
     assert (status, body) == (200, STREAM.replace(b"claude-sonnet-4-6", MODEL.encode()))
     assert len(pool.gateway.log) == 1
     assert pool.last["usage"] == {*()} or pool.last["usage"]["output_tokens"] == 7
-
-
-async def test_an_upstream_that_cools_is_told_once_with_what_to_do(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.WARNING, "proxy.upstreams.marks")
-    limited = error(b"429 Too Many", b"retry-after: 0.1")
-    async with pooled(one_after_the_other(limited, limited, good), good) as pool:
-        for _ in range(2):
-            await pool.ask(BODY)
-        await asyncio.sleep(0.11)  # what the upstream asked for
-        for _ in range(2):
-            await pool.ask(BODY)
-        await asyncio.sleep(0.11)  # once more
-        for _ in range(2):
-            await pool.ask(BODY)
-    cools = (
-        "upstream a cools 0.1 s for 'claude-sonnet-4-6': 429: its limit is reached: "
-        "a higher limit or one more account would help"
-    )
-    assert [each.getMessage() for each in caplog.records] == [cools, cools, "upstream a is back"]

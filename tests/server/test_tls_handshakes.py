@@ -10,7 +10,7 @@ import pytest
 from proxy import Limits, Timeouts
 from proxy.gateway import Connected
 from proxy.server.open_files import FileReserve
-from tests.server.test_tls_listener import connected, over_tls, served, trusting
+from tests.server.over_tls import connected, over_tls, served, trusting
 from tests.support.client import Client, request
 from tests.support.client import connected as silent
 from tests.support.gateways import Running, running

@@ -15,14 +15,14 @@ from proxy.limits.local import Spent
 from proxy.limits.verdict import Grant
 from tests.support.redis_server import RedisServer
 from tests.unit.limits.making import PERIODS, now_us, policy_of
-from tests.unit.limits.test_shared import Process, a_process, slow_way, until_settled
+from tests.unit.limits.processes import Process, a_process, slow_way, until_settled
 
 PROCESSES, CLIENTS, ROUNDS = 4, 4, 30
 HASH, LEASES = "{ar:test}:s:key laptop", "{ar:test}:l:key laptop"
 
 
 async def _wait(_: bytes) -> None:
-    await asyncio.sleep(random.random() / 50)
+    await asyncio.sleep(random.random() / 50)  # the way to the server is long
 
 
 async def _counted(server: redis.asyncio.Redis) -> int:
@@ -41,7 +41,7 @@ class _Load:
         for _ in range(ROUNDS):
             verdict = await process.admit(policy, 1, 1, 50)
             assert isinstance(verdict, Grant)
-            await asyncio.sleep(self._chance.random() / 500)
+            await asyncio.sleep(self._chance.random() / 500)  # a request takes a while
             cost = self._chance.randint(1, 50)
             # From here on others may tell of it, before its settlement has come to the server.
             self.spent += cost
@@ -58,7 +58,7 @@ class _Load:
         while not self.is_over:
             counted = await _counted(server)
             assert counted <= self.spent
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)  # looks often, while others run
 
 
 async def test_emptied_under_load_of_four_processes_it_has_all_that_was_spent_and_never_more(
@@ -79,7 +79,7 @@ async def test_emptied_under_load_of_four_processes_it_has_all_that_was_spent_an
             asyncio.create_task(load.client(each)) for each in processes for _ in range(CLIENTS)
         ]
         for _ in range(5):
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.03)  # emptied in the midst of the load
             await plain.flushall()
         await asyncio.gather(*clients)
         await until_settled(*processes)

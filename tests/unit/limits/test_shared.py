@@ -2,75 +2,28 @@
 
 import asyncio
 import itertools
-import logging
 import random
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from proxy.errors import LimitsUnavailable
 from proxy.limits.local import Local, Spent
 from proxy.limits.policy import Policy
-from proxy.limits.server import Server
-from proxy.limits.shared import Shared
-from proxy.limits.verdict import Ask, Grant, Reading, Refusal, Rule
+from proxy.limits.verdict import Grant
 from tests.support.redis_server import RedisServer
 from tests.unit.limits.making import PERIODS, now_us, policy_of
-
-WITHIN_S = 20
-# Longer than a busy machine takes for an answer.
-PATIENT_S = 5.0
-
-
-class Process:
-    """What one process of a gateway has of it."""
-
-    def __init__(self, url: str, timeout_s: float = PATIENT_S) -> None:
-        self.unknown: list[list[str]] = []
-        self.local = Local()
-        self.shared = Shared(Server(url, "test", timeout_s), self.local, self.unknown.append)
-        self._asked = 0
-        self._name = f"{random.getrandbits(32):x}"
-
-    def ask(self, policy: Policy, *took: int) -> Ask:
-        self._asked += 1
-        tokens = took or (1, 1, 0)
-        return Ask(
-            f"req_{self._name}_{self._asked}", policy, PERIODS, tokens[0], tokens[1], tokens[2]
-        )
-
-    async def admit(self, policy: Policy, *took: int) -> Grant | Refusal:
-        return await self.shared.admit(self.ask(policy, *took))
-
-    async def granted(self, policy: Policy, *took: int) -> Grant:
-        verdict = await self.admit(policy, *took)
-        assert isinstance(verdict, Grant), verdict
-        return verdict
-
-    async def read(self, policy: Policy) -> Reading:
-        return (await self.shared.read(policy, PERIODS))[0]
-
-
-@asynccontextmanager
-async def a_process(url: str, timeout_s: float = PATIENT_S) -> AsyncIterator[Process]:
-    process = Process(url, timeout_s)
-    await process.shared.open()
-    try:
-        async with asyncio.timeout(60):
-            yield process
-    finally:
-        await process.shared.close()
-
-
-async def _until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WITHIN_S):
-        while not true():  # noqa: ASYNC110 - a server's state has no event
-            await asyncio.sleep(0.01)
+from tests.unit.limits.processes import (
+    WITHIN_S,
+    Process,
+    a_process,
+    slow_way,
+    until,
+    until_settled,
+)
 
 
 async def test_processes_share_one_limit(redis_server: RedisServer) -> None:
@@ -90,12 +43,6 @@ async def test_processes_share_one_limit(redis_server: RedisServer) -> None:
         await until_settled(one, other)
         verdicts = [await one.admit(policies[0]) for _ in range(3)]
         assert [isinstance(each, Grant) for each in verdicts] == [True, True, False]
-
-
-async def until_settled(*processes: Process) -> None:
-    """A read goes behind what was settled before."""
-    for each in processes:
-        await each.read(policy_of(each.local, key={"max_in_flight": 5}))
 
 
 async def test_what_is_settled_is_counted_once_for_all(redis_server: RedisServer) -> None:
@@ -139,7 +86,7 @@ async def test_each_verdict_is_its_own_also_when_clients_leave(redis_server: Red
         for _ in range(600):
             tasks.append(asyncio.create_task(client(chance.choice(policies))))
             if chance.random() < 0.5:
-                await asyncio.sleep(chance.choice((0, 0, 0.001)))
+                await asyncio.sleep(chance.choice((0, 0, 0.001)))  # cancelled anywhere
                 chance.choice(tasks).cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for policy in policies:
@@ -152,121 +99,6 @@ async def _until_read(process: Process, policy: Policy, in_flight: int) -> None:
         while (reading := await process.read(policy)).in_flight != in_flight:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.005)
     assert reading.subject.counters.in_flight == in_flight
-
-
-async def test_a_frozen_server_holds_up_a_few_requests_for_its_time_and_then_none(
-    redis_server: RedisServer,
-) -> None:
-    async with a_process(redis_server.url, 0.05) as process:
-        policy = policy_of(process.local, key={"requests_per_minute": 50})
-        await process.granted(policy)
-        redis_server.freeze()
-        waited = 0
-        while not process.shared.in_outage:
-            await process.granted(policy)
-            waited += 1
-        assert 1 <= waited <= 5
-        step = process.admit(policy)
-        with pytest.raises(StopIteration):
-            step.send(None)  # it has waited for nothing
-        redis_server.thaw()
-        await _until(lambda: not process.shared.in_outage)
-        assert (await process.granted(policy)).readings is not None
-
-
-async def test_a_frozen_server_adds_its_time_to_fewer_than_one_request_in_a_hundred(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    probes = 0
-    probe = Shared._probe
-
-    async def counted(shared: Shared) -> None:
-        nonlocal probes
-        probes += 1
-        await probe(shared)
-
-    monkeypatch.setattr(Shared, "_probe", counted)
-    async with a_process(redis_server.url, 0.05) as process:
-        policy = policy_of(process.local, key={"requests_per_minute": 10**6})
-        await process.granted(policy)
-        redis_server.freeze()
-        took_s = []
-        for _ in range(1000):
-            began_s = time.perf_counter()
-            await process.granted(policy)
-            took_s.append(time.perf_counter() - began_s)
-        assert process.shared.in_outage
-        assert sorted(took_s)[990] <= 0.06
-        # One probe is out, which is answered now or given up within a second; the next one is a second later.
-        redis_server.thaw()
-        probes = 0
-        await _until(lambda: not process.shared.in_outage)
-        assert probes <= 2
-
-
-async def test_in_an_outage_each_process_goes_on_from_what_it_knew(
-    redis_server: RedisServer,
-) -> None:
-    async with a_process(redis_server.url) as one, a_process(redis_server.url) as other:
-        terms: dict[str, Any] = {"max_in_flight": 3, "day_micros": 100}
-        policy, others = policy_of(one.local, key=terms), policy_of(other.local, key=terms)
-        other.shared.settle(await other.granted(others, 1, 1, 10), 1, 1, 60)
-        await until_settled(other)
-        running = await one.granted(policy, 1, 1, 10)
-        redis_server.kill()
-        while not one.shared.in_outage:
-            await one.admit(policy, 1, 1, 1000)
-        refusal = await one.admit(policy, 1, 1, 41)
-        assert isinstance(refusal, Refusal)
-        assert (refusal.rule, refusal.readings) == (Rule.BUDGET_HELD, None)
-        second = await one.granted(policy, 1, 1, 15)
-        await one.granted(policy, 1, 1, 15)
-        assert isinstance(full := await one.admit(policy), Refusal)
-        assert full.rule is Rule.IN_FLIGHT
-        one.shared.settle(running, 1, 1, 20)
-        one.shared.settle(second, 1, 1, 15)
-        reading = one.local.read(policy, PERIODS, 0)[0]
-        assert (reading.in_flight, reading.held_micros, reading.day_micros) == (1, 15, 95)
-
-
-CLOSED = [
-    ("a limit", {"max_in_flight": 3, "limits_fail": "closed"}, 0, False),
-    ("a budget", {"day_micros": 9, "budgets_fail": "closed"}, 1, True),
-    ("a budget, of nothing that costs", {"day_micros": 9, "budgets_fail": "closed"}, 0, None),
-    ("none of them", {"day_micros": 9, "max_in_flight": 3}, 1, None),
-]
-
-
-@pytest.mark.parametrize(
-    ("terms", "hold", "budget"), [row[1:] for row in CLOSED], ids=[row[0] for row in CLOSED]
-)
-async def test_what_fails_closed_is_refused_in_an_outage(
-    terms: dict[str, Any], hold: int, *, budget: bool | None, redis_server: RedisServer
-) -> None:
-    redis_server.kill()
-    async with a_process(redis_server.url) as process:
-        policy = policy_of(process.local, key=terms)
-        if budget is None:
-            await process.granted(policy, 1, 1, hold)
-            return
-        with pytest.raises(LimitsUnavailable) as caught:
-            await process.admit(policy, 1, 1, hold)
-        assert ("x-should-retry" in caught.value.headers()) is budget
-
-
-async def test_an_outage_is_two_lines_in_the_log_however_many_ask(
-    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with a_process(redis_server.url) as process:
-        policy = policy_of(process.local, key={"max_in_flight": 10**6})
-        redis_server.kill()
-        with caplog.at_level(logging.INFO, "proxy"):
-            for _ in range(10_000):
-                grant = await process.granted(policy)
-                process.shared.settle(grant, 1, 1, 1)
-            redis_server.start()
-            await _until(lambda: not process.shared.in_outage)
-        assert [line.levelname for line in caplog.records] == ["ERROR", "WARNING"]
 
 
 async def test_a_forgotten_script_and_a_new_server_refuse_nobody(redis_server: RedisServer) -> None:
@@ -285,11 +117,11 @@ async def test_a_forgotten_script_and_a_new_server_refuse_nobody(redis_server: R
         with redis_server.client() as plain:
             for _ in range(5):
                 plain.script_flush()
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.01)  # flushed in the midst of the load
         redis_server.kill()
         redis_server.start()
         await asyncio.gather(*clients)
-        await _until(lambda: not process.shared.in_outage)
+        await until(lambda: not process.shared.in_outage)
         assert process.local.counters("key laptop").in_flight == 0
 
 
@@ -340,7 +172,7 @@ async def test_with_lost_replies_nothing_is_let_in_beyond_the_limits_and_money_h
                         process.shared.settle(verdict, 1, 1, cost)
                         in_flight, spent = in_flight - 1, spent + cost
                     else:
-                        await asyncio.sleep(0.001)
+                        await asyncio.sleep(0.001)  # a client that tries again
 
             began_s = time.monotonic()
             await asyncio.gather(*(client() for _ in range(10)))
@@ -348,14 +180,14 @@ async def test_with_lost_replies_nothing_is_let_in_beyond_the_limits_and_money_h
             assert 0 < most <= 4
             assert 0 < let_in <= 150 + 150 * took_s / 60
             assert process.local.read(policy, PERIODS, 0)[0].day_micros == spent
-            await _until(lambda: not process.shared.in_outage)
+            await until(lambda: not process.shared.in_outage)
             with redis_server.client() as plain:
                 hash_name, day = "{ar:test}:s:key laptop", PERIODS.day_name
                 assert int(plain.hget(hash_name, day) or 0) <= spent
                 ledger = {"key laptop": Spent(spent, spent)}
                 while int(plain.hget(hash_name, day) or 0) != spent:
                     process.shared.raise_spent(ledger, PERIODS, now_us())
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(0.02)  # a server's state has no event
 
 
 async def test_an_emptied_server_gets_its_money_back_from_the_ledger(
@@ -386,35 +218,7 @@ async def test_the_lease_of_what_is_in_flight_is_renewed(
         with redis_server.client() as plain:
             leases = "{ar:test}:l:key laptop"
             first = plain.zrange(leases, 0, -1, withscores=True)
-            await _until(lambda: plain.zrange(leases, 0, -1, withscores=True) > first)
-
-
-@asynccontextmanager
-async def slow_way(
-    server: RedisServer, path: Path, before: Callable[[bytes], Awaitable[None]]
-) -> AsyncIterator[str]:
-    """Stand in front of a server; let each call wait for what is to be before it."""
-
-    async def back(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while reply := await reader.read(1 << 20):
-            writer.write(reply)
-
-    async def pipe(client: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        upstream, upstream_writer = await asyncio.open_unix_connection(
-            server.url.partition("://")[2]
-        )
-        answers = asyncio.create_task(back(upstream, writer))
-        try:
-            while request := await client.read(1 << 20):
-                await before(request)
-                upstream_writer.write(request)
-        finally:
-            answers.cancel()
-            writer.close()
-            upstream_writer.close()
-
-    async with await asyncio.start_unix_server(pipe, path):
-        yield f"unix://{path}"
+            await until(lambda: plain.zrange(leases, 0, -1, withscores=True) > first)
 
 
 async def test_no_request_waits_behind_what_is_told_of_ten_thousand_keys(
@@ -424,7 +228,7 @@ async def test_no_request_waits_behind_what_is_told_of_ten_thousand_keys(
 
     async def note(call: bytes) -> None:
         calls.append(len(call))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # the way to the server is long
 
     with tempfile.TemporaryDirectory() as folder:
         async with (
@@ -434,7 +238,7 @@ async def test_no_request_waits_behind_what_is_told_of_ten_thousand_keys(
             policy = policy_of(process.local, key={"max_in_flight": 9, "day_micros": 10**6})
             ledger = {f"key k{n}": Spent(n + 1, n + 1) for n in range(10_000)}
             process.shared.raise_spent(ledger, PERIODS, now_us())
-            await _until(lambda: len(calls) > 3)
+            await until(lambda: len(calls) > 3)
             before = len(calls)
             for _ in range(5):
                 process.shared.settle(await process.granted(policy, 1, 1, 1), 1, 1, 1)
@@ -481,99 +285,9 @@ async def test_what_the_ledger_tells_may_overtake_a_settlement_on_a_slow_way(
             assert (reading.day_micros, reading.month_micros) == (75, 75)
 
 
-async def test_settlements_wait_for_the_end_of_an_outage_a_few_and_not_for_long(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("proxy.limits.gathering._KEPT", 5)
-    async with a_process(redis_server.url, 0.1) as process:
-        policy = policy_of(process.local, key={"day_micros": 1000})
-        grants = [await process.granted(policy, 1, 1, 1) for _ in range(8)]
-        assert all(grant.readings is not None for grant in grants)
-        redis_server.freeze()
-        while not process.shared.in_outage:
-            await process.admit(policy, 1, 1, 0)
-        for cost, grant in enumerate(grants):
-            process.shared.settle(grant, 1, 1, 10**cost)
-        redis_server.thaw()
-        await _until(lambda: not process.shared.in_outage)
-        await until_settled(process)
-        assert process.unknown[-1] == []
-        with redis_server.client() as plain:
-            # Those that were kept give back their slots, and count.
-            leases = plain.zrange("{ar:test}:l:key laptop", 0, -1)
-            assert sum(each.endswith(b":1") for each in leases) == 3
-            assert plain.hget("{ar:test}:s:key laptop", PERIODS.day_name) == b"11111000"
-        assert process.local.read(policy, PERIODS, 0)[0].day_micros == 11_111_111
-
-
 async def test_what_waits_is_sent_before_the_end(redis_server: RedisServer) -> None:
     policy = policy_of(Local(), key={"day_micros": 100})
     async with a_process(redis_server.url) as process:
         process.shared.settle(await process.granted(policy, 1, 1, 10), 1, 1, 7)
     async with a_process(redis_server.url) as process:
         assert (await process.read(policy)).day_micros == 7
-
-
-@pytest.mark.parametrize("at", ["put_into", "render", "read"])
-async def test_a_defect_of_ours_is_told_as_ours_and_is_no_outage(
-    redis_server: RedisServer,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    at: str,
-) -> None:
-    def broken(*_: Any) -> None:
-        raise ZeroDivisionError
-
-    async with a_process(redis_server.url) as process:
-        policy = policy_of(process.local, key={"max_in_flight": 20})
-        strict = policy_of(
-            process.local, "strict", key={"max_in_flight": 20, "limits_fail": "closed"}
-        )
-        with monkeypatch.context() as broke:
-            if at == "put_into":
-                broke.setattr("proxy.limits.gathering.Operation.put_into", broken)
-            elif at == "render":
-                broke.setattr("proxy.limits.batch.Batch.render", broken)
-            else:
-                broke.setattr("proxy.limits.shared.verdict_of", broken)
-            for _ in range(8):
-                assert (await process.granted(policy)).readings is None
-            with pytest.raises(LimitsUnavailable):
-                await process.admit(strict)
-            assert not process.shared.in_outage
-        assert (await process.granted(policy)).readings is not None
-    assert {line.getMessage() for line in caplog.records if line.levelname == "ERROR"} == {
-        "a defect of the shared limits; what it concerns is counted here alone"
-    }
-    assert "ZeroDivisionError" in caplog.text
-
-
-async def test_a_connection_that_was_closed_under_the_call_is_an_outage_and_no_defect(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def closed(*_: Any) -> None:  # as uvloop words it
-        raise RuntimeError("unable to perform operation on <TCPTransport>; the handler is closed")
-
-    async with a_process(redis_server.url) as process:
-        policy = policy_of(process.local, key={"max_in_flight": 20})
-        monkeypatch.setattr("proxy.limits.wire.Wire.ask", closed)
-        while not process.shared.in_outage:
-            assert (await process.granted(policy)).readings is None
-        monkeypatch.undo()
-        await _until(lambda: not process.shared.in_outage)
-    assert [line.levelname for line in caplog.records if line.levelname == "ERROR"] == ["ERROR"]
-    assert "the handler is closed" in caplog.text
-    assert "defect" not in caplog.text
-
-
-async def test_a_defect_of_the_probe_ends_no_outage_and_is_asked_again(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr("proxy.limits.shared._PROBE_S", 0.05)
-    with monkeypatch.context() as broke:
-        broke.setattr("proxy.limits.batch.Batch.render", lambda *_: 1 / 0)
-        async with a_process(redis_server.url) as process:
-            assert process.shared.in_outage
-            broke.undo()
-            await _until(lambda: not process.shared.in_outage)
-    assert "a defect of the shared limits" in caplog.text

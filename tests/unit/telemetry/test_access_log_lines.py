@@ -7,67 +7,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from proxy.access.user_agents import Client
 from proxy.causes import Cause
-from proxy.config import Key, Log, Model
-from proxy.exchange import Exchange
-from proxy.money.bill import Bill, UsageSource
-from proxy.pooled import Attempt, Pooled
-from proxy.received import Received
-from proxy.routing.router import Route
+from proxy.config import Log
 from proxy.telemetry.access_log import AccessLog, AccessRecord
 from proxy.telemetry.looks import Look
-
-TEXTS = ("request_id", "client", "method", "path", "key", "model", "upstream", "upstream_model")
-MORE_TEXTS = ("upstream_request_id", "session_id", "agent_id", "cause", "error_type", "detail")
-_ESCAPE = re.compile(r"\x1b\[\d+m")
-
-
-def _exchange(**values: Any) -> Exchange:
-    """Return an exchange that has ended; `values` by the names of the line's fields."""
-    head: dict[str, Any] = {
-        "method": "POST",
-        "path": "/v1/messages",
-        "client": "::1",
-        "id": "req_1",
-    }
-    head |= {name: values.pop(name) for name in (*head, "at_unix_s") if name in values}
-    exchange = Exchange(Received(**{"at_unix_s": 1_795_000_000.25, **head}, started_s=100.0))
-    if "key" in values:
-        exchange.key = Key(name=values.pop("key"), sha256="")
-    if "upstream" in values:
-        model = Model("anthropic/m", "a")
-        name, sent = values.pop("upstream"), values.pop("upstream_model")
-        exchange.route = Route(name, sent, model, "m", pool=values.pop("pool", None))
-    if "attempts" in values:
-        home = "b" if values.pop("away") else "a"
-        tried = [Attempt(**each) for each in values.pop("attempts")]
-        exchange.pooled = Pooled(home, values.pop("affinity"), attempts=tried)
-    if "client_product" in values:
-        exchange.client = Client(values.pop("client_product"), values.pop("client_version"))
-    if "cost_micros" in values:
-        cost, source = values.pop("cost_micros"), values.pop("usage_source")
-        exchange.bill = Bill(cost_micros=cost, usage_source=UsageSource(source))
-    for name, value in values.items():
-        setattr(exchange, name, value)
-    return exchange
-
-
-def lines(settings: Log, look: Look | None = None, **values: Any) -> list[bytes]:
-    async def written() -> list[bytes]:
-        found: list[bytes] = []
-        AccessLog(found.append, settings, look).ended(_exchange(**values))
-        return found
-
-    return asyncio.run(written())
-
-
-def line(look: Look, **values: Any) -> bytes:
-    (only,) = lines(Log(), look, **values)
-    return only
+from tests.unit.telemetry.access_lines import ended_exchange, line, lines
 
 
 def row(**values: Any) -> str:
@@ -233,7 +178,7 @@ def test_lines_below_the_least_level_are_not_written(least: int, kept: list[int]
         found: list[bytes] = []
         log = AccessLog(found.append, Log(), Look.JSON, least)
         for status, cause in ((200, None), (404, Cause.NOT_FOUND), (502, Cause.UPSTREAM_CUT)):
-            log.ended(_exchange(status=status, cause=cause))
+            log.ended(ended_exchange(status=status, cause=cause))
         return [msgspec.json.decode(each)["status"] for each in found]
 
     assert asyncio.run(written()) == kept
@@ -243,7 +188,7 @@ def test_a_logger_gets_each_line_at_its_level(caplog: pytest.LogCaptureFixture) 
     async def written() -> None:
         log = AccessLog(logging.getLogger("host"), Log())
         for status, cause in ((200, None), (404, Cause.NOT_FOUND), (502, Cause.UPSTREAM_CUT)):
-            log.ended(_exchange(status=status, cause=cause))
+            log.ended(ended_exchange(status=status, cause=cause))
 
     with caplog.at_level(logging.INFO, "host"):
         asyncio.run(written())
@@ -290,59 +235,7 @@ def test_times_of_one_second_and_of_the_next_are_told_apart() -> None:
         lines: list[bytes] = []
         log = AccessLog(lines.append, Log(), Look.JSON)
         for at_unix_s in (0.0, 0.999, 1.5):
-            log.ended(_exchange(at_unix_s=at_unix_s))
+            log.ended(ended_exchange(at_unix_s=at_unix_s))
         return [msgspec.json.decode(each)["time"][-8:] for each in lines]
 
     assert asyncio.run(stamps()) == [":00.000Z", ":00.999Z", ":01.500Z"]
-
-
-_hostile = st.text(st.characters() | st.sampled_from(' \n\r\t"=\\\0\udcff\u2028'), max_size=12)
-
-
-@given(st.fixed_dictionaries(dict.fromkeys((*TEXTS, *MORE_TEXTS), _hostile)))
-def test_no_value_can_break_a_json_line(values: dict[str, str]) -> None:
-    written = line(Look.JSON, **values)
-    assert b"\n" not in written
-    decoded = msgspec.json.decode(written)
-    for name, value in values.items():
-        assert decoded[name] == value.encode(errors="replace").decode()
-
-
-_long = st.text(
-    st.characters() | st.sampled_from(" \n\r\t\x1b\x9b\udcff\u2028\u4e00"), max_size=300
-)
-
-
-@given(st.fixed_dictionaries(dict.fromkeys({*TEXTS, *MORE_TEXTS} - {"cause"}, _long)))
-def test_no_value_can_break_a_row_or_move_the_cursor_and_none_makes_it_too_long(
-    values: dict[str, str],
-) -> None:
-    plain = line(Look.TEXT, **values).decode()
-    assert re.fullmatch(r"[ -~→…]{15,120}", plain)
-    coloured = line(Look.COLOURED, **values).decode()
-    # The duration may differ.
-    assert len(_ESCAPE.sub("", coloured)) <= 120
-    assert "\x1b" not in _ESCAPE.sub("", coloured)
-
-
-@pytest.mark.parametrize(("status", "colour"), [(200, 32), (404, 33), (502, 31)])
-def test_a_status_has_its_colour(status: int, colour: int) -> None:
-    assert f"\x1b[{colour}m{status}\x1b[0m" in line(Look.COLOURED, status=status).decode()
-
-
-@pytest.mark.parametrize("look", [Look.JSON, Look.TEXT])
-def test_a_path_that_is_not_utf8_is_logged(look: Look) -> None:
-    assert b"/?" in line(look, path="/\udcff")
-
-
-def test_half_a_surrogate_pair_anywhere_in_the_usage_is_logged() -> None:
-    usage = {"service_tier": "\ud83d", "iterations": [{"\udc00": ["\ud83d", None, 1.5]}]}
-    written = line(Look.JSON, usage=usage)
-    assert b'{"service_tier":"?","iterations":[{"?":["?",null,1.5]}]}' in written
-
-
-def test_without_a_sink_nothing_is_logged() -> None:
-    async def written() -> None:
-        AccessLog(None, Log()).ended(_exchange())
-
-    asyncio.run(written())

@@ -1,0 +1,3 @@
+"""What the command says once it listens."""
+
+LISTENING = b"listening on http://127.0.0.1:"
