@@ -10,7 +10,7 @@ import dataclasses
 import enum
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -84,7 +84,7 @@ class Exchange:
         usage, told: as the upstream reported it, and, when reckoned, what else it says of itself; of a stream, so far.
         hints: what else the client says of it, when there is a ledger.
         grant: what it took of limits and budgets; None: of none.
-        quota_headers: what its key has left, for a response that is no error; None: the upstream's headers say it.
+        quota_lines: headers that say what its key has left, for a response that is no error; None: the upstream's do.
         queued_ms: how long it waited for its turn; None: not at all. `prices`: of its begin; None: of its end.
         bill: what it cost, once it has ended; None: nobody wants to know.
         cause: why it failed; None when it did not.
@@ -134,7 +134,7 @@ class Exchange:
     told: Told | None = None
     hints: Hints | None = None
     grant: Grant | None = None
-    quota_headers: Sequence[tuple[str, str]] | None = None
+    quota_lines: bytes | None = None
     queued_ms: int | None = None
     prices: PriceTable | None = None
     bill: Bill | None = None

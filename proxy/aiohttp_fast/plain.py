@@ -120,9 +120,12 @@ class _WholeResponse(TransparentResponse, web.Response):
 
 
 def whole_response(
-    status: int, reason: str | None, headers: CIMultiDict[str], body: bytes
+    status: int, reason: str | None, headers: CIMultiDict[str], body: bytes, lines: bytes = b""
 ) -> web.StreamResponse:
     """Return a response with a body, complete when it is prepared. As `response.whole_response`."""
+    for line in lines.decode().splitlines():
+        name, _, value = line.partition(": ")
+        headers.add(name, value)
     return _WholeResponse(status=status, reason=reason, headers=headers, body=body)
 
 

@@ -15,11 +15,17 @@ class OneWriteResponse(web.StreamResponse):
     """A response that is sent whole."""
 
     def __init__(
-        self, status: int, reason: str | None, headers: CIMultiDict[str], body: bytes
+        self,
+        status: int,
+        reason: str | None,
+        headers: CIMultiDict[str],
+        body: bytes,
+        lines: bytes,
     ) -> None:
         """Take what is sent; the headers are changed. `body` is not empty."""
         super().__init__(status=status, reason=reason, _real_headers=headers)
         self._whole = body
+        self._lines = lines
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Send all of it.
@@ -42,6 +48,8 @@ class OneWriteResponse(web.StreamResponse):
         await request._prepare_hook(self)  # noqa: SLF001 - signals of the application that holds the gateway
         status_line = f"HTTP/{version.major}.{version.minor} {self.status} {self.reason}"
         head = serialize(status_line, fields)
+        if self._lines:
+            head = b"%b%b\r\n" % (head[:-2], self._lines)
         transport, writer = request.transport, request.writer
         if transport is None or transport.is_closing():
             raise ConnectionResetError
@@ -54,7 +62,7 @@ class OneWriteResponse(web.StreamResponse):
 
 
 def whole_response(
-    status: int, reason: str | None, headers: CIMultiDict[str], body: bytes
+    status: int, reason: str | None, headers: CIMultiDict[str], body: bytes, lines: bytes = b""
 ) -> web.StreamResponse:
     """Return a response that is sent whole when it is prepared; `ValueError` there means that its head cannot be sent.
 
@@ -63,5 +71,6 @@ def whole_response(
         reason: of its head; None: the usual one of the status.
         headers: taken over, and changed.
         body: not empty.
+        lines: further headers, each with its end, that nobody changes; names and values are known to be fit for them.
     """
-    return OneWriteResponse(status, reason, headers, body)
+    return OneWriteResponse(status, reason, headers, body, lines)

@@ -162,14 +162,21 @@ def _raise(counters: Counters, period: str, micros: int) -> None:
 
 
 def _read(subject: Subject, periods: Periods, now_us: int) -> Reading:
-    counters, spent = subject.counters, subject.counters.spent_micros
+    counters = subject.counters
+    spent = counters.spent_micros
+    # As `bucket.missing_us` says, without a call for each.
+    requests_us, counts_us, input_us, output_us = (
+        counters.requests_us - now_us,
+        counters.counts_us - now_us,
+        counters.input_us - now_us,
+        counters.output_us - now_us,
+    )
     return Reading(
         subject,
-        # As `bucket.missing_us` says, without a call for each.
-        max(0, counters.requests_us - now_us),
-        max(0, counters.counts_us - now_us),
-        max(0, counters.input_us - now_us),
-        max(0, counters.output_us - now_us),
+        requests_us if requests_us > 0 else 0,  # noqa: FURB136 - max() takes longer
+        counts_us if counts_us > 0 else 0,  # noqa: FURB136 - as above
+        input_us if input_us > 0 else 0,  # noqa: FURB136 - as above
+        output_us if output_us > 0 else 0,  # noqa: FURB136 - as above
         counters.in_flight,
         counters.held_micros,
         spent.get(periods.day_name, 0),

@@ -64,7 +64,7 @@ class Ask(msgspec.Struct, frozen=True, eq=False, gc=False):
     counting: bool = False
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """What a subject has used, at one moment.
 
     Attributes:
@@ -85,7 +85,7 @@ class Reading(msgspec.Struct, frozen=True):
     month_micros: int
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class Refusal(msgspec.Struct, frozen=True, gc=False):
     """Why a request is refused.
 
     Attributes:

@@ -12,13 +12,14 @@ from proxy.aiohttp_fast import TransparentResponse, UpstreamResponse, take_whole
 from proxy.causes import Cause
 from proxy.errors import ClientStalled, Draining, UpstreamFailed
 from proxy.exchange import Exchange, Phase
+from proxy.limits.wording import fields_of
 from proxy.progress import Progress
 from proxy.protocol import message
 from proxy.protocol.message import Echo
 from proxy.relay.head import (
     FROM_GATEWAY,
+    headers_and_lines,
     refuse_unsendable,
-    response_headers,
     unsendable,
 )
 from proxy.upstreams.failures import READ_ERRORS, to_proxy_error
@@ -56,15 +57,16 @@ async def relay(
         exchange.progress, exchange.opaque = Progress.COMPLETE, True
     elif upstream.is_success:
         body, is_error = take(exchange, body, echo)
-    fields = response_headers(exchange, upstream)
+    fields, lines = headers_and_lines(exchange, upstream)
     if is_error:
         exchange.failed_upstream(message.read_error(body), fields.get(errors.RETRY_AFTER))
     exchange.response_started(status)
     response: web.StreamResponse
     is_short = 0 < len(body) <= _PIECE_BYTES
     if is_short:
-        response = whole_response(status, reason, fields, body)
+        response = whole_response(status, reason, fields, body, lines)
     else:
+        fields.extend(fields_of(lines))
         refuse_unsendable(reason, fields)
         response = TransparentResponse(status=status, reason=reason, headers=fields)
     response[FROM_GATEWAY] = True

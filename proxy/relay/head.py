@@ -1,7 +1,6 @@
 """The head of the client's response, made of the upstream's."""
 
 import re
-from collections.abc import Sequence
 
 from multidict import CIMultiDict
 
@@ -10,7 +9,7 @@ from proxy.aiohttp_fast.keys import ResponseKey
 from proxy.causes import Cause
 from proxy.errors import REQUEST_ID, SERVER, SERVER_NAME, UpstreamFailed
 from proxy.exchange import Exchange
-from proxy.limits.wording import UPSTREAMS_OWN
+from proxy.limits.wording import UPSTREAMS_OWN, fields_of
 from proxy.protocol import headers
 
 # Marks the responses of a gateway, for the middlewares and signals of the application that holds it.
@@ -22,19 +21,31 @@ _FIRST_ERROR = 400
 
 def response_headers(exchange: Exchange, response: UpstreamResponse) -> CIMultiDict[str]:
     """Build the headers of the client's response."""
-    fields = headers.response_headers(response.headers)
-    fields[REQUEST_ID] = exchange.request_id
-    fields.setdefault(SERVER, SERVER_NAME)
-    if exchange.quota_headers is not None and response.status < _FIRST_ERROR:
-        _tell_quota(fields, exchange.quota_headers)
+    fields, lines = headers_and_lines(exchange, response)
+    if lines:
+        fields.extend(fields_of(lines))
     return fields
 
 
-def _tell_quota(fields: CIMultiDict[str], ours: Sequence[tuple[str, str]]) -> None:
-    """Say what the key has left, in place of what the operator's account has left."""
+def headers_and_lines(
+    exchange: Exchange, response: UpstreamResponse
+) -> tuple[CIMultiDict[str], bytes]:
+    """Build the same; what the key has left, in place of what the operator's account has left, as lines of their own.
+
+    Where an application holds the gateway, whose middlewares may look at headers, there are no such lines.
+    """
+    fields = headers.response_headers(response.headers)
+    fields[REQUEST_ID] = exchange.request_id
+    fields.setdefault(SERVER, SERVER_NAME)
+    lines = exchange.quota_lines
+    if lines is None or response.status >= _FIRST_ERROR:
+        return fields, b""
     for name in [name for name in fields if name.lower().startswith(UPSTREAMS_OWN)]:
         fields.popall(name, None)
-    fields.extend(ours)
+    if exchange.is_abandoned is not None:
+        fields.extend(fields_of(lines))
+        lines = b""
+    return fields, lines
 
 
 def refuse_unsendable(reason: str | None, fields: CIMultiDict[str]) -> None:

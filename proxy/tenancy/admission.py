@@ -102,9 +102,7 @@ class Admission:
         # From here on nothing is awaited: whoever leaves has a grant that is settled in the end.
         readings = verdict.readings or self._local.read(policy, ask.periods, _now_us())
         now_s = time.time()
-        exchange.quota_headers = wording.admitted(
-            readings, ask.periods, now_s, counting=ask.counting
-        )
+        exchange.quota_lines = wording.admitted(readings, ask.periods, now_s, counting=ask.counting)
 
     async def read(self, key: Key, periods: Periods) -> tuple[Reading, ...]:
         """Return what each subject of a key has used."""

@@ -7,7 +7,7 @@ import pytest
 from proxy.errors import BudgetExceeded, LimitExceeded, LimitsUnavailable
 from proxy.limits.local import Local
 from proxy.limits.verdict import Metric, Reading, Refusal
-from proxy.limits.wording import admitted, refused
+from proxy.limits.wording import admitted, fields_of, refused
 from tests.unit.limits.making import PERIODS, policy_of, reading_of
 
 NOW_S = PERIODS.day_ends_s - 3600.5  # an hour before midnight of 2026-11-26
@@ -134,7 +134,7 @@ def test_each_rate_is_told_with_what_is_left_and_when_it_is_full() -> None:
             "output_tokens_per_minute": 100,
         },
     )
-    assert _told(admitted(readings, PERIODS, NOW_S)) == {
+    assert _told(fields_of(admitted(readings, PERIODS, NOW_S))) == {
         "requests-limit": "60",
         "requests-remaining": "59",
         "requests-reset": "2026-11-26T23:00:01Z",
@@ -157,7 +157,7 @@ def test_of_several_subjects_the_one_with_the_least_left_is_told() -> None:
         owner={"requests_per_minute": 6000},
         all={"requests_per_minute": 600},
     )
-    told = _told(admitted(readings, PERIODS, NOW_S))
+    told = _told(fields_of(admitted(readings, PERIODS, NOW_S)))
     assert (told["requests-limit"], told["requests-remaining"]) == ("6000", "10")
 
 
@@ -166,14 +166,14 @@ def test_counting_tokens_is_told_its_own_requests_and_no_budget() -> None:
         {"key": {"requests_us": 30_000_000, "counts_us": 1_000_000}},
         key={"requests_per_minute": 60, "day_micros": 10},
     )
-    told = _told(admitted(readings, PERIODS, NOW_S, counting=True))
+    told = _told(fields_of(admitted(readings, PERIODS, NOW_S, counting=True)))
     assert told["requests-remaining"] == "59"
     assert not any(name.startswith("unified") for name in told)
 
 
 def test_a_rate_in_debt_is_told_as_nothing_left() -> None:
     readings = _readings({"key": {"output_us": 90_000_000}}, key={"output_tokens_per_minute": 100})
-    told = _told(admitted(readings, PERIODS, NOW_S))
+    told = _told(fields_of(admitted(readings, PERIODS, NOW_S)))
     assert (told["output-tokens-remaining"], told["output-tokens-reset"]) == (
         "0",
         "2026-11-26T23:01:30Z",
@@ -220,7 +220,10 @@ def test_a_budget_is_told_in_the_words_of_claude_code(
     }
     if passed:
         expected["overage-surpassed-threshold"] = passed
-    assert _told(admitted(readings, PERIODS, NOW_S), "anthropic-ratelimit-unified-") == expected
+    assert (
+        _told(fields_of(admitted(readings, PERIODS, NOW_S)), "anthropic-ratelimit-unified-")
+        == expected
+    )
 
 
 def test_the_fullest_budget_is_told_and_said_to_be_shared_when_it_is() -> None:
@@ -229,7 +232,7 @@ def test_the_fullest_budget_is_told_and_said_to_be_shared_when_it_is() -> None:
         key={"day_micros": 10, "month_micros": 10},
         owner={"day_micros": 100, "month_micros": 10},
     )
-    told = _told(admitted(readings, PERIODS, NOW_S), "anthropic-ratelimit-unified-")
+    told = _told(fields_of(admitted(readings, PERIODS, NOW_S)), "anthropic-ratelimit-unified-")
     assert told["overage-utilization"] == "0.80"
     assert told["overage-scope"] == "group_pool"
     assert told["reset"] == str(PERIODS.month_ends_s)
@@ -237,7 +240,7 @@ def test_the_fullest_budget_is_told_and_said_to_be_shared_when_it_is() -> None:
 
 def test_a_budget_of_nothing_is_full() -> None:
     readings = _readings({}, key={"day_micros": 0})
-    told = _told(admitted(readings, PERIODS, NOW_S), "anthropic-ratelimit-unified-")
+    told = _told(fields_of(admitted(readings, PERIODS, NOW_S)), "anthropic-ratelimit-unified-")
     assert told["overage-utilization"] == "0.99"
 
 
@@ -251,7 +254,7 @@ def test_what_is_only_watched_is_not_told() -> None:
             "budgets_shadow": True,
         },
     )
-    assert admitted(readings, PERIODS, NOW_S) == []
+    assert admitted(readings, PERIODS, NOW_S) == b""
 
 
 @pytest.mark.parametrize("budget", [False, True])
