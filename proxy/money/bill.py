@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from proxy.money import estimate, usage
 from proxy.money.estimate import BYTES_PER_TOKEN, START_RATIO
@@ -43,7 +44,7 @@ class UsageSource(enum.StrEnum):
     NONE = "none"
 
 
-class Facts(msgspec.Struct, frozen=True):
+class Facts(msgspec.Struct, frozen=True, gc=False):
     """What is known of an ended request.
 
     Attributes:
@@ -83,7 +84,7 @@ class Facts(msgspec.Struct, frozen=True):
     geo: str | None = None
 
 
-class Bill(msgspec.Struct, frozen=True):
+class Bill(msgspec.Struct, frozen=True, gc=False):
     """What a request cost.
 
     Attributes:
@@ -143,7 +144,7 @@ def bill(facts: Facts, table: PriceTable) -> Bill:
     else:
         billed = _with_output_sent(billed, facts, facts.max_tokens)
         sums, source = usage.sums(facts.usage, billed), UsageSource.PARTIAL
-        sums = sums._replace(output_tokens=sum(each.output for each in billed))
+        sums = replace(sums, output_tokens=sum(each.output for each in billed))
     said = facts.usage or {}
     speed, geo, tier = said.get("speed"), said.get("inference_geo"), said.get("service_tier")
     speed = facts.speed if speed is None else _word(speed)
@@ -191,7 +192,7 @@ def _with_output_sent(
     if missing <= 0:
         return billed
     *before, last = billed
-    return (*before, last._replace(output=last.output + missing))
+    return (*before, replace(last, output=last.output + missing))
 
 
 def _is_unbilled(facts: Facts, billed: tuple[Billed, ...]) -> bool:

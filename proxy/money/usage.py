@@ -11,11 +11,14 @@ list alone, each perhaps of another model.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+from msgspec.structs import astuple, replace
+
 # No answer has as many tokens; a count beyond is no count, and its cost would not fit the ledger's integers.
 _MAX_COUNT = 10**12
 
 
-class Billed(NamedTuple):
+class Billed(msgspec.Struct, frozen=True, gc=False):
     """What one call of a model used, in tokens, each counted once.
 
     Attributes:
@@ -57,7 +60,7 @@ class Reading(NamedTuple):
     odd: tuple[str, ...]
 
 
-class Sums(NamedTuple):
+class Sums(msgspec.Struct, frozen=True, gc=False):
     """The tokens of a whole request; None: not reported."""
 
     input_tokens: int | None = None
@@ -104,7 +107,7 @@ def sums(usage: Mapping[str, Any] | None, billed: Sequence[Billed]) -> Sums:
             for name, value in each.items()
             if value is not None
         }
-        every = Billed(None, *map(sum, zip(*(each[1:] for each in billed), strict=True)))
+        every = Billed(None, *map(sum, zip(*(_counts(each) for each in billed), strict=True)))
     else:
         every = billed[0]
     told = usage.get
@@ -121,7 +124,11 @@ def sums(usage: Mapping[str, Any] | None, billed: Sequence[Billed]) -> Sums:
 
 def sums_of(billed: Billed) -> Sums:
     """Return the sums of an estimate: what it holds nothing of is not reported."""
-    return Sums(*(count or None for count in billed[1:]))
+    return Sums(*(count or None for count in _counts(billed)))
+
+
+def _counts(billed: Billed) -> tuple[int, ...]:
+    return astuple(billed)[1:]
 
 
 def _tells(usage: Mapping[str, Any]) -> bool:
@@ -146,11 +153,11 @@ def _iterations(
         left = top.write_1h
         for index, entry in enumerate(entries):
             moved = min(left, entry.write_5m)
-            entries[index] = entry._replace(write_5m=entry.write_5m - moved, write_1h=moved)
+            entries[index] = replace(entry, write_5m=entry.write_5m - moved, write_1h=moved)
             left -= moved
     if top.web_searches:
-        entries = [entry._replace(web_searches=0) for entry in entries]
-        entries[0] = entries[0]._replace(web_searches=top.web_searches)
+        entries = [replace(entry, web_searches=0) for entry in entries]
+        entries[0] = replace(entries[0], web_searches=top.web_searches)
     return tuple(entries)
 
 
@@ -162,7 +169,9 @@ def _entry(usage: Mapping[str, Any], model: Any, odd: list[str]) -> Billed:
         get("cache_creation_input_tokens"),
         get("cache_read_input_tokens"),
     )
-    # Plain counts, as nearly all are, are not looked at one by one.
+    # One that is absent is of nothing. Plain counts, as nearly all are, are not looked at one by one.
+    total = 0 if total is None else total
+    cached = 0 if cached is None else cached
     if not (
         type(fresh) is type(output) is type(total) is type(cached) is int
         and 0 <= fresh <= _MAX_COUNT

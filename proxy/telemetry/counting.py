@@ -97,7 +97,9 @@ class Counting:
         of_model.micros += bill.cost_micros
         by_key, by_model = of_key.tokens, of_model.tokens
         # By hand: a loop over lists takes twice as long.
-        fresh, output, write_5m, write_1h, read, _ = bill.sums
+        sums = bill.sums
+        fresh, output, read = sums.input_tokens, sums.output_tokens, sums.cache_read_tokens
+        write_5m, write_1h = sums.cache_write_5m_tokens, sums.cache_write_1h_tokens
         if fresh:
             by_key.input += fresh
             by_model.input += fresh

@@ -21,24 +21,25 @@ def facts_of(exchange: Exchange, ratio: float = START_RATIO) -> Facts:
         ratio: counted input tokens a byte of body, as was expected of it.
     """
     route, told = exchange.route, exchange.told or _NOTHING_TOLD
+    # In the order of its fields: by their names it would take four times as long.
     return Facts(
         exchange.progress,
-        upstream=route.upstream if route is not None else "",
-        upstream_model=route.native if route is not None else "",
-        usage=exchange.usage,
-        served_model=told.model,
-        stop_reason=told.stop_reason,
-        refusal=told.refusal,
-        stream=exchange.stream,
-        opaque=exchange.opaque,
-        deltas=told.deltas,
-        delta_bytes=told.delta_bytes,
-        bytes_out=exchange.bytes_out,
-        client_left=exchange.cause in _NOT_THE_UPSTREAM,
-        waited_s=time.monotonic() - exchange.sent_s,
-        body_bytes=exchange.body_bytes,
-        max_tokens=exchange.max_tokens,
-        ratio=ratio,
-        speed=exchange.speed,
-        geo=exchange.geo,
+        route.upstream if route is not None else "",  # upstream
+        route.native if route is not None else "",  # upstream_model
+        exchange.usage,
+        told.model,  # served_model
+        told.stop_reason,
+        told.refusal,
+        exchange.stream,
+        exchange.opaque,
+        told.deltas,
+        told.delta_bytes,
+        exchange.bytes_out,
+        exchange.cause in _NOT_THE_UPSTREAM,  # client_left
+        time.monotonic() - exchange.sent_s,  # waited_s
+        exchange.body_bytes,
+        exchange.max_tokens,
+        ratio,
+        exchange.speed,
+        exchange.geo,
     )

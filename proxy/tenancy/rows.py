@@ -30,59 +30,66 @@ def row_of(exchange: Exchange, bill: Bill, now_s: float, would_refuse: str | Non
     if key is None:
         raise ValueError("a request without a key has no row")
     hints, told = exchange.hints or _NOTHING_SAID, exchange.told or _NOTHING_TOLD
-    started_s, first_byte_s, sums = received.started_s, exchange.first_byte_s, bill.sums
-    gateway_s = exchange.gateway_s
+    started_s, first_byte_s, gateway_s = (
+        received.started_s,
+        exchange.first_byte_s,
+        exchange.gateway_s,
+    )
+    sums = bill.sums
+    # In the order of its fields: by their names it would take five times as long, 3 us of each request.
     return Row(
-        id=received.id,
-        at_ms=int(received.at_unix_s * 1000),
-        key=key.name,
-        endpoint=exchange.endpoint,
-        owner=key.owner,
-        model=exchange.model,
-        upstream=None if route is None else route.upstream,
-        upstream_model=None if route is None else route.upstream_model[:_MAX_ID_CHARS],
-        served_model=None if told.model is None else told.model[:_MAX_ID_CHARS],
-        upstream_request_id=_upstream_id(exchange),
-        status=exchange.status,
-        cause=exchange.cause,
-        stop_reason=told.stop_reason,
-        stream=int(exchange.stream),
-        queued_ms=exchange.queued_ms,
-        first_byte_ms=None if first_byte_s is None else _ms(first_byte_s - started_s),
-        total_ms=_ms(now_s - started_s),
-        bytes_in=exchange.bytes_in,
-        bytes_out=exchange.bytes_out,
-        input_tokens=sums.input_tokens,
-        output_tokens=sums.output_tokens,
-        cache_write_5m_tokens=sums.cache_write_5m_tokens,
-        cache_write_1h_tokens=sums.cache_write_1h_tokens,
-        cache_read_tokens=sums.cache_read_tokens,
-        web_searches=sums.web_searches,
-        cost_micros=bill.cost_micros,
-        usage_source=bill.usage_source,
-        price=bill.price,
-        speed=bill.speed,
-        geo=bill.geo,
-        service_tier=bill.service_tier,
-        session_id=exchange.session_id,
-        agent_id=exchange.agent_id,
-        parent_agent_id=hints.parent_agent_id,
-        request_class=hints.request_class,
-        would_refuse=would_refuse,
-        prompt_id=hints.prompt_id,
-        agent_type=hints.agent_type,
-        client=_client(exchange),
-        tag=hints.tag,
-        client_retry=hints.client_retry,
-        gateway_us=None if gateway_s is None else int(gateway_s * 1e6) if gateway_s > 0 else 0,
-        compacted=1 if hints.compacted else 0,
-        away=int(pooled is not None and route is not None and route.upstream != pooled.home),
-        attempts=(len(pooled.attempts) if pooled else 0)
-        or int(exchange.progress is not Progress.UNSENT),
-        billed_entries=len(bill.billed) or None,
-        cache_miss_reason=told.cache_miss,
-        trace_id=hints.trace_id,
-        parent_span_id=hints.parent_span_id,
+        received.id,
+        int(received.at_unix_s * 1000),  # at_ms
+        key.name,  # key
+        exchange.endpoint,
+        key.owner,
+        exchange.model,
+        None if route is None else route.upstream,
+        None if route is None else route.upstream_model[:_MAX_ID_CHARS],  # upstream_model
+        None if told.model is None else told.model[:_MAX_ID_CHARS],  # served_model
+        _upstream_id(exchange),  # upstream_request_id
+        exchange.status,
+        exchange.cause,
+        told.stop_reason,
+        int(exchange.stream),  # stream
+        exchange.queued_ms,
+        None if first_byte_s is None else _ms(first_byte_s - started_s),  # first_byte_ms
+        _ms(now_s - started_s),  # total_ms
+        exchange.bytes_in,
+        exchange.bytes_out,
+        sums.input_tokens,
+        sums.output_tokens,
+        sums.cache_write_5m_tokens,
+        sums.cache_write_1h_tokens,
+        sums.cache_read_tokens,
+        sums.web_searches,
+        bill.cost_micros,
+        bill.usage_source,
+        bill.price,
+        bill.speed,
+        bill.geo,
+        bill.service_tier,
+        exchange.session_id,
+        exchange.agent_id,
+        hints.parent_agent_id,
+        hints.request_class,
+        would_refuse,
+        1,  # requests
+        hints.prompt_id,
+        hints.agent_type,
+        _client(exchange),  # client
+        hints.tag,
+        hints.client_retry,
+        None if gateway_s is None else int(gateway_s * 1e6) if gateway_s > 0 else 0,  # gateway_us
+        1 if hints.compacted else 0,  # compacted
+        int(pooled is not None and route is not None and route.upstream != pooled.home),  # away
+        (len(pooled.attempts) if pooled else 0)
+        or int(exchange.progress is not Progress.UNSENT),  # attempts
+        len(bill.billed) or None,  # billed_entries
+        told.cache_miss,  # cache_miss_reason
+        hints.trace_id,
+        None,  # span_id
+        hints.parent_span_id,
     )
 
 

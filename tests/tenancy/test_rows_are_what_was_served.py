@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
+from msgspec.structs import replace
 
 from proxy.ledger.row import Row
 from proxy.money import price_file
@@ -124,7 +125,7 @@ def _cost(served: Served, *, output_tokens: int | None = None) -> int:
     """Reckon what an answer cost; of one that was cut, with other output."""
     billed = tokens_of(served.usage)
     if output_tokens is not None:
-        billed = (billed[0]._replace(output=output_tokens),)
+        billed = (replace(billed[0], output=output_tokens),)
     modifiers = TABLE.modifiers("first", geo=served.usage.get("inference_geo"))
     nanos = sum(
         TABLE.find(each.model or served.model, "").nanos(each, modifiers) for each in billed
@@ -146,7 +147,7 @@ def _check(row: Row, kind: Kind, record: Record) -> None:
             assert _tokens(row) == exact
             assert row.cost_micros == (0 if kind.knobs == "refuse=cyber" else _cost(served))
             return
-        assert _tokens(row)._replace(output_tokens=0) == exact._replace(output_tokens=0)
+        assert replace(_tokens(row), output_tokens=0) == replace(exact, output_tokens=0)
         output = row.output_tokens or 0
         assert row.cost_micros == _cost(served, output_tokens=output)
         # What was on its way when a client left is more on a loaded machine.

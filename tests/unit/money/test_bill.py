@@ -175,7 +175,7 @@ def test_what_is_told_beside_a_cost_is_what_it_was_reckoned_of() -> None:
                 for each in found.billed
             )
             assert found.cost_micros == (nanos + 500) // 1000
-            for told, place in zip(found.sums, range(6), strict=True):
+            for told, place in zip(msgspec.structs.astuple(found.sums), range(6), strict=True):
                 counted = sum(counts(each)[place] for each in found.billed)
                 assert told == counted or (told is None and counted == 0)
 

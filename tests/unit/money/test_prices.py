@@ -90,7 +90,7 @@ def test_a_thousand_random_requests_cost_what_fractions_say() -> None:
         tokens = [
             chance.choice([0, chance.randrange(10), chance.randrange(10**6)]) for _ in "12345"
         ]
-        billed = Billed._make([None, *tokens, chance.randrange(3)])
+        billed = Billed(None, *[*tokens, chance.randrange(3)])
         speed = chance.choice(["fast", "standard", None])
         geo, tier = chance.choice(["us", "global", None]), chance.choice(["batch", "standard"])
         upstream = chance.choice(["eu", "other"])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from proxy.ledger.row import Row
 from proxy.money import price_file
@@ -47,7 +48,7 @@ def _row(usage: dict[str, Any], model: str, upstream: str) -> Row:
         geo=charged.geo,
         service_tier=charged.service_tier,
         billed_entries=len(charged.billed),
-        **charged.sums._asdict(),
+        **structs.asdict(charged.sums),
     )
 
 

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from msgspec.structs import astuple
+
 from proxy.money.usage import Billed
 
 
 def counts(billed: Billed) -> tuple[int, ...]:
     """Return the counts of an entry, in the order of its fields."""
-    _, *found = billed
+    _, *found = astuple(billed)
     return tuple(int(count or 0) for count in found)
 
 
