@@ -31,6 +31,7 @@ class Batch:
         self._clock = SAME if clock is None else clock
         self._subjects: dict[str, int] = {}
         self._terms: dict[tuple[Any, ...], int] = {}
+        self._numbers: dict[tuple[Subject, ...], list[int]] = {}
         self._operations: list[tuple[Any, ...]] = []
 
     def admit(self, ask: Ask) -> None:
@@ -52,7 +53,9 @@ class Batch:
         """
         ask, ended_us = grant.ask, self._clock.earliest_us(ended_us)
         reserved = (ask.input_tokens, ask.output_tokens)
-        taken = [each for each in ask.policy.subjects if each not in grant.untaken]
+        taken = ask.policy.subjects
+        if grant.untaken:
+            taken = tuple([each for each in taken if each not in grant.untaken])
         for subjects, used in ((taken, (input_tokens, output_tokens)), (grant.untaken, reserved)):
             if subjects:
                 self._operations.append((
@@ -85,8 +88,13 @@ class Batch:
         body = {"n": now_us or False, "s": list(self._terms), "o": self._operations}
         return keys, msgspec.json.encode(body)
 
-    def _which(self, subjects: Sequence[Subject]) -> list[int]:
-        return [self._row(each.name, _terms(each)) for each in subjects]
+    def _which(self, subjects: tuple[Subject, ...]) -> list[int]:
+        """Return the numbers of subjects; those of a policy are asked for again and again."""
+        found = self._numbers.get(subjects)
+        if found is None:
+            found = [self._row(each.name, _terms(each)) for each in subjects]
+            self._numbers[subjects] = found
+        return found
 
     def _row(self, name: str, terms: tuple[int, ...]) -> int:
         """Return the number of a subject's terms; Lua counts from 1."""

@@ -100,16 +100,21 @@ class Local:
     @staticmethod
     def learn(readings: Iterable[Reading], periods: Periods) -> None:
         """Raise what was spent to what others have read off, where that is more."""
+        day, month = periods.day_name, periods.month_name
         for each in readings:
             if each.subject.has_budget:
-                _raise(each.subject.counters, periods.day_name, each.day_micros)
-                _raise(each.subject.counters, periods.month_name, each.month_micros)
+                spent = each.subject.counters.spent_micros
+                if each.day_micros > spent.get(day, 0):
+                    _raise(each.subject.counters, day, each.day_micros)
+                if each.month_micros > spent.get(month, 0):
+                    _raise(each.subject.counters, month, each.month_micros)
 
     @staticmethod
     def follow(grant: Grant, now_us: int) -> None:
         """Count a request that somebody else let in, room or not."""
-        for subject in grant.ask.policy.subjects:
-            take(subject, grant.ask, now_us, rates=subject not in grant.untaken)
+        ask, untaken = grant.ask, grant.untaken
+        for subject in ask.policy.subjects:
+            take(subject, ask, now_us, rates=not untaken or subject not in untaken)
 
     def settle(self, grant: Grant, input_tokens: int, output_tokens: int, micros: int) -> None:
         """Count what a request really used instead of what it had reserved; a second time is nothing.
