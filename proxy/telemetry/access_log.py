@@ -22,7 +22,7 @@ _NAMES = {level: logging.getLevelName(level).lower() for level in (10, 20, 30, 4
 _SERVER_ERROR, _CLIENT_ERROR = 500, 400
 
 
-class AccessRecord(msgspec.Struct, omit_defaults=True):
+class AccessRecord(msgspec.Struct, omit_defaults=True, gc=False):
     """The line's fields, in their order; those that hold nothing are left out.
 
     Times are milliseconds from the request's head; `time` is when that came. `id` is ours, as the ledger and the log
@@ -108,30 +108,34 @@ class AccessLog:
     def _line(self, exchange: Exchange, level: int) -> bytes:
         received, key, route = exchange.received, exchange.key, exchange.route
         started_s, first_byte_s = received.started_s, exchange.first_byte_s
+        bill, (product, version) = exchange.bill, exchange.client
+        # In the order of its fields: by their names it would take four times as long, 1.3 us of each request.
         record = AccessRecord(
-            time=self._clock(received.at_unix_s),
-            level=_NAMES[level],
-            request_id=exchange.request_id,
-            client=received.client,
-            method=received.method,
-            path=received.path,
-            status=exchange.status,
-            total_ms=_ms(time.monotonic() - started_s),
-            bytes_in=exchange.bytes_in,
-            bytes_out=exchange.bytes_out,
-            id=None if received.id == exchange.request_id else received.id,
-            key=exchange.refused_key if key is None else key.name,
-            model=exchange.model,
-            upstream=None if route is None else route.upstream,
-            upstream_model=None if route is None else route.upstream_model[:_MAX_ID_CHARS],
-            upstream_request_id=exchange.upstream_request_id,
-            stream=exchange.stream,
-            first_byte_ms=None if first_byte_s is None else _ms(first_byte_s - started_s),
-            usage=exchange.usage or None,
-            session_id=exchange.session_id,
-            agent_id=exchange.agent_id,
-            client_product=exchange.client.product,
-            client_version=exchange.client.version,
+            self._clock(received.at_unix_s),  # time
+            _NAMES[level],
+            exchange.request_id,
+            received.client,
+            received.method,
+            received.path,
+            exchange.status,
+            _ms(time.monotonic() - started_s),  # total_ms
+            exchange.bytes_in,
+            exchange.bytes_out,
+            None if received.id == exchange.request_id else received.id,  # id
+            exchange.refused_key if key is None else key.name,  # key
+            exchange.model,
+            None if route is None else route.upstream,
+            None if route is None else route.upstream_model[:_MAX_ID_CHARS],
+            exchange.upstream_request_id,
+            exchange.stream,
+            None if first_byte_s is None else _ms(first_byte_s - started_s),
+            exchange.usage or None,
+            None if bill is None else bill.cost_micros,
+            None if bill is None else bill.usage_source,
+            exchange.session_id,
+            exchange.agent_id,
+            product,
+            version,
         )
         if route is not None:
             record.pool = route.pool
@@ -139,9 +143,6 @@ class AccessLog:
             pooled = exchange.pooled
             record.away, record.affinity = route.upstream != pooled.home, pooled.affinity
             record.attempts = pooled.attempts if len(pooled.attempts) > 1 else None
-        if exchange.bill is not None:
-            record.cost_micros = exchange.bill.cost_micros
-            record.usage_source = exchange.bill.usage_source
         if exchange.cause is not None:
             record.cause, record.error_type = exchange.cause, exchange.error_type
             record.detail, record.retry_after = self._detail(exchange), exchange.retry_after
