@@ -37,16 +37,6 @@ class Rates(NamedTuple):
     write_1h: int
     read: int
 
-    def of(self, billed: Billed) -> int:
-        """Return the nano-dollars that tokens cost at these rates."""
-        return (
-            billed.input * self.input
-            + billed.output * self.output
-            + billed.write_5m * self.write_5m
-            + billed.write_1h * self.write_1h
-            + billed.read * self.read
-        )
-
 
 class Modifiers(NamedTuple):
     """What a request's rates are multiplied by.
@@ -84,15 +74,23 @@ class Price(NamedTuple):
 
     def nanos(self, billed: Billed, modifiers: Modifiers) -> int:
         """Return the nano-dollars that one entry costs, cut to whole ones."""
-        # As `rates_of` and `factor_of`, which every request would pay a call for.
+        # As `rates_of` and `factor_of`, which every request would pay calls for, twice.
         rates = self.rates
         if self.long_rates is not None and billed.prompt > self.long_over:
             rates = self.long_rates
-        num, den = modifiers.num, modifiers.den
-        if modifiers.fast:
+        num, den, is_fast = modifiers
+        if is_fast:
             fast = self.fast or _FAST
             num, den = num * fast[0], den * fast[1]
-        return rates.of(billed) * num // den + billed.web_searches * self.web_search
+        fresh, output, write_5m, write_1h, read = rates
+        nanos = (
+            billed.input * fresh
+            + billed.output * output
+            + billed.write_5m * write_5m
+            + billed.write_1h * write_1h
+            + billed.read * read
+        )
+        return nanos * num // den + billed.web_searches * self.web_search
 
     def rates_of(self, billed: Billed) -> Rates:
         """Return the rates of an entry, by the length of its prompt."""
@@ -109,7 +107,7 @@ class Price(NamedTuple):
 
     def cost_micros(self, billed: Billed, modifiers: Modifiers) -> int:
         """Return the micro-dollars that a request of one entry costs."""
-        return to_micros(self.nanos(billed, modifiers))
+        return (self.nanos(billed, modifiers) + 500) // 1000  # as `to_micros`
 
 
 def to_micros(nanos: int) -> int:

@@ -90,7 +90,11 @@ class Admission:
         if self._queue is not None and policy.has_slots and not ask.counting:
             verdict = self._queue.ahead(policy)
         if verdict is None:
-            verdict = await self._try(ask)
+            # As `_try`, without a coroutine for each request.
+            if self._shared is None:
+                verdict = self._local.admit(ask, _now_us())
+            else:
+                verdict = await self._shared.admit(ask)
         queue = self._queue if exchange.bounds.queue_s else None
         if isinstance(verdict, Refusal) and verdict.metric is Metric.IN_FLIGHT and queue:
             verdict = await self._wait_in_line(queue, exchange, ask, verdict)

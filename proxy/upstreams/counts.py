@@ -77,8 +77,8 @@ class Counts:
         count.requests += 1
         if usage is None:
             return
-        read, written = usage.get(_READ), usage.get(_WRITTEN)
-        fresh = usage.get(_FRESH)
+        # What is not told is nothing.
+        read, written, fresh = usage.get(_READ, 0), usage.get(_WRITTEN, 0), usage.get(_FRESH, 0)
         # Plain counts, as nearly all are, are not looked at one by one; a shift leaves something of all others.
         if (
             not (type(read) is type(written) is type(fresh) is int)
