@@ -84,7 +84,7 @@ def _words(record: Record) -> Iterator[tuple[str, str]]:
     if record.usage and (tokens := _tokens(record.usage)):
         yield tokens, _PLAIN
     if record.cost_micros:
-        yield f"${record.cost_micros / 1e6:.4f}", _PLAIN
+        yield _cost(record.cost_micros), _PLAIN
     if way := _way(record):
         yield f"via {way}", _PLAIN
     if record.cause is None:
@@ -122,6 +122,12 @@ def _duration(total_ms: float) -> str:
     if total_ms < 1000:  # noqa: PLR2004 - a second
         return f"{total_ms:.0f} ms"
     return f"{total_ms / 1e3:.1f} s" if total_ms < _MINUTE_MS else f"{total_ms / 1e3:.0f} s"
+
+
+def _cost(micros: int) -> str:
+    """Return dollars with four decimals; what is not nothing never looks like it, as on the pages."""
+    rounded = (micros + 50) // 100
+    return f"${rounded // 10_000}.{rounded % 10_000:04}" if rounded else "<$0.0001"
 
 
 def _tokens(usage: Mapping[str, Any]) -> str:

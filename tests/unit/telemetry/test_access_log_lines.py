@@ -108,6 +108,18 @@ ROWS: dict[str, tuple[dict[str, Any], str]] = {
         },
         "11:06:40 200 POST messages m laptop … 9→4 tok $1.2346",
     ),
+    **{
+        f"a cost of {micros} millionths": (
+            {**SERVED, "cost_micros": micros, "usage_source": "reported"},
+            f"11:06:40 200 POST messages m laptop … {told}",
+        )
+        for micros, told in (
+            (1, "<$0.0001"),
+            (49, "<$0.0001"),
+            (50, "$0.0001"),
+            (999_960, "$1.0000"),
+        )
+    },
     "a message that cost nothing": (
         {**SERVED, "usage": {"input_tokens": 9}, "cost_micros": 0, "usage_source": "reported"},
         "11:06:40 200 POST messages m laptop … 9→0 tok",
