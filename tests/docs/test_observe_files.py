@@ -2,29 +2,30 @@
 
 import json
 import re
-import runpy
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from deploy.observe.files import FILES
+from deploy.observe.panels import ROWS
+from deploy.observe.rules import ALERTS
 from proxy.admin.metric_list import METRICS
 from tests.observe.rules import TABLE
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "observe"
-LIST = runpy.run_path(str(FOLDER / "panels.py"))
-PANELS = [panel for row in LIST["ROWS"].values() for panel in row]
-EXPRESSIONS = [each.expression for each in (*PANELS, *LIST["ALERTS"])]
+PANELS = [panel for row in ROWS.values() for panel in row]
+EXPRESSIONS = [*(each.expression for each in PANELS), *(each.expression for each in ALERTS)]
 _SUFFIXES = ("", "_bucket", "_sum", "_count")
 _OURS = {metric.name + suffix: metric for metric in METRICS for suffix in _SUFFIXES}
 _NOT_OURS = {"instance", "job", "le"}
 
 
-@pytest.mark.parametrize("name", LIST["FILES"])
+@pytest.mark.parametrize("name", FILES)
 def test_each_file_is_as_the_list_has_it(name: str) -> None:
-    made = LIST["FILES"][name]()
-    assert (FOLDER / name).read_text("utf-8") == made, "run python deploy/observe/panels.py"
+    made = FILES[name]()
+    assert (FOLDER / name).read_text("utf-8") == made, "run python -m deploy.observe.files"
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
@@ -44,8 +45,8 @@ def test_each_panel_asks_a_question_and_has_a_title_of_its_own() -> None:
 
 
 def test_each_alert_is_tested_and_says_what_to_do() -> None:
-    assert {each.name for each in LIST["ALERTS"]} == {row[0] for row in TABLE}
-    assert all(each.summary and each.todo.endswith(".") for each in LIST["ALERTS"])
+    assert {each.name for each in ALERTS} == {row[0] for row in TABLE}
+    assert all(each.summary and each.todo.endswith(".") for each in ALERTS)
 
 
 def test_the_dashboard_asks_the_source_that_is_provisioned() -> None:

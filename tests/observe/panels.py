@@ -1,4 +1,4 @@
-"""Every panel has something to show: a gateway under traffic, a real Prometheus that scrapes it, each expression asked.
+"""Every panel has something to show, every alert is evaluated: a gateway under traffic, a Prometheus that scrapes it.
 
     python tests/observe/panels.py FOLDER
 
@@ -7,13 +7,14 @@ FOLDER is an empty one, for what they write.
 
 import asyncio
 import contextlib
-import runpy
 import sys
 import urllib.parse
 from pathlib import Path
 
 import aiohttp
 
+from deploy.observe.panels import ROWS
+from deploy.observe.rules import ALERTS
 from proxy.access.keys import digest
 from proxy.sandbox import Knobs, serve_sandbox
 from tests.cli.test_cli_admin import API, _free_port
@@ -21,6 +22,8 @@ from tests.support.commands import ROOT, started
 from tests.support.gateways import BODY, HEADERS, KEY, STREAM_BODY
 
 _WITHIN_S = 60.0
+# Those whose condition holds as soon as the pool's first member does not answer.
+_HOLD = {"UpstreamCooling"}
 _LISTENING = b"listening on http://127.0.0.1:"
 _ADMIN_KEY = "ara-0123456789-abcdefghijklmnopq"
 _METRICS_KEY = "ara-metrics-0123456789-abcdefghij"
@@ -73,13 +76,12 @@ async def _samples(session: aiohttp.ClientSession, prometheus: int, expression: 
 
 
 async def _empty(session: aiohttp.ClientSession, prometheus: int) -> list[str]:
-    """Return the titles of the panels that stay empty."""
-    rows = runpy.run_path(str(ROOT / "deploy/observe/panels.py"))["ROWS"]
+    """Return the titles of the panels that stay empty, and the alerts that ought to hold and do not."""
     left = {
         panel.title: panel.expression.replace("$__rate_interval", "10s")
-        for row in rows.values()
+        for row in ROWS.values()
         for panel in row
-    }
+    } | {each.name: each.expression for each in ALERTS if each.name in _HOLD}
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_WITHIN_S):
             while left:
@@ -88,6 +90,20 @@ async def _empty(session: aiohttp.ClientSession, prometheus: int) -> list[str]:
                         del left[title]
                 await asyncio.sleep(1)  # Prometheus scrapes once a second
     return [f"{title}: {expression}" for title, expression in left.items()]
+
+
+async def _wrong_rules(session: aiohttp.ClientSession, prometheus: int) -> list[str]:
+    """Return the rules that Prometheus has not, or cannot evaluate."""
+    async with session.get(f"http://127.0.0.1:{prometheus}/api/v1/rules") as response:
+        told = await response.json()
+    rules = [rule for group in told["data"]["groups"] for rule in group["rules"]]
+    if len(rules) != len(ALERTS):
+        return [f"{len(rules)} rules of {len(ALERTS)} are loaded"]
+    return [
+        f"{rule['name']}: {rule['health']}: {rule.get('lastError', 'not evaluated')}"
+        for rule in rules
+        if rule["health"] != "ok"
+    ]
 
 
 async def _up(session: aiohttp.ClientSession, prometheus: int) -> None:
@@ -136,14 +152,15 @@ async def main(folder: Path) -> None:
         )
         try:
             await _up(session, prometheus)
-            empty = await _empty(session, prometheus)
+            wrong = [f"no sample: {each}" for each in await _empty(session, prometheus)]
+            wrong += await _wrong_rules(session, prometheus)
             async with session.get(f"http://127.0.0.1:{admin}/metrics") as response:
                 (folder / "metrics.txt").write_text(await response.text(), "utf-8")
         finally:
             server.terminate()
             await server.wait()
-    if empty:
-        raise SystemExit("no sample:\n" + "\n".join(empty))
+    if wrong:
+        raise SystemExit("\n".join(wrong))
 
 
 if __name__ == "__main__":
