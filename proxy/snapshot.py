@@ -54,6 +54,7 @@ class Snapshot:
             ProxyUnusableError: the environment names a proxy for an upstream that is no HTTP proxy.
         """
         known = {} if before is None else before.upstreams
+        traced = () if config.otel is None else config.otel.propagate
         base_urls = {each.name: each.base_url for each in config.upstreams}
         return cls(
             config=config,
@@ -67,7 +68,9 @@ class Snapshot:
             upstreams={
                 each.name: kept
                 if (kept := known.get(each.name)) is not None and kept.is_of(each)
-                else UpstreamTemplate(each, token=tokens.get(each.name))
+                else UpstreamTemplate(
+                    each, token=tokens.get(each.name), is_traced=each.name in traced
+                )
                 for each in config.upstreams
             },
             pools={pool.name: PoolOrder(pool, base_urls) for pool in config.pools},

@@ -21,6 +21,7 @@ from proxy.admin import (
     rounds,
     sessions,
     state,
+    traces,
     upstreams,
     usage,
 )
@@ -164,6 +165,7 @@ def create_app(
     if config.store is not None:
         app.cleanup_ctx.append(_look_for_breaks)
     app.cleanup_ctx.append(rounds.running)
+    app.cleanup_ctx.append(traces.running)
     return app
 
 

@@ -50,7 +50,7 @@ async def look(context: AdminContext, workers: Workers, at_ms: int) -> int:
     Raises:
         StoreUnavailable: the store does not answer.
     """
-    until_ms = await _settled_until(workers, at_ms)
+    until_ms = await settled_until(workers, at_ms, _SETTLED_MS)
     table = price_file.configured(context.config.prices)
     looked = 0
     since_ms = await context.ask(cache_breaks.looked_until)
@@ -66,9 +66,15 @@ async def look(context: AdminContext, workers: Workers, at_ms: int) -> int:
     return looked
 
 
-async def _settled_until(workers: Workers, at_ms: int) -> int:
-    """Return before when all that has ended on this machine is in the store; 0: a worker does not tell."""
-    until_ms = at_ms - _SETTLED_MS
+async def settled_until(workers: Workers, at_ms: int, within_ms: int) -> int:
+    """Return before when all that has ended on this machine is in the store; 0: a worker does not tell.
+
+    Args:
+        workers: know of rows that wait for it.
+        at_ms: now, in Unix milliseconds.
+        within_ms: how long rows take that do not wait.
+    """
+    until_ms = at_ms - within_ms
     for answer in await workers.ledgers():
         if answer is None:
             return 0

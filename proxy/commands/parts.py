@@ -18,6 +18,7 @@ def parts(config: Config) -> list[tuple[str, str]]:
         ("prices", _prices(config.prices)),
         ("admin", _admin(config)),
         ("alerts", _alerts(config)),
+        ("traces", _traces(config)),
     ]
     return [(name, said) for name, said in rows if said]
 
@@ -92,6 +93,14 @@ def _alerts(config: Config) -> str:
     """Return who is told: the host alone, for the path of such a URL is a secret."""
     to = [f"{urlsplit(each.url).hostname} ({each.format})" for each in config.alerts.to]
     return ", ".join(to)
+
+
+def _traces(config: Config) -> str:
+    otel = config.otel
+    if otel is None:
+        return ""
+    told = f"; traceparent is the gateway's towards {', '.join(otel.propagate)}"
+    return f"{otel.sample:.0%} of them by OTLP{told if otel.propagate else ''}"
 
 
 def _without_password(url: str) -> str:

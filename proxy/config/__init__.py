@@ -24,7 +24,7 @@ from proxy.config.serving import (
     Tls,
     Upstream,
 )
-from proxy.config.telling import Alerts, Receiver
+from proxy.config.telling import Alerts, Otel, Receiver
 from proxy.config.tenancy import (
     Admin,
     AdminKey,
@@ -53,6 +53,7 @@ __all__ = [
     "Log",
     "Member",
     "Model",
+    "Otel",
     "Owner",
     "Pool",
     "Prices",
@@ -78,6 +79,7 @@ class Config:
         store: of ledger and managed keys; None: neither is kept.
         redis: of limits and budgets; None: they are counted in this process.
         admin: None: there is no admin API.
+        otel: None: there are no traces.
     """
 
     upstreams: tuple[Upstream, ...]
@@ -101,6 +103,7 @@ class Config:
     admin: Admin | None = None
     pools: tuple[Pool, ...] = ()
     alerts: Alerts = Alerts()
+    otel: Otel | None = None
 
 
 def with_listen(config: Config, **changes: Any) -> Config:

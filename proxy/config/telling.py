@@ -1,4 +1,4 @@
-"""The configuration of what the gateway tells by itself: alerts. Pure."""
+"""The configuration of what the gateway tells by itself: alerts, traces. Pure."""
 
 import dataclasses
 from typing import Literal
@@ -30,3 +30,16 @@ class Alerts:
 
     to: tuple[Receiver, ...] = ()
     session_micros_in_10_min: int = 25_000_000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Otel:
+    """Traces by OpenTelemetry; where they go is said by the standard variables `OTEL_...`.
+
+    Attributes:
+        sample: which share of traces is sent, from 0 to 1. Requests that failed, and slow ones, always are.
+        propagate: the upstreams whose `traceparent` names the gateway's span; all others get the client's.
+    """
+
+    sample: float = 1.0
+    propagate: tuple[str, ...] = ()

@@ -36,6 +36,7 @@ def without_restart(running: Config, wanted: Config) -> Config:
         store=running.store,
         redis=running.redis,
         admin=running.admin,
+        otel=running.otel,
     )
 
 

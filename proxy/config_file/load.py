@@ -31,7 +31,7 @@ from proxy.config_file import doubts, lines, price_faults, quotas, references, r
 from proxy.config_file.document import References, parse_with_doubles
 from proxy.config_file.faults import ConfigError
 from proxy.config_file.files import FilesRead
-from proxy.config_file.telling import build_alerts
+from proxy.config_file.telling import build_alerts, build_otel
 
 _HERE = Path()
 
@@ -189,6 +189,7 @@ def _build(document: Mapping[str, Any], folder: Path) -> Config:
         prices=tenancy.build_prices(document.get("prices", {}), folder),
         admin=tenancy.build_admin(document.get("admin")),
         alerts=build_alerts(document.get("alerts", {})),
+        otel=build_otel(document.get("otel")),
     )
 
 

@@ -1,13 +1,18 @@
 """What a document says of what the gateway tells by itself: what a schema cannot check, and its configuration. Pure."""
 
+import importlib.metadata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from proxy.config import Alerts, Receiver
-from proxy.config_file.faults import Fault, Path
+from proxy.config import Alerts, Otel, Receiver
+from proxy.config_file.faults import Fault, Path, listed, suggest
 from proxy.config_file.tenancy import to_micros
 
 _USD = "session_usd_in_10_min"
+_EXPORTER = "opentelemetry-exporter-otlp-proto-http"
+_MISSING = (
+    "needs the extra otel: `make install` brings it, or `pip install '.[otel]'` in a checkout"
+)
 
 
 def build_alerts(entry: Mapping[str, Any]) -> Alerts:
@@ -15,6 +20,13 @@ def build_alerts(entry: Mapping[str, Any]) -> Alerts:
     to = tuple(Receiver(**each) for each in entry.get("to", ()))
     micros = to_micros(entry[_USD]) if _USD in entry else None
     return Alerts(to) if micros is None else Alerts(to, micros)
+
+
+def build_otel(entry: Mapping[str, Any] | None) -> Otel | None:
+    """Return how traces are made; None: not at all."""
+    if entry is None:
+        return None
+    return Otel(**{**entry, "propagate": tuple(entry.get("propagate", ()))})
 
 
 def faults(document: Any) -> Iterator[Fault]:
@@ -32,3 +44,28 @@ def faults(document: Any) -> Iterator[Fault]:
             and (receiver.get("format", "slack") != "json")
         ):
             yield Fault(path, "only `format: json` is signed")
+    if document.get("otel") is not None:
+        yield from _of_traces(document)
+
+
+def _of_traces(document: Any) -> Iterator[Fault]:
+    if not document.get("admin"):
+        yield Fault(("otel",), "needs `admin`, whose process makes the spans")
+    if not document.get("store"):
+        yield Fault(("otel",), "needs `store`: spans are made of the ledger's rows")
+    if not _has_exporter():
+        yield Fault(("otel",), _MISSING)
+    upstreams = document.get("upstreams") or {}
+    for i, name in enumerate(document["otel"].get("propagate") or ()):
+        if upstreams and name is not None and name not in upstreams:
+            known = suggest(name, upstreams) or f"; known: {listed(upstreams)}"
+            yield Fault(("otel", "propagate", i), f"no upstream has this name{known}")
+
+
+def _has_exporter() -> bool:
+    """Return whether it is installed, without loading any of it: this runs in workers, too."""
+    try:
+        importlib.metadata.version(_EXPORTER)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True

@@ -48,8 +48,8 @@ class Row(msgspec.Struct, array_like=True, frozen=True, gc=False):
             its session belongs to. `attempts`: how often it was sent to an upstream; None: unknown.
         billed_entries: of `usage.iterations`.
         cache_miss_reason: the API's own diagnosis.
-        trace_id, parent_span_id: of the client's `traceparent`. `span_id`: of a span of the gateway's own; None: it has
-            none.
+        trace_id, parent_span_id: of the client's `traceparent`. `span_id`: not used: the ids of the gateway's own spans
+            follow from `id`.
     """
 
     id: str

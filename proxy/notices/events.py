@@ -37,6 +37,8 @@ class Event(enum.StrEnum):
     ROWS_RECOVERED = "rows_recovered"
     ROWS_REFUSED = "rows_refused"
     ROWS_WAIT = "rows_wait"
+    SPANS_NOT_TAKEN = "spans_not_taken"
+    SPANS_TAKEN = "spans_taken"
     SPOOL_BACK = "spool_back"
     SPOOL_FAILS = "spool_fails"
     SPOOL_UNREADABLE = "spool_unreadable"

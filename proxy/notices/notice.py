@@ -14,6 +14,7 @@ ADVICE = {**REFUSALS, **FAILURES, **EVENTS}
 _ENDED_BY: Mapping[str, frozenset[str]] = {
     Event.KEYS_BACK: frozenset({Event.KEYS_NOT_FOLLOWED}),
     Event.REDIS_BACK: frozenset({Event.REDIS_DOWN}),
+    Event.SPANS_TAKEN: frozenset({Event.SPANS_NOT_TAKEN}),
     Event.SPOOL_BACK: frozenset({Event.SPOOL_FAILS}),
     Event.STORE_BACK: frozenset({Event.STORE_DOWN}),
     Event.UPSTREAM_BACK: frozenset({Event.UPSTREAM_COOLS, *FAILURES}),

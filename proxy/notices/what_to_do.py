@@ -18,6 +18,13 @@ EVENTS: Mapping[str, Advice] = {
         "bring the store back, or start a gateway of this version, which makes its tables",
         "Alerts of upstreams and of the ledger itself go on.",
     ),
+    Event.SPANS_NOT_TAKEN: Advice(
+        "`spans were not taken`",
+        "look whether the collector runs, and whether OTEL_EXPORTER_OTLP_ENDPOINT and _HEADERS are right",
+        "Requests do not notice. What ended in the last ten minutes is sent when it takes spans again; of what ended "
+        "before, no trace tells.",
+    ),
+    Event.SPANS_TAKEN: Advice("`spans are taken again`", _NOTHING),
     Event.CONFIG_DOUBTED: Advice(
         "a warning that `anyrouter check` has, too",
         "read the line, and mend the field that it names; `anyrouter check` has it, too",

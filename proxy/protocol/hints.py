@@ -8,6 +8,7 @@ import re
 import msgspec
 from multidict import MultiMapping, istr
 
+from proxy.protocol import traceparent
 from proxy.protocol.headers import TAG
 
 _PARENT_AGENT_ID = istr("x-claude-code-parent-agent-id")
@@ -16,12 +17,7 @@ _REQUEST_CLASS = istr("x-claude-code-request-class")
 _AGENT_TYPE = istr("x-claude-code-agent-type")
 _CONTEXT_COMPACTED = istr("x-claude-code-context-compacted")
 _RETRY_COUNT = istr("x-stainless-retry-count")
-_TRACEPARENT = istr("traceparent")
 _RETRIES = re.compile(r"[0-9]{1,4}")
-# W3C Trace Context: ids of zeros are none, and only versions after 00 may go on behind the flags.
-_TRACE = re.compile(
-    r"(?!ff|00.{53}.)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?"
-)
 _NO_TRACE = (None, None)
 _NOT_COMPACTED = ("", "0", "false")
 _MAX_ID_CHARS = 100
@@ -58,8 +54,8 @@ def read(inbound: MultiMapping[str]) -> Hints:
     get = inbound.get
     parent, prompt, kind = get(_PARENT_AGENT_ID), get(_PROMPT_ID), get(_REQUEST_CLASS)
     agent_type, tag, retries = get(_AGENT_TYPE), get(TAG), get(_RETRY_COUNT)
-    traceparent = get(_TRACEPARENT)
-    trace_id, span_id = _NO_TRACE if traceparent is None else _trace(traceparent)
+    trace = get(traceparent.HEADER)
+    trace_id, span_id = _NO_TRACE if trace is None else traceparent.ids_in(trace)
     # Each cut in place, and the usual number known by sight: with calls it takes a half longer.
     return Hints(
         parent[:_MAX_ID_CHARS] if parent else None,
@@ -76,8 +72,3 @@ def read(inbound: MultiMapping[str]) -> Hints:
 
 def _retries(text: str) -> int | None:
     return int(text) if _RETRIES.fullmatch(text) else None
-
-
-def _trace(value: str) -> tuple[str | None, str | None]:
-    found = _TRACE.fullmatch(value)
-    return _NO_TRACE if found is None else (found[1], found[2])

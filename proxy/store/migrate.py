@@ -23,7 +23,7 @@ from proxy.store.engine import reading, sqlite_file
 _log = logging.getLogger(__name__)
 
 # The versions there were, oldest first: the names of migrations/versions.
-VERSIONS = ("0001", "0002", "0003", "0004")
+VERSIONS = ("0001", "0002", "0003", "0004", "0005")
 HEAD = VERSIONS[-1]
 _CHILD_WITHIN_S = 600
 _LOCK = int.from_bytes(b"anyrout", "big")

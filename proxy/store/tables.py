@@ -37,6 +37,10 @@ def _integer(name: str, *, nullable: bool = False) -> Column[int]:
     return Column(name, BigInteger, nullable=nullable)
 
 
+# SQLite has an index of some rows only where a question asks in the same words.
+SLOW_MS = 60_000
+_IS_SLOW = text(f"total_ms > {SLOW_MS}")
+
 # One row per request: the fields of `ledger.row.Row`, in their order.
 REQUEST = Table(
     "request",
@@ -46,6 +50,7 @@ REQUEST = Table(
     Index("request_key_at", "key", "at_ms"),
     Index("request_session_at", "session_id", "at_ms"),
     Index("request_upstream_request_id", "upstream_request_id"),
+    Index("request_slow_at", "at_ms", sqlite_where=_IS_SLOW, postgresql_where=_IS_SLOW),
     # Of the few that ended badly: who looks for them goes through no others.
     *(
         Index(
@@ -178,8 +183,9 @@ OWNER = Table(
 )
 
 # Numbers with a name: `keys_seq` counts changes of keys and owners; `sweeper` is when rows are swept next;
-# what had ended before `breaks_until` has been looked at for cache breaks; from `hours_from` on, counted since 1970,
-# the sums of hours are those of all requests.
+# what had ended before `breaks_until` has been looked at for cache breaks, and before `traces_until` and
+# `traces_slow_until` it is in traces; from `hours_from` on, counted since 1970, the sums of hours are those of all
+# requests.
 META = Table("meta", METADATA, Column("name", _TEXT, primary_key=True), _integer("value"))
 
 # Who changed what, with the object before and after as JSON.

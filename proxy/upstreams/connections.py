@@ -30,11 +30,12 @@ from proxy.config import Timeouts, Upstream
 from proxy.config_file.tls import context_of
 from proxy.exchange import Exchange, Phase
 from proxy.progress import Progress
-from proxy.protocol import headers
+from proxy.protocol import headers, traceparent
 from proxy.upstreams import dialects
 from proxy.upstreams.credentials import own_headers
 from proxy.upstreams.failures import to_proxy_error
 from proxy.upstreams.proxies import proxy_of
+from proxy.upstreams.tracing import own_span
 
 _log = logging.getLogger(__name__)
 
@@ -49,11 +50,13 @@ class UpstreamTemplate:
         upstream: of the configuration.
         environ: whose variables name the proxy on the way.
         token: what its command has printed; None: nothing, or there is none.
+        is_traced: whether it is told the gateway's own span.
 
     Attributes:
         upstream: of the configuration.
         name: of the upstream.
         is_rewritten: whether a request to it is put in its own words.
+        is_traced: as given.
         headers: renders the client's headers with the upstream's own.
         proxy: on the way; None: there is none.
         tls: how it is spoken to; True: as everybody is.
@@ -70,7 +73,10 @@ class UpstreamTemplate:
         upstream: Upstream,
         environ: Mapping[str, str] = os.environ,
         token: str | None = None,
+        *,
+        is_traced: bool = False,
     ) -> None:
+        self.is_traced = is_traced
         self.name = upstream.name
         self.upstream = upstream
         self.is_rewritten = dialects.is_rewritten(upstream)
@@ -93,7 +99,9 @@ class UpstreamTemplate:
         upstream = self.upstream
         # What the body is was found out here, so it is said here, whatever the client has called it.
         label = (headers.CONTENT_TYPE, headers.JSON)
-        ours = (label, *own_headers(upstream, token))
+        # In place of the client's, when each request gets its own.
+        parent = ((traceparent.HEADER, None),) if self.is_traced else ()
+        ours = (label, *own_headers(upstream, token), *parent)
         self.headers = headers.RequestHeaders(ours, upstream.betas, upstream.drop.betas)
 
     def announce(self) -> None:
@@ -194,13 +202,14 @@ class UpstreamConnections:
         try:
             with exchange.waiting(Phase.RESPONSE_HEAD):
                 presented = upstream.headers
-                fields = presented.render(inbound.raw_headers, inbound.headers)
+                trace = own_span(exchange, inbound.headers) if upstream.is_traced else b""
+                fields = presented.render(inbound.raw_headers, inbound.headers) + trace
                 response = await _send(self._client, template, fields, body, exchange.sent)
                 if response.status == HTTPStatus.UNAUTHORIZED:
                     exchange.progress = Progress.REFUSED
                     newer = await self._newer(upstream, presented, response)
                     if newer is not None:
-                        fields = newer.render(inbound.raw_headers, inbound.headers)
+                        fields = newer.render(inbound.raw_headers, inbound.headers) + trace
                         return await _send(self._client, template, fields, body, exchange.sent)
                 return response
         except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:

@@ -31,7 +31,7 @@ _OF_THE_VIEW = (
 # A worker's own way: its application, its socket, a request, the tally.
 _WORKER = """
 import asyncio, sys
-from proxy import Admin, AdminKey
+from proxy import Admin, AdminKey, Otel
 from proxy.gateway import GATEWAY
 from proxy.server.state import state_sockets
 from proxy.server.tally import tally_here
@@ -39,7 +39,11 @@ from tests.support.gateways import config_for, running
 import proxy.__main__
 
 async def main():
-    config = config_for("http://127.0.0.1:9", admin=Admin(keys=(AdminKey("ops", "0" * 64),)))
+    config = config_for(
+        "http://127.0.0.1:9",
+        admin=Admin(keys=(AdminKey("ops", "0" * 64),)),
+        otel=Otel(propagate=("first",)),
+    )
     with state_sockets(1, None) as (state,):
         async with running(config) as gateway:
             async for _ in state.serve(gateway.app):

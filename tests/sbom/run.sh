@@ -41,5 +41,5 @@ root = bom["metadata"]["component"]
 assert (root["name"], root["version"]) == (project["name"], proxy.__version__), root
 (needs,) = [each["dependsOn"] for each in bom["dependencies"] if each["ref"] == root["bom-ref"]]
 extras = project["optional-dependencies"]
-assert len(needs) == len(project["dependencies"] + extras["postgres"] + extras["redis"] + extras["view"]), needs'
+assert len(needs) == len(project["dependencies"] + extras["postgres"] + extras["redis"] + extras["view"] + extras["otel"]), needs'
 check "it is the same when it is made again" same_again

@@ -51,6 +51,7 @@ def configurations() -> proxy.Config:
         pools=(proxy.Pool("claude", (proxy.Member("api", weight=2),), prefer="speed"),),
         admin=proxy.Admin(keys=(proxy.AdminKey("ops", sha256="0" * 64, role="write"),)),
         alerts=proxy.Alerts(to=(proxy.Receiver("https://hooks.example.com/x", format="slack"),)),
+        otel=proxy.Otel(sample=0.1, propagate=("api",)),
     )
 
 

@@ -22,6 +22,7 @@ from proxy.config import (
     Listen,
     Log,
     Model,
+    Otel,
     Prices,
     Quota,
     RateLimits,
@@ -77,6 +78,7 @@ def _lists(fields: dict[str, Any]) -> dict[str, Any]:
         (SCHEMA["admin"]["properties"], Admin()),
         (SCHEMA["admin"]["properties"]["keys"]["items"]["properties"], AdminKey("n", "s")),
         (SCHEMA["alerts"]["properties"]["to"]["items"]["properties"], Receiver("u")),
+        (SCHEMA["otel"]["properties"], Otel()),
         (WHOLE["$defs"]["rate-limits"]["properties"], RateLimits()),
         (WHOLE["$defs"]["budgets"]["properties"], Budgets()),
     ],
@@ -94,6 +96,7 @@ def _lists(fields: dict[str, Any]) -> dict[str, Any]:
             "admin",
             "admin key",
             "receiver",
+            "otel",
         ),
         *("limits", "budgets"),
     ],
@@ -124,6 +127,7 @@ def test_the_defaults_of_the_whole_are_the_schemas() -> None:
     assert (CONFIG.quota, CONFIG.prices) == (Quota(), Prices())
     usd = SCHEMA["alerts"]["properties"]["session_usd_in_10_min"]["default"]
     assert CONFIG.alerts == Alerts((), usd * 1_000_000)
+    assert CONFIG.otel is SCHEMA["otel"]["default"]
 
 
 def test_the_shipped_file_is_valid_and_says_nothing_but_the_defaults() -> None:

@@ -10,7 +10,7 @@ from tests.unit.config_file.configurations import ENVIRON
 
 TOP = (
     "listen, trusted_proxies, upstreams, pools, models, keys, anthropic_versions, limits, timeouts, echo_model, "
-    "early_head, cors, log, reload, store, redis, quota, owners, prices, admin, alerts"
+    "early_head, cors, log, reload, store, redis, quota, owners, prices, admin, alerts, otel"
 )
 
 

@@ -1,0 +1,43 @@
+"""The names of spans' attributes. Pure.
+
+Those that begin with `gen_ai` are of OpenTelemetry's conventions for generative AI as of 2026-11, where they are still
+in development: all are here, so that a change of theirs is one of this file. The gateway's own begin with `anyrouter`.
+"""
+
+METHOD = "http.request.method"
+ROUTE = "http.route"
+STATUS = "http.response.status_code"
+ERROR = "error.type"
+CLIENT = "user_agent.name"
+CLIENT_VERSION = "user_agent.version"
+SERVER = "server.address"
+
+OPERATION = "gen_ai.operation.name"
+PROVIDER = "gen_ai.provider.name"
+REQUEST_MODEL = "gen_ai.request.model"
+REQUEST_STREAM = "gen_ai.request.stream"
+RESPONSE_MODEL = "gen_ai.response.model"
+FINISH_REASONS = "gen_ai.response.finish_reasons"
+FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
+CONVERSATION = "gen_ai.conversation.id"
+COMPACTED = "gen_ai.conversation.compacted"
+INPUT_TOKENS = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+CACHE_READ_TOKENS = "gen_ai.usage.cache_read.input_tokens"
+CACHE_WRITE_TOKENS = "gen_ai.usage.cache_write.input_tokens"
+
+ID = "anyrouter.id"
+KEY = "anyrouter.key"
+OWNER = "anyrouter.owner"
+TAG = "anyrouter.tag"
+COST_USD = "anyrouter.cost_usd"
+USAGE_SOURCE = "anyrouter.usage_source"
+REQUEST_CLASS = "anyrouter.request_class"
+AGENT_ID = "anyrouter.agent_id"
+AGENT_TYPE = "anyrouter.agent_type"
+ATTEMPTS = "anyrouter.attempts"
+GATEWAY_MS = "anyrouter.gateway_ms"
+QUEUED_MS = "anyrouter.queued_ms"
+REQUESTS = "anyrouter.requests"
+UPSTREAM = "anyrouter.upstream"
+UPSTREAM_REQUEST_ID = "anyrouter.upstream_request_id"
