@@ -114,6 +114,35 @@ async def test_each_response_of_the_gateway_is_marked_for_middlewares_and_signal
     assert prepared == passed
 
 
+async def test_what_a_key_has_left_is_among_the_headers_that_signals_see(
+    upstream: RawUpstream,
+) -> None:
+    seen: list[str | None] = []
+
+    async def sign(_request: web.Request, response: web.StreamResponse) -> None:
+        seen.append(response.headers.get("anthropic-ratelimit-requests-limit"))
+
+    async def limited(_request: web.Request) -> proxy.Key:
+        return proxy.Key("anna", limits=proxy.RateLimits(requests_per_minute=60))
+
+    app = web.Application()
+    app.on_response_prepare.append(sign)
+    proxy.setup(app, config_for(upstream.url), access_log=None, authenticate=limited)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/api/v1/messages"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, data=BODY, headers=HEADERS) as response,
+        ):
+            assert response.headers.getall("anthropic-ratelimit-requests-limit") == ["60"]
+    finally:
+        await runner.cleanup()
+    assert seen == ["60"]
+
+
 async def test_a_gateway_that_nobody_has_a_key_for_says_so(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
