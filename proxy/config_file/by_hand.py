@@ -22,8 +22,8 @@ def check(config: Config) -> None:
     """
     document = document_of(config)
     faults = [
-        *_doubled("upstreams", config.upstreams),
-        *_doubled("pools", config.pools),
+        *_find_duplicates("upstreams", config.upstreams),
+        *_find_duplicates("pools", config.pools),
         *rules.faults(document),
     ]
     broken = {fault.path for fault in faults}
@@ -49,7 +49,7 @@ def document_of(config: Config) -> dict[str, Any]:
     return document
 
 
-def _doubled(section: str, entries: Sequence[Upstream | Pool]) -> list[Fault]:
+def _find_duplicates(section: str, entries: Sequence[Upstream | Pool]) -> list[Fault]:
     names = [each.name for each in entries]
     doubled = {name for name in names if names.count(name) > 1}
     return [Fault((section, name), "this name comes twice") for name in sorted(doubled)]

@@ -19,7 +19,7 @@ def about(document: Any, config: Config, now: datetime.datetime) -> Iterator[Fau
         config: what is served of it: the command line may have made it another.
         now: with its time zone.
     """
-    yield from _unused(config)
+    yield from _find_unused(config)
     yield from _one_account_twice(config)
     yield from _plain_secrets(document)
     if config.listen.workers > 1 and config.store is not None and config.redis is None:
@@ -40,7 +40,7 @@ def about(document: Any, config: Config, now: datetime.datetime) -> Iterator[Fau
         )
 
 
-def _unused(config: Config) -> Iterator[Fault]:
+def _find_unused(config: Config) -> Iterator[Fault]:
     named = {model.upstream for model in config.models}
     used = set(named)
     for pool in config.pools:

@@ -30,13 +30,15 @@ class Fault(NamedTuple):
     def __str__(self) -> str:
         if not self.path and self.line is not None:
             return f"line {self.line}: {self.text}"
-        return f"{dotted(self.path)}: {self.text}"
+        return f"{dotted_path(self.path)}: {self.text}"
 
     def at(self, file: str, line: int | None) -> str:
         """Return it with the file and the line, as compilers do."""
         place = file if line is None else f"{file}:{line}"
         return (
-            f"{place}: {dotted(self.path)}: {self.text}" if self.path else f"{place}: {self.text}"
+            f"{place}: {dotted_path(self.path)}: {self.text}"
+            if self.path
+            else f"{place}: {self.text}"
         )
 
 
@@ -67,7 +69,7 @@ def _one_line(text: str) -> str:
     return "".join(each if each.isprintable() else "?" for each in " ".join(text.split()))
 
 
-def dotted(path: Sequence[str | int]) -> str:
+def dotted_path(path: Sequence[str | int]) -> str:
     """Write the path of a field."""
     return ".".join(map(shown, path)) or "file"
 
@@ -112,10 +114,10 @@ def doubles(
     for path, name in named:
         earlier = first.setdefault(same(name), path)
         if earlier != path:
-            yield Fault(path, f"{what} is already at {dotted(earlier)}")
+            yield Fault(path, f"{what} is already at {dotted_path(earlier)}")
 
 
-def listed(names: Iterable[str]) -> str:
+def join_names(names: Iterable[str]) -> str:
     """Write names one after the other, not too many."""
     every = list(map(shown, names))
     more = f" and {len(every) - _MAX_LISTED} more" if len(every) > _MAX_LISTED else ""

@@ -28,15 +28,15 @@ def with_key(text: str, name: str, sha256: str) -> str:
         raise ConfigError(f"keys: there is one named {shown(name)} already")
     entry = key_entry(name, sha256)
     # A file of another system keeps its line ends.
-    new = _inserted(text, entry, "\r\n" if "\r\n" in text else "\n")
+    new = _insert(text, entry, "\r\n" if "\r\n" in text else "\n")
     wanted = {**document, "keys": [json.loads(entry), *before]}
     # YAML has more ways to write a list than are known here.
-    if _parsed(new) != wanted:
+    if _parse(new) != wanted:
         raise ConfigError(f"keys: written so that only you can add to it; add this entry: {entry}")
     return new
 
 
-def _inserted(text: str, entry: str, end: str) -> str:
+def _insert(text: str, entry: str, end: str) -> str:
     node = _node_of_keys(text)
     if node is None:
         return f"{text.rstrip()}{end}{end}keys:{end}  - {entry}{end}"
@@ -55,7 +55,7 @@ def _node_of_keys(text: str) -> yaml.Node | None:
     return next((value for key, value in root.value if key.value == "keys"), None)
 
 
-def _parsed(text: str) -> Any:
+def _parse(text: str) -> Any:
     try:
         return parse(text)
     except ConfigError:

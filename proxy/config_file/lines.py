@@ -7,15 +7,15 @@ import yaml
 from proxy.config_file.faults import Fault, Path
 
 
-def located(faults: Iterable[Fault], file: str, text: str) -> list[str]:
+def locate(faults: Iterable[Fault], file: str, text: str) -> list[str]:
     """Return each fault with file and line, of the field or of what it is missing in; in the order of the lines."""
-    root = _composed(text)
+    root = _compose(text)
     lines = [(fault.line or _line_of(root, fault.path), fault) for fault in faults]
     lines.sort(key=lambda pair: pair[0] or 0)
     return [fault.at(file, line) for line, fault in lines]
 
 
-def _composed(text: str) -> yaml.Node | None:
+def _compose(text: str) -> yaml.Node | None:
     try:
         return yaml.compose(text, yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError):

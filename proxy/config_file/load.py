@@ -71,10 +71,10 @@ def load(
     try:
         document, config = _read(text, environ, Path(path).parent, files)
     except ConfigError as error:
-        raise ConfigError(*lines.located(error.found, file, text)) from None
+        raise ConfigError(*lines.locate(error.found, file, text)) from None
     config, now = adjust(config), datetime.datetime.now(datetime.UTC)
     found = [*doubts.about(document, config, now), *price_faults.without_price(config)]
-    return Loaded(config, tuple(lines.located(found, file, text)))
+    return Loaded(config, tuple(lines.locate(found, file, text)))
 
 
 def parse_config(

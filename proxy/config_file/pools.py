@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from proxy.config_file.faults import Fault, Path, doubles, listed, shown, suggest
+from proxy.config_file.faults import Fault, Path, doubles, join_names, shown, suggest
 from proxy.routing.model_ids import OwnIds, native
 
 # Returns what stands at a path of the document; None: nothing, or nothing sound.
@@ -24,12 +24,12 @@ def faults(at: At) -> Iterator[Fault]:
         members = _members(at, name)
         for path, upstream in members:
             if upstreams and upstream not in upstreams:
-                known = suggest(upstream, upstreams) or f"; known: {listed(upstreams)}"
+                known = suggest(upstream, upstreams) or f"; known: {join_names(upstreams)}"
                 yield Fault(path, f"no upstream has this name{known}")
         yield from doubles(members, str, "this upstream")
 
 
-def unserved(at: At, path: Path, name: str) -> Iterator[Fault]:
+def find_unserved(at: At, path: Path, name: str) -> Iterator[Fault]:
     """Find an exact model that no upstream of those that are to serve it knows.
 
     Args:

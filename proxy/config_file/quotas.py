@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from proxy.config_file import telling
-from proxy.config_file.faults import Fault, Path, dotted, listed, suggest
+from proxy.config_file.faults import Fault, Path, dotted_path, join_names, suggest
 from proxy.config_file.tenancy import to_micros
 
 _MIN_DIFFERENT_CHARS = 8
@@ -46,7 +46,7 @@ def _entries(document: Any, name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
             yield (name, i), entry
 
 
-def _bounded(document: Any) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _find_bounds(document: Any) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Return everything that may have `limits` and `budgets`."""
     quota = document.get("quota") or {}
     for name in ("global", "each_key"):
@@ -63,16 +63,16 @@ def _owners(document: Any) -> Iterator[Fault]:
             continue
         earlier = first.setdefault(name, path)
         if earlier != path:
-            yield Fault((*path, "name"), f"this name is already at {dotted(earlier)}")
+            yield Fault((*path, "name"), f"this name is already at {dotted_path(earlier)}")
     for path, entry in _entries(document, "keys"):
         owner = entry.get("owner")
         if owner is not None and owner not in first:
-            known = suggest(owner, first) or (f"; known: {listed(first)}" if first else "")
+            known = suggest(owner, first) or (f"; known: {join_names(first)}" if first else "")
             yield Fault((*path, "owner"), f"no owner has this name{known}")
 
 
 def _amounts(document: Any) -> Iterator[Fault]:
-    for path, entry in _bounded(document):
+    for path, entry in _find_bounds(document):
         for name, amount in (entry.get("budgets") or {}).items():
             if name.endswith("_usd") and to_micros(amount) is None:
                 yield Fault((*path, "budgets", name), "must have six decimals at the most")
@@ -82,14 +82,14 @@ def _needs(document: Any) -> Iterator[Fault]:
     store, redis = document.get("store"), document.get("redis")
     bounds = [
         (*path, kind)
-        for path, entry in _bounded(document)
+        for path, entry in _find_bounds(document)
         for kind in ("limits", "budgets")
         if entry.get(kind)
     ]
     if bounds and redis is None and (document.get("listen") or {}).get("workers", 1) != 1:
         yield Fault(
             ("listen", "workers"),
-            f"with more than one, {dotted(bounds[0])} needs redis: each would count for itself",
+            f"with more than one, {dotted_path(bounds[0])} needs redis: each would count for itself",
         )
     if store is None:
         for path in bounds:
@@ -98,9 +98,9 @@ def _needs(document: Any) -> Iterator[Fault]:
     for section, entry in (("store", store), ("redis", redis)):
         if entry and _has_wrong_port(str(entry.get("url"))):
             yield Fault((section, "url"), "needs a port from 1 to 65535, if it has one")
-    if store and str(store.get("url")).startswith("postgresql:") and not _installed("psycopg"):
+    if store and str(store.get("url")).startswith("postgresql:") and not _is_installed("psycopg"):
         yield Fault(("store", "url"), _extra("postgres"))
-    if redis and not _installed("redis"):
+    if redis and not _is_installed("redis"):
         yield Fault(("redis",), _extra("redis"))
 
 
@@ -114,7 +114,7 @@ def _has_wrong_port(url: str) -> bool:
     return bool(port) and not (port.isascii() and port.isdigit() and 0 < int(port) <= _LAST_PORT)
 
 
-def _installed(module: str) -> bool:
+def _is_installed(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
@@ -122,7 +122,7 @@ def _prices(document: Any) -> Iterator[Fault]:
     upstreams = document.get("upstreams") or {}
     for name in (document.get("prices") or {}).get("upstreams") or {}:
         if upstreams and name not in upstreams:
-            known = suggest(name, upstreams) or f"; known: {listed(upstreams)}"
+            known = suggest(name, upstreams) or f"; known: {join_names(upstreams)}"
             yield Fault(("prices", "upstreams", name), f"no upstream has this name{known}")
 
 

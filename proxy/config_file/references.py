@@ -10,7 +10,7 @@ from proxy.access.client_address import TrustedProxies
 from proxy.access.keys import digest
 from proxy.config import Model
 from proxy.config_file import pools
-from proxy.config_file.faults import Fault, Path, doubles, listed, placeholder_fault, suggest
+from proxy.config_file.faults import Fault, Path, doubles, join_names, placeholder_fault, suggest
 from proxy.routing.model_ids import canonical_pattern
 from proxy.routing.router import Router
 
@@ -120,11 +120,11 @@ class _Checks:
             yield from self._times(path)
             upstream = self._at(*path, "upstream")
             if upstream is not None and upstreams and upstream not in upstreams:
-                known = suggest(upstream, upstreams) or f"; known: {listed(upstreams)}"
+                known = suggest(upstream, upstreams) or f"; known: {join_names(upstreams)}"
                 what = "upstream or pool" if self._at("pools") else "upstream"
                 yield Fault((*path, "upstream"), f"no {what} has this name{known}")
             elif upstream is not None:
-                yield from pools.unserved(self._at, path, upstream)
+                yield from pools.find_unserved(self._at, path, upstream)
             model_id = self._at(*path, "id")
             if model_id is not None:
                 ids.append(((*path, "id"), model_id))

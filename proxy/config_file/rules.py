@@ -101,7 +101,7 @@ def _describe(error: ValidationError) -> Iterator[Fault]:
     elif "propertyNames" in error.absolute_schema_path:
         yield Fault((*path, value), f"the name must be {rules['x-expected']}")
     else:
-        yield Fault(path, placeholder_fault(path, value) or _expected(error))
+        yield Fault(path, placeholder_fault(path, value) or _describe_rule(error))
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
@@ -118,7 +118,7 @@ def _unknown(name: str, known: Sequence[str]) -> str:
     return f"unknown field; known here: {', '.join(known)}"
 
 
-def _expected(error: ValidationError) -> str:
+def _describe_rule(error: ValidationError) -> str:
     """Describe what a field must hold, and, when it is of another kind, what it holds."""
     rules: Any = error.schema
     value: Any = error.instance

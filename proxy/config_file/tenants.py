@@ -49,9 +49,9 @@ def read_tenants(file: str, environ: Mapping[str, str] = os.environ) -> Tenants:
     try:
         document, doubled = parse_with_doubles(text)
         given = document if isinstance(document, dict) else {}
-        parts = _checked(given, doubled, References(environ, folder, files))
+        parts = _check(given, doubled, References(environ, folder, files))
     except ConfigError as error:
-        raise ConfigError(*lines.located(error.found, file, text)) from None
+        raise ConfigError(*lines.locate(error.found, file, text)) from None
     return Tenants(
         file,
         tenancy.build_store(parts.get("store"), folder),
@@ -70,7 +70,7 @@ def _workers(given: Mapping[str, Any], references: References) -> int:
     return filled if isinstance(filled, int) else 1
 
 
-def _checked(
+def _check(
     given: Mapping[str, Any], doubled: Sequence[Fault], references: References
 ) -> dict[str, Any]:
     parts: dict[str, Any] = {name: given[name] for name in _PARTS if given.get(name) is not None}

@@ -67,12 +67,12 @@ class Call(msgspec.Struct, frozen=True):
         """Return the outbound body, in pieces: this one, with the upstream's ids of its model and of those `named`."""
         model = msgspec.json.encode(upstream_model)
         if not self.spans:
-            return json_members.spliced(self.body, self.members, "model", model)
+            return json_members.splice(self.body, self.members, "model", model)
         edits = [(self.spans["model"], model)]
         for place, other in zip(self.named, named, strict=True):
             if other is not None:
                 edits.append((place.span, msgspec.json.encode(other)))
-        return json_members.edited(self.body, edits)
+        return json_members.edit(self.body, edits)
 
 
 def parse_small(body: bytes, schema_name: str) -> Call | None:
@@ -247,4 +247,4 @@ def _check_piece(body: bytes, piece: Piece, schema_name: str) -> list[NamedModel
         return []
     start, end = piece.span
     elements = b"%b%b%b" % (piece.text[:1], body[start:end], piece.text[-1:])
-    return model_places.bounded(model_places.find(piece.name, elements, start - 1, piece.first))
+    return model_places.take(model_places.find(piece.name, elements, start - 1, piece.first))

@@ -101,7 +101,7 @@ _NOT_INBOUND = _HOP_BY_HOP | {
 
 
 @functools.lru_cache(_CACHED_VALUES)
-def _listed(connection: str) -> frozenset[str]:
+def _connection_options(connection: str) -> frozenset[str]:
     """Return the names a `Connection` header lists, in lower case, without those that are hop-by-hop anyway."""
     return frozenset(name.strip().lower() for name in connection.split(",")) - _HOP_BY_HOP
 
@@ -133,7 +133,7 @@ class RequestHeaders:
         set_here: CIMultiDict[str | None] = CIMultiDict({ACCEPT_ENCODING: "identity"})
         for name, value in ours:
             set_here[name] = value
-        self._named = frozenset(_folded(name) for name in set_here)
+        self._named = frozenset(_fold(name) for name in set_here)
         lines = []
         for name, value in set_here.items():
             if value is None:
@@ -164,10 +164,10 @@ class RequestHeaders:
         crosses = self._crosses
         kept = [field for field in raw if crosses[field[0]]]
         for value in read.getall(CONNECTION, ()):
-            if names := _listed(value) - _CHECKED:
+            if names := _connection_options(value) - _CHECKED:
                 kept = [field for field in kept if _text(field[0]).lower() not in names]
         if self._dropped_betas:
-            kept = list(self._without_dropped(kept))
+            kept = list(self._drop_betas(kept))
         lines = b"".join([b"%b: %b\r\n" % field for field in kept])
         for name in (X_API_KEY, AUTHORIZATION):
             for value in read.getall(name, ()):
@@ -180,12 +180,10 @@ class RequestHeaders:
             raise ValueError("the end of a line in a header")
         return lines + self.ours
 
-    def _without_dropped(
-        self, fields: Iterable[tuple[bytes, bytes]]
-    ) -> Iterator[tuple[bytes, bytes]]:
+    def _drop_betas(self, fields: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
         """Take values of `anthropic-beta` off; a line that had no other is gone."""
         for name, value in fields:
-            if _folded(_text(name)) != ANTHROPIC_BETA:
+            if _fold(_text(name)) != ANTHROPIC_BETA:
                 yield name, value
                 continue
             given = value.split(b",")
@@ -198,7 +196,7 @@ class RequestHeaders:
     def _decide(self, raw_name: bytes) -> bool:
         """Return whether the client's headers of a name go on."""
         name = _text(raw_name)
-        folded = _folded(name)
+        folded = _fold(name)
         return not (
             folded in _NOT_OUTBOUND
             or folded in self._named
@@ -224,7 +222,7 @@ class _Crossing(dict[bytes, bool]):
         return crosses
 
 
-def _folded(name: str) -> str:
+def _fold(name: str) -> str:
     """Return a name as servers see it that make variables of headers (CGI, WSGI): `x_api_key` is `x-api-key`."""
     return name.lower().replace("_", "-")
 
@@ -245,6 +243,6 @@ def response_headers(upstream: CIMultiDictProxy[str]) -> CIMultiDict[str]:
     """Return the headers of the client's response, made of the upstream's; its length is set by who writes the body."""
     dropped = _NOT_INBOUND
     for value in upstream.getall(CONNECTION, ()):
-        if names := _listed(value):
+        if names := _connection_options(value):
             dropped = dropped | names
     return CIMultiDict([item for item in upstream.items() if item[0].lower() not in dropped])

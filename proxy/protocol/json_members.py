@@ -75,11 +75,11 @@ def read_long(body: bytes) -> Members:
 
 
 def replace(body: bytes, members: Members, name: str, value: bytes) -> bytes:
-    """Return what `spliced` returns, in one piece."""
-    return b"".join(spliced(body, members, name, value))
+    """Return what `splice` returns, in one piece."""
+    return b"".join(splice(body, members, name, value))
 
 
-def spliced(
+def splice(
     body: bytes, members: Members, name: str, value: bytes
 ) -> tuple[bytes | memoryview, ...]:
     """Return `body` with the value of one member replaced and every other byte as it was.
@@ -115,7 +115,7 @@ def span(body: bytes, members: Members, name: str) -> Span | None:
     return None if found is None else found[name]
 
 
-def edited(body: bytes, edits: Iterable[tuple[Span, bytes]]) -> tuple[bytes | memoryview, ...]:
+def edit(body: bytes, edits: Iterable[tuple[Span, bytes]]) -> tuple[bytes | memoryview, ...]:
     """Return `body` with the texts at some spans replaced, in pieces."""
     view = memoryview(body)
     pieces: list[bytes | memoryview] = []
@@ -133,7 +133,7 @@ def rewritten(body: bytes, values: dict[str, Span]) -> tuple[bytes, dict[str, Sp
     found: dict[str, Span] = {}
     at = 0
     for name, (start, end) in values.items():
-        opening = (b"," if pieces else b"{") + _quoted(name)
+        opening = (b"," if pieces else b"{") + _encode_name(name)
         at += len(opening)
         found[name] = at, at + end - start
         at += end - start
@@ -153,7 +153,7 @@ def without(body: bytes, names: Collection[str]) -> bytes:
 
 
 def _written(members: Members) -> bytes:
-    return b"{%b}" % b",".join(_quoted(name) + bytes(raw) for name, raw in members.items())
+    return b"{%b}" % b",".join(_encode_name(name) + bytes(raw) for name, raw in members.items())
 
 
 def spans(body: bytes, members: Members) -> dict[str, Span] | None:
@@ -181,7 +181,7 @@ def _layout(names: tuple[str, ...], name: str) -> tuple[int, int, int]:
         The index of `name`; the bytes before its value, and the bytes of the whole, both without any values.
         A name that must be escaped can be spelled in several ways: then the last is -1.
     """
-    openings = [_quoted(each) for each in names]
+    openings = [_encode_name(each) for each in names]
     index = names.index(name)
     before = sum(map(len, openings[: index + 1])) + 1 + index
     compact = sum(map(len, openings)) + 1 + len(openings)
@@ -196,7 +196,7 @@ def _name(quoted: bytes) -> str:
     return msgspec.json.decode(quoted, type=str)
 
 
-def _quoted(name: str) -> bytes:
+def _encode_name(name: str) -> bytes:
     return msgspec.json.encode(name) + b":"
 
 

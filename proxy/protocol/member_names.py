@@ -35,7 +35,7 @@ def check_names(names: AbstractSet[str], checked: frozenset[str]) -> None:
     kept = harmless(checked)
     for name in names - kept:
         _bound_length(name, "body")
-        meant = _by_folded(checked).get(_folded(name))
+        meant = _index_by_fold(checked).get(_fold(name))
         if meant is not None:
             refuse_spelling(name, meant)
         if len(name) <= _MAX_KEPT_CHARS and len(kept) < _MAX_KEPT:
@@ -65,7 +65,7 @@ def taken_for(names: AbstractSet[str], meant: str, path: str) -> list[str]:
     _bound_number(names, path)
     for name in names:
         _bound_length(name, path)
-    return [name for name in names if _folded(name) == _folded(meant)]
+    return [name for name in names if _fold(name) == _fold(meant)]
 
 
 def refuse_spelling(name: str, meant: str, path: str = "") -> None:
@@ -95,11 +95,11 @@ def harmless(checked: frozenset[str]) -> set[str]:
 
 
 @functools.cache
-def _by_folded(checked: frozenset[str]) -> dict[str, str]:
-    return {_folded(each): each for each in checked}
+def _index_by_fold(checked: frozenset[str]) -> dict[str, str]:
+    return {_fold(each): each for each in checked}
 
 
-def _folded(name: str) -> str:
+def _fold(name: str) -> str:
     return name.partition("\0")[0].strip().upper().casefold().translate(_IGNORED)
 
 

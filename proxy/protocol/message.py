@@ -43,13 +43,13 @@ class Echo(msgspec.Struct, frozen=True):
 
     def in_members(self, message: bytes, readable: bytes, members: json_members.Members) -> bytes:
         """Return the same of a message that was read: as `_readable` made it, and its members."""
-        return _changed(message, readable, members, "model", self._in_model)
+        return _change_member(message, readable, members, "model", self._in_model)
 
     def in_start(self, start: bytes) -> bytes:
         """Return the data of a `message_start` whose message names the model asked for; as `in_message`."""
         readable = _readable(start)
         members = json_members.read(readable)
-        return _changed(start, readable, members, "message", self.in_message)
+        return _change_member(start, readable, members, "message", self.in_message)
 
     def _in_model(self, model: bytes) -> bytes:
         # Nearly always it is written as we would write it.
@@ -151,7 +151,7 @@ def error_in(decoded: Any) -> ApiError | None:
     return ApiError(encodable(kind[:_MAX_TYPE_CHARS]), encodable(said), encodable(shown))
 
 
-def _changed(
+def _change_member(
     text: bytes,
     readable: bytes,
     members: json_members.Members,

@@ -119,10 +119,10 @@ def find_all(body: bytes, spans: dict[str, Span]) -> tuple[NamedModel, ...]:
         InvalidRequest: too many, or as `find`.
     """
     found = (find(name, body[start:end], start) for name, (start, end) in spans.items())
-    return tuple(bounded(itertools.chain.from_iterable(found)))
+    return tuple(take(itertools.chain.from_iterable(found)))
 
 
-def bounded(found: Iterable[NamedModel]) -> list[NamedModel]:
+def take(found: Iterable[NamedModel]) -> list[NamedModel]:
     """Take what `find` finds, as long as it is not too much."""
     named = list(itertools.islice(found, MAX_MODELS + 1))
     refuse_too_many(named)

@@ -58,7 +58,7 @@ class _Documents:
     def type_of(self, schema: Schema, document: Schema) -> Any:
         """Make the type of a schema that is a part of `document`."""
         while "$ref" in schema:
-            schema, document = self._resolved(schema["$ref"], document)
+            schema, document = self._resolve(schema["$ref"], document)
         if not schema:
             return msgspec.Raw
         if schema.keys() == {"anyOf"}:
@@ -72,7 +72,7 @@ class _Documents:
             raise UnsupportedError(f"keywords: {', '.join(sorted(unknown))}")
         return Union[tuple(self._type_of_kind(kind, schema, document) for kind in kinds)]  # noqa: UP007 - made at run time
 
-    def _resolved(self, reference: str, document: Schema) -> tuple[Schema, Schema]:
+    def _resolve(self, reference: str, document: Schema) -> tuple[Schema, Schema]:
         name, _, pointer = reference.partition("#/")
         found = document = self._load(name) if name else document
         for step in pointer.split("/"):

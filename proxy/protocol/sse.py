@@ -206,7 +206,7 @@ class StreamTap:
                     self._overlay(message.get("usage"))
                     self.told.take_message(message)
                     if self._echo is not None and message.get("model") == self._echo.sent:
-                        out = self._named(complete, event)
+                        out = self._rename_model(complete, event)
                 self._echo = None
             elif kind == "message_delta":
                 self._overlay(decoded.get("usage"))
@@ -217,7 +217,7 @@ class StreamTap:
                 self.error = error_in(decoded)
         return out
 
-    def _named(self, complete: bytes, event: events.Event) -> bytes:
+    def _rename_model(self, complete: bytes, event: events.Event) -> bytes:
         """Return the events with the model replaced in one of them, where it can be spliced."""
         if self._echo is None:
             return complete

@@ -28,16 +28,16 @@ _BLOCKS = {
 }
 
 
-def _closed(names: tuple[str, ...]) -> dict[str, Any]:
+def _closed_object(names: tuple[str, ...]) -> dict[str, Any]:
     properties: dict[str, Any] = {name: {} for name in names}
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
 def _block(kind: str, names: tuple[str, ...]) -> dict[str, Any]:
-    block = _closed(names)
+    block = _closed_object(names)
     block["properties"]["type"] = {"const": kind}
     return {**block, "required": ["type"]}
 
 
-TOOL = _closed(_TOOL)
+TOOL = _closed_object(_TOOL)
 BLOCK = {"anyOf": [_block(kind, names) for kind, names in _BLOCKS.items()]}

@@ -28,7 +28,7 @@ def meant(model_id: str, models: Iterable[Model]) -> Model | None:
             if _ratio(_letters(wanted), _letters(name)) < _SAME_FAMILY:
                 continue
             # `claude-4-6-sonnet` has its words in the order of older names.
-            near = max(_ratio(wanted, name), _ratio(_sorted(wanted), _sorted(name)))
+            near = max(_ratio(wanted, name), _ratio(_sort_words(wanted), _sort_words(name)))
             if near > best:
                 best, found = near, model
     return found
@@ -43,7 +43,7 @@ def _bare(model_id: str) -> str:
     return name.removeprefix("claude-")
 
 
-def _sorted(name: str) -> str:
+def _sort_words(name: str) -> str:
     return "-".join(sorted(name.split("-")))
 
 

@@ -36,7 +36,7 @@ def with_named(call: Call, route: Route, router: Router, patterns: tuple[str, ..
         else:
             others.append((path, model, _find(router, path, model, patterns)))
     choices = route.choices.values() or (route,)
-    found = [each for choice in choices if (each := _naming(choice, others)) is not None]
+    found = [each for choice in choices if (each := _add_names(choice, others)) is not None]
     if not found:
         path, model = _elsewhere(route, others)
         raise InvalidRequest(
@@ -47,7 +47,7 @@ def with_named(call: Call, route: Route, router: Router, patterns: tuple[str, ..
     return dataclasses.replace(found[0], choices={each.upstream: each for each in found})
 
 
-def _naming(choice: Route, others: Sequence[tuple[str, str, Route | None]]) -> Route | None:
+def _add_names(choice: Route, others: Sequence[tuple[str, str, Route | None]]) -> Route | None:
     """Return the route by one upstream with the other models' ids there; None: it does not serve all of them."""
     names: list[str | None] = []
     for _, _, other in others:

@@ -111,7 +111,7 @@ class Router:
             ) from error
         if not permits(patterns, route):
             raise ModelForbidden(
-                f"this key may not use model: {model_id[:_MAX_QUOTED_CHARS]}; it may use {_listed(patterns)}"
+                f"this key may not use model: {model_id[:_MAX_QUOTED_CHARS]}; it may use {_join_patterns(patterns)}"
             )
         return route
 
@@ -133,7 +133,7 @@ class Router:
         if (model := self._exact.get(wanted)) is not None:
             asked, sent = canonical(model.id), model.upstream_model or native(model.id)
             aliases = frozenset(map(canonical, model.aliases))
-            found = self._served(model, sent, asked, aliases)
+            found = self._route_of(model, sent, asked, aliases)
             if found is not None:
                 return found
         for prefix, model in self._wildcards:
@@ -142,12 +142,14 @@ class Router:
                 # Not the canonical form, whose characters stand at the same places: some upstreams' ids have dots.
                 rest = complete(model_id)[len(prefix) :]
                 sent = pattern.replace("*", rest) if pattern else native(wanted)
-                found = self._served(model, sent, wanted, frozenset())
+                found = self._route_of(model, sent, wanted, frozenset())
                 if found is not None:
                     return found
         raise _unknown(model_id, wanted)
 
-    def _served(self, model: Model, sent: str, asked: str, aliases: frozenset[str]) -> Route | None:
+    def _route_of(
+        self, model: Model, sent: str, asked: str, aliases: frozenset[str]
+    ) -> Route | None:
         """Return the route of an entry; None: nothing of what is to serve it knows the model."""
         pool = model.upstream if model.upstream in self._members else None
         choices: dict[str, Route] = {}
@@ -185,7 +187,7 @@ def _permits(patterns: tuple[str, ...], route: Route) -> bool:
 _permits_short = functools.lru_cache(_CACHED_IDS)(_permits)
 
 
-def _listed(patterns: tuple[str, ...]) -> str:
+def _join_patterns(patterns: tuple[str, ...]) -> str:
     more = f" and {len(patterns) - _MAX_LISTED} more" if len(patterns) > _MAX_LISTED else ""
     return (", ".join(patterns[:_MAX_LISTED]) or "none") + more
 

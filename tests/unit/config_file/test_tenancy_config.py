@@ -220,7 +220,7 @@ def test_what_cannot_be_is_refused_with_its_path(more: dict[str, Any], message: 
 def test_a_server_whose_extra_is_missing_is_refused_with_the_line_to_type(
     more: dict[str, Any], module: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quotas, "_installed", lambda name: name != module)
+    monkeypatch.setattr(quotas, "_is_installed", lambda name: name != module)
     assert _refused(**more) == message
 
 
