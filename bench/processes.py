@@ -65,20 +65,21 @@ class Child:
 
     def cpu_s(self) -> float:
         """Return the CPU time used so far by the process and its workers."""
-        return sum(_cpu_s(pid) for pid in self._tree())
+        return sum(_cpu_s(pid) for pid in self.pids())
 
     def run_queues(self) -> list[Path]:
         """Return the kernel's scheduling counts of every thread: see `waited_ns`."""
         return [
-            stat for pid in self._tree() for stat in Path(f"/proc/{pid}/task").glob("*/schedstat")
+            stat for pid in self.pids() for stat in Path(f"/proc/{pid}/task").glob("*/schedstat")
         ]
 
     def rss_mb(self) -> float:
         """Return the resident memory of the process and its workers."""
-        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self._tree())
+        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.pids())
         return pages * _PAGE_BYTES / 1e6
 
-    def _tree(self) -> list[int]:
+    def pids(self) -> list[int]:
+        """Return the process and all that came of it."""
         parents = {}
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:

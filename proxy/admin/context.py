@@ -14,7 +14,7 @@ from aiohttp import web
 from proxy.aiohttp_fast.keys import RequestKey
 from proxy.config import AdminKey, Config
 from proxy.config_file import changes
-from proxy.errors import StoreUnavailable
+from proxy.errors import StoreNotReady, StoreUnavailable
 from proxy.snapshot import Reloaded
 from proxy.store.engine import open_engine
 from proxy.store.migrate import MigrationFailed, is_current
@@ -30,11 +30,13 @@ class AdminContext:
     Attributes:
         config: of the gateway.
         engine: of its store; None: there is none.
+        receivers_silent: since when receivers of alerts take none, by where they are.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.engine = None if config.store is None else open_engine(config.store.url)
+        self.receivers_silent: dict[str, int] = {}
         self._ready = False
         self._threads = ThreadPoolExecutor(_THREADS, "admin")
         # Who holds a key can ask what takes long as often as he likes: operators, alerts and sign-in never wait for it.
@@ -73,7 +75,7 @@ class AdminContext:
         def ask() -> _T:
             self._ready = self._ready or is_current(engine)
             if not self._ready:
-                raise StoreUnavailable(
+                raise StoreNotReady(
                     "the store is not ready yet: a gateway makes its tables, or brings them up to date, when it starts"
                 )
             return work(engine)

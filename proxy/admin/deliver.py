@@ -51,9 +51,14 @@ class Message:
 
 
 class Outbox:
-    """The messages under way. The time is passed in; nothing here waits for it."""
+    """The messages under way. The time is passed in; nothing here waits for it.
 
-    def __init__(self) -> None:
+    Args:
+        silent: since when who takes nothing does not, by where that is; kept up to date.
+    """
+
+    def __init__(self, silent: dict[str, int]) -> None:
+        self._silent = silent
         self._messages: list[Message] = []
         self._held: list[Alert] = []
         self._held_count = 0
@@ -85,10 +90,31 @@ class Outbox:
         connector = aiohttp.TCPConnector(limit=_AT_ONCE)
         timeout = aiohttp.ClientTimeout(total=_WITHIN_S)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-            await asyncio.gather(*(_try(session, each, now_ms) for each in due))
+            await asyncio.gather(*(self._try(session, each, now_ms) for each in due))
         done = [each for each in due if not each.receivers or each.tries == len(TRIES_AFTER_MS)]
         self._messages = [each for each in self._messages if each not in done]
         return [alert for each in done for alert in each.alerts]
+
+    async def _try(self, session: aiohttp.ClientSession, message: Message, now_ms: int) -> None:
+        message.tries += 1
+        waiting = tuple(message.receivers)
+        answers = await asyncio.gather(*(_post(session, each, message, now_ms) for each in waiting))
+        message.receivers = [each for each, said in zip(waiting, answers, strict=True) if said]
+        for receiver, said in zip(waiting, answers, strict=True):
+            place = place_of(receiver)
+            if not said:
+                self._silent.pop(place, None)
+                continue
+            self._silent.setdefault(place, now_ms)
+            if message.tries == len(TRIES_AFTER_MS):
+                _log.warning(
+                    "an alert was not taken by %s in %d tries (%s): %s",
+                    place,
+                    message.tries,
+                    said,
+                    message.alerts[0].text,
+                    extra=notice(Event.ALERT_NOT_TAKEN, place),
+                )
 
     def _turn_hour(self, receivers: Sequence[Receiver], now_ms: int) -> None:
         if now_ms - self._hour_began_ms < AN_HOUR_MS:
@@ -104,25 +130,6 @@ class Outbox:
     ) -> None:
         self._sent_in_hour += 1
         self._messages.append(Message(alerts, missing, now_ms, list(receivers)))
-
-
-async def _try(session: aiohttp.ClientSession, message: Message, now_ms: int) -> None:
-    message.tries += 1
-    waiting = tuple(message.receivers)
-    answers = await asyncio.gather(*(_post(session, each, message, now_ms) for each in waiting))
-    message.receivers = [each for each, said in zip(waiting, answers, strict=True) if said]
-    if message.tries < len(TRIES_AFTER_MS):
-        return
-    for receiver, said in zip(waiting, answers, strict=True):
-        if said:
-            _log.warning(
-                "an alert was not taken by %s in %d tries (%s): %s",
-                _place(receiver),
-                message.tries,
-                said,
-                message.alerts[0].text,
-                extra=notice(Event.ALERT_NOT_TAKEN, _place(receiver)),
-            )
 
 
 async def _post(
@@ -141,7 +148,8 @@ async def _post(
         return type(error).__name__
 
 
-def _place(receiver: Receiver) -> str:
+def place_of(receiver: Receiver) -> str:
+    """Return where a receiver is, without what of its URL may be a secret."""
     return str(URL(receiver.url, encoded=True).origin())
 
 

@@ -54,7 +54,7 @@ class Rounds:
         self._workers = workers
         self._machine = machine
         self._cooling = Cooling()
-        self._outbox = Outbox()
+        self._outbox = Outbox(context.receivers_silent)
         self._managed = _Managed()
         # When to ask again whether an alert is ours: it never is once it was.
         self._asked: dict[Identity, float] = {}

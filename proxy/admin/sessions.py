@@ -14,6 +14,7 @@ from proxy.admin.paging import page_limit, refuse_unknown, whole_number
 from proxy.admin.shown import shown_time
 from proxy.errors import InvalidRequest, NotFound
 from proxy.store import sessions
+from proxy.store.find import sessions_like
 from proxy.store.scope import Scope
 from proxy.store.sessions import ORDERS, Session
 
@@ -40,12 +41,17 @@ async def page(request: web.Request) -> web.Response:
 
 
 async def one(request: web.Request) -> web.Response:
-    """Serve `GET /admin/v1/sessions/{id}`: its sums, its tree, its requests."""
+    """Serve `GET /admin/v1/sessions/{id}`, an id or how it alone begins: its sums, its tree, its requests."""
     _refuse_hidden(request)
     refuse_unknown(request.query)
-    session_id = request.match_info["id"]
+    text = request.match_info["id"]
+    ids = await request.app[CONTEXT].ask(lambda engine: sessions_like(engine, Scope(), text))
+    if len(ids) > 1:
+        raise InvalidRequest(f"several sessions begin with {text!r}: {', '.join(ids)}")
     found = await request.app[CONTEXT].ask(
-        lambda engine: session_report.report(engine, Scope(), session_id, unfolded=True)
+        lambda engine: (
+            session_report.report(engine, Scope(), ids[0], unfolded=True) if ids else None
+        )
     )
     if found is None:
         raise NotFound("no such session: it may be older than what is kept of single requests")

@@ -66,5 +66,9 @@ class StoreUnavailable(GatewayFault):
     retry_after_s = 2
 
 
+class StoreNotReady(StoreUnavailable):
+    """The store answers, and has not the tables that this release knows."""
+
+
 class WorkerUnavailable(StoreUnavailable):
     """No worker of this machine answers."""

@@ -1,6 +1,7 @@
 """What the search for cache breaks reads and writes: requests that have ended, and what was found of them, once."""
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -8,6 +9,7 @@ from proxy.ledger.row import Row
 from proxy.store.bounded import bounded
 from proxy.store.engine import tried_again
 from proxy.store.inserts import Insert
+from proxy.store.scope import REQUESTS, Scope, within
 from proxy.store.tables import CACHE_BREAK, CACHE_DAY, CACHE_SUMS, META, REQUEST
 
 _UNTIL = "breaks_until"
@@ -17,7 +19,10 @@ _BEFORE = 8
 _LONGEST_MS = 2 * 3_600_000
 _AT_ONCE = 200
 _WITHIN_S = 60.0
+_HOUR_MS = 3_600_000
+_MOST_CROWDS = 5_000
 _R = REQUEST.c
+_B = CACHE_BREAK.c
 
 BreakRow = tuple[str, int, str, int, int, int]
 DaySum = tuple[int, str, str, str, str, int, int, int]
@@ -83,6 +88,31 @@ def _around(engine: sa.Engine, first: dict[str, int]) -> Iterable[Row]:
     )
     with bounded(engine, _WITHIN_S) as connection:
         return [Row(*each) for each in connection.execute(query)]
+
+
+class Crowd(NamedTuple):
+    """How many breaks of one reason there were in an hour, counted since 1970, with one version of a client."""
+
+    reason: str
+    hour: int
+    client: str | None
+    breaks: int
+
+
+def crowds(engine: sa.Engine, scope: Scope) -> list[Crowd]:
+    """Return the breaks of a scope by reason, hour and client, the most first."""
+    hour = (_B.at_ms // _HOUR_MS).label("by_hour")
+    count = sa.func.count().label("n")
+    query = (
+        sa.select(_B.reason, hour, _R.client, count)
+        .select_from(REQUEST.join(CACHE_BREAK, _B.request_id == _R.id))
+        .where(*within(scope, REQUESTS._replace(when=_B.at_ms)))
+        .group_by(_B.reason, sa.text("by_hour"), _R.client)
+        .order_by(sa.text("n DESC"), _B.reason, sa.text("by_hour"))
+        .limit(_MOST_CROWDS)
+    )
+    with bounded(engine) as connection:
+        return [Crowd(*each) for each in connection.execute(query)]
 
 
 def put(

@@ -45,6 +45,20 @@ async def test_one_session_is_told_with_its_tree_and_its_requests(
         assert (await ask("GET", "/sessions/nobody"))[0] == 404
 
 
+async def test_a_session_is_told_by_how_it_alone_begins(admin: Start, store_url: str) -> None:
+    engine = open_engine(store_url)
+    names = ("b160e3de-one", "b160e3de-two", "c0ffee00")
+    RowStore(engine).put([row(n, session_id=name) for n, name in enumerate(names)])
+    engine.dispose()
+    async with admin() as ask:
+        status, told = await ask("GET", "/sessions/c0ffee")
+        assert (status, told["session"]["id"]) == (200, "c0ffee00")
+        status, told = await ask("GET", "/sessions/b160e3")
+        assert (status, told["error"]["type"]) == (400, "invalid_request_error")
+        assert "b160e3de-one, b160e3de-two" in told["error"]["message"]
+        assert (await ask("GET", "/sessions/c0ff"))[0] == 404
+
+
 async def test_the_cache_is_told_and_what_cannot_be_asked_is_a_400(admin: Start) -> None:
     async with admin() as ask:
         status, told = await ask("GET", "/cache?key=laptop")

@@ -18,7 +18,7 @@ from proxy import Admin, AdminKey, Alerts, Budgets, Key, Receiver, Store
 from proxy.access.keys import digest
 from proxy.admin.alerts import Alert
 from proxy.admin.context import AdminContext
-from proxy.admin.deliver import MESSAGES_AN_HOUR, TRIES_AFTER_MS, Outbox
+from proxy.admin.deliver import MESSAGES_AN_HOUR, TRIES_AFTER_MS, Outbox, place_of
 from proxy.admin.rounds import STALE_MS, Rounds
 from proxy.admin.workers import Answer, SocketWorkers
 from proxy.ledger.ledger import Status
@@ -226,7 +226,7 @@ def alert(number: int, rule: str = "rule", text: str = "<!channel> & all") -> Al
 async def test_beyond_thirty_an_hour_there_is_one_digest() -> None:
     async with webhook() as hook, webhook() as slack:
         to = (Receiver(hook.url, "json", SECRET), Receiver(slack.url))
-        outbox = Outbox()
+        outbox = Outbox({})
         own = [outbox.add(alert(number), to, NOW_MS) for number in range(100)]
         assert own == [True] * MESSAGES_AN_HOUR + [False] * 70
         assert len(await outbox.deliver(to, NOW_MS)) == MESSAGES_AN_HOUR
@@ -246,14 +246,21 @@ async def test_a_receiver_that_never_takes_it_is_given_up_after_ten_minutes_with
     async with webhook() as good, webhook() as bad:
         bad.lies = "error"
         to = (Receiver(good.url), Receiver(f"{bad.url}?token=s3cret"))
-        outbox = Outbox()
+        silent: dict[str, int] = {}
+        outbox = Outbox(silent)
         outbox.add(alert(1, text="upstream acct-b fails"), to, NOW_MS)
         done = [
             await outbox.deliver(to, NOW_MS + at_ms)
             for at_ms in (*TRIES_AFTER_MS[:1], 1_000, *TRIES_AFTER_MS[1:], 700_000)
         ]
-    assert [len(each) for each in done] == [0, 0, 0, 0, 0, 1, 0]
-    assert (len(good.taken), bad.tries) == (1, len(TRIES_AFTER_MS))
+        assert [len(each) for each in done] == [0, 0, 0, 0, 0, 1, 0]
+        assert (len(good.taken), bad.tries) == (1, len(TRIES_AFTER_MS))
+        # The Overview says so, until one is taken.
+        assert silent == {place_of(to[1]): NOW_MS}
+        bad.lies = None
+        outbox.add(alert(2), to, NOW_MS + 800_000)
+        await outbox.deliver(to, NOW_MS + 800_000)
+        assert silent == {}
     assert "5 tries (status 503): upstream acct-b fails" in caplog.text
     assert "s3cret" not in caplog.text
     assert "hook" not in caplog.text.replace("webhook", "")

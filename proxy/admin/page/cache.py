@@ -5,10 +5,11 @@ import msgspec
 from proxy.admin import cache_report
 from proxy.admin.cache_report import CacheReport
 from proxy.admin.page import asked
+from proxy.admin.page.crowded import SEE, in_common
 from proxy.admin.page.page import Page, Query, View
 from proxy.admin.page.viewer import Viewer
 from proxy.admin.shown import shown_group
-from proxy.store import sessions, usage
+from proxy.store import cache_breaks, sessions, usage
 from proxy.store.scope import Scope
 from proxy.store.sessions import Session
 
@@ -32,11 +33,14 @@ class Cache(CacheReport, frozen=True, kw_only=True):
 
     Attributes:
         shares: by day and upstream.
+        in_common: of reasons, what their breaks of the last 24 hours have in common. `see`: where there is more of one.
         worst: the sessions of the last 24 hours that lost most; none where sessions are not shown.
     """
 
     shares: tuple[Share, ...]
     worst: tuple[Session, ...]
+    in_common: dict[str, str]
+    see: dict[str, str]
 
 
 async def model(view: View, viewer: Viewer, query: Query) -> Cache:
@@ -55,6 +59,7 @@ async def model(view: View, viewer: Viewer, query: Query) -> Cache:
     )
     today = msgspec.structs.replace(scope, since_ms=max(since_ms, now_ms - _DAY_MS))
     worst = await _worst(view, today) if view.shows_sessions else ()
+    crowds = await view.ask(lambda engine: cache_breaks.crowds(engine, today))
     shares = []
     for group in groups:
         told = shown_group(by, group)
@@ -64,7 +69,19 @@ async def model(view: View, viewer: Viewer, query: Query) -> Cache:
             shares.append(
                 Share(told["day"], told["upstream"] or "", prompt, group.cache_read_tokens)
             )
-    return Cache(*msgspec.structs.astuple(report), shares=tuple(shares), worst=worst)
+    see = {each.reason: SEE[each.reason] for each in report.reasons if each.reason in SEE}
+    return Cache(
+        *msgspec.structs.astuple(report),
+        shares=tuple(shares),
+        worst=worst,
+        in_common=in_common(crowds),
+        see=_shown_to(viewer, see),
+    )
+
+
+def _shown_to(viewer: Viewer, see: dict[str, str]) -> dict[str, str]:
+    """Return the links that whoever looks may follow."""
+    return see if viewer.key is None else {k: v for k, v in see.items() if v != "upstreams"}
 
 
 async def _worst(view: View, scope: Scope) -> tuple[Session, ...]:

@@ -1,10 +1,21 @@
 """What templates can call: the functions of figures and charts. Pure."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from proxy.admin.page import charts, figures, spent
 from proxy.admin.page.paths import quoted
+
+_CODE = re.compile("`([^`]+)`")
+
+
+def coded(text: str) -> Markup:
+    """Return a sentence with what stands between backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - of escaped text
+
 
 FILTERS: dict[str, Callable[..., Any]] = {
     each.__name__: each
@@ -27,6 +38,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
         figures.moment,
         figures.minute,
         quoted,
+        coded,
     )
 }
 GLOBALS: dict[str, Callable[..., Any]] = {

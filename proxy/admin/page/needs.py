@@ -21,7 +21,7 @@ class Need(msgspec.Struct, frozen=True):
 
     Attributes:
         text: a sentence.
-        path: of the page to look at, below where the pages are.
+        path: of the page to look at, below where the pages are; '': there is none.
     """
 
     text: str
@@ -66,6 +66,14 @@ def of_upstreams(upstreams: Iterable[Mapping[str, Any]]) -> list[Need]:
         )
         for each in upstreams
         if each["state"] == "cooling"
+    ]
+
+
+def of_receivers(silent: Mapping[str, int]) -> list[Need]:
+    """Return which receivers of alerts take none, from since when they do not."""
+    return [
+        Need(f"Alerts do not reach {place} since {figures.minute(since_ms)} UTC.", "")
+        for place, since_ms in sorted(silent.items())
     ]
 
 

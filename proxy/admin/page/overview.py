@@ -205,6 +205,7 @@ async def _needs(view: View, bounds: Bounds, recent: Group | None, now_ms: int) 
         *needs.of_ledger(told, ledgers.count(None), now_ms),
         *needs.of_upstreams(merged),
         *needs.of_budgets(bounds.budgets, now_ms),
+        *needs.of_receivers(view.receivers_silent),
         *(needs.of_failures(recent.failed, recent.requests) if recent else ()),
     ]
 

@@ -9,10 +9,11 @@ import msgspec
 import sqlalchemy as sa
 
 from proxy.admin.context import AdminContext, now_ms
+from proxy.admin.deliver import place_of
 from proxy.admin.page.viewer import Viewer
 from proxy.admin.workers import Workers
 from proxy.config import Config
-from proxy.errors import StoreUnavailable
+from proxy.errors import StoreNotReady, StoreUnavailable
 from proxy.money import price_file
 from proxy.money.prices import PriceTable
 
@@ -61,6 +62,13 @@ class View:
         return self._state.store_down_since_ms
 
     @property
+    def receivers_silent(self) -> dict[str, int]:
+        """Since when receivers of alerts take none, by where they are."""
+        configured = {place_of(each) for each in self.config.alerts.to}
+        silent = self._store.receivers_silent
+        return {place: since_ms for place, since_ms in silent.items() if place in configured}
+
+    @property
     def config(self) -> Config:
         """The configuration that counts."""
         return self._store.config
@@ -81,7 +89,9 @@ class View:
         listen = self.config.listen
         host = listen.hosts[0] if listen.hosts else "127.0.0.1"
         host = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared, not bound
-        return f"{listen.scheme}://{f'[{host}]' if ':' in host else host}:{listen.port}{listen.base_path}"
+        # One that the system chose, or another program's, is not known here.
+        port = listen.port or "PORT"
+        return f"{listen.scheme}://{f'[{host}]' if ':' in host else host}:{port}{listen.base_path}"
 
     @property
     def prices(self) -> PriceTable:
@@ -104,6 +114,9 @@ class View:
         """
         try:
             answer = await self._store.ask(work, within_s, holder=self._holder)
+        except StoreNotReady:
+            self._state.store_down_since_ms = None  # it does answer
+            raise
         except StoreUnavailable:
             if self.has_store and self._state.store_down_since_ms is None:
                 self._state.store_down_since_ms = now_ms()
