@@ -20,7 +20,7 @@ ADVICE = {
     "api:messages_changed": "The API says that earlier messages changed.",
     "api:other": "The API names a reason that this release does not know.",
     "compaction": "Expected: the new prefix is shorter.",
-    "moved": "Another upstream served: a failover, or changed weights. See Upstreams.",
+    "moved": "Another upstream served: a failover, or changed weights.",
     "model": "The client switched models; each has a cache of its own.",
     "idle": "Nobody asked for longer than what was written lives; see below what 1 hour would have cost.",
     "cut": "The answer before never finished, so that what it wrote may be lost.",

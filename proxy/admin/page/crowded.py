@@ -52,9 +52,9 @@ def in_common(crowds: Sequence[Crowd]) -> dict[str, str]:
         ((hour, in_hour),) = hours.most_common(1)
         ((client, of_client),) = clients.most_common(1)
         if len(hours) > 1 and in_hour * 2 >= total:
-            said.append(f"{in_hour} in the hour from {figures.minute(hour * _HOUR_MS)} UTC")
+            said.append(f"{in_hour} were in the hour from {figures.minute(hour * _HOUR_MS)} UTC")
         if len(clients) > 1 and client and of_client * 2 >= total:
-            said.append(f"{of_client} from {client}")
+            said.append(f"{of_client} were from {client}")
         if said and total >= _FEW:
-            found[reason] = f"Of {total} in the last 24 hours {', '.join(said)}."
+            found[reason] = f"Of {total} in the last 24 hours, {', and '.join(said)}."
     return found

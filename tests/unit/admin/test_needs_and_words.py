@@ -40,7 +40,7 @@ def test_what_most_breaks_of_a_reason_have_in_common_is_said() -> None:
         Crowd("idle", 1, "a", 2),
     ]
     assert in_common(crowds) == {
-        "moved": "Of 38 in the last 24 hours 33 in the hour from 1970-01-01 14:00 UTC.",
-        "prefix": "Of 9 in the last 24 hours 8 from claude-cli/1.",
+        "moved": "Of 38 in the last 24 hours, 33 were in the hour from 1970-01-01 14:00 UTC.",
+        "prefix": "Of 9 in the last 24 hours, 8 were from claude-cli/1.",
     }
     assert in_common([]) == {}
