@@ -1,8 +1,8 @@
 """How long the pages take over a ledger of a million requests: `python -m bench.pages [--rows N] [--store URL]`.
 
 Without a URL it fills a store in SQLite; with one it fills that, unless it has requests already. Each page's model is
-made as for a browser, ten times: it prints the least, the longest and this process's CPU time (of SQLite that is all), and fails when the longest of any is over
-300 ms, or the Overview's over 100.
+made as for a browser, ten times: it prints the least, the longest, and this process's CPU time, which of SQLite is all
+there is. It fails when the longest of any is over 300 ms, or the Overview's over 100.
 """
 
 import argparse
