@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 class Spooler:
-    """Writes rows into a spool, and once per second what is in flight.
+    """Writes rows into a spool, and what is in flight whenever that is told.
 
     Args:
         spool: of this process.
@@ -79,15 +79,18 @@ class Spooler:
         self._thread.join(within_s)
 
     def _run(self) -> None:
-        second_s = 0.0
+        second_s, on_disk = 0.0, self._in_flight
         is_closing = False
         while not is_closing:
             is_closing = self._closing.wait(_EVERY_S)
             try:
                 self._write_rows()
+                # As soon as it is told: what waits for a second of its own is up to two seconds old.
+                if (in_flight := self._in_flight) is not on_disk:
+                    self._spool.keep_in_flight(b"".join(_lines(in_flight)))
+                    on_disk = in_flight
                 if is_closing or time.monotonic() >= second_s:
                     second_s = time.monotonic() + _SECOND_S
-                    self._spool.keep_in_flight(b"".join(_lines(self._in_flight)))
                     self._spool.sync()
                     self._say_well()
             except OSError as error:

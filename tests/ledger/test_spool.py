@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from proxy.ledger.spool import SEGMENT_BYTES, Spool, cut
+from proxy.ledger.row import to_line
+from proxy.ledger.spool import IN_FLIGHT, SEGMENT_BYTES, Spool, cut
+from proxy.ledger.spooler import Spooler
+from tests.ledger.rows import until
+from tests.store.rows import row
 
 LINE = b"x" * 99_999
 
@@ -100,3 +104,21 @@ def test_only_its_owner_reads_a_spool(tmp_path: Path) -> None:
     assert spool.folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in spool.folder.iterdir()} == {0o600}
     spool.close()
+
+
+async def test_what_is_in_flight_is_on_the_disk_as_soon_as_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the thread does once per second would make it up to a second older."""
+    monkeypatch.setattr("proxy.ledger.spooler._SECOND_S", 3600)
+    spool = Spool(tmp_path)
+    spooler = Spooler(spool, SEGMENT_BYTES)
+    kept = spool.folder / IN_FLIGHT
+    try:
+        for number in (1, 2):
+            line = to_line(row(number)) + b"\n"
+            spooler.keep_in_flight([row(number)])
+            await until(lambda line=line: kept.exists() and kept.read_bytes() == line)  # type: ignore[misc] # of this turn
+    finally:
+        spooler.close(9)
+        spool.close()
