@@ -37,9 +37,8 @@ class Batch:
     def admit(self, ask: Ask) -> None:
         """Add a request that wants in."""
         counting, periods = ask.counting, ask.periods
-        asked = (int(not counting), int(counting), ask.input_tokens, ask.output_tokens)
         self._operations.append((
-            *("admit", ask.id, self._which(ask.policy.subjects), asked, int(not counting)),
+            *("admit", ask.id, self._which(ask.policy.subjects), _asked(ask), int(not counting)),
             *(ask.hold_micros, periods.day_name, periods.month_name),
             *(ask.policy.strict, LEASE_US),
         ))  # fmt: skip
@@ -62,6 +61,15 @@ class Batch:
                     *("settle", ask.id, self._which(subjects), reserved, used, ask.hold_micros),
                     *(micros, ask.periods.day_name, ask.periods.month_name, ended_us),
                 ))  # fmt: skip
+
+    def follow(self, grant: Grant) -> None:
+        """Add a request that its process let in by itself; the server counts it once, should it have let it in, too."""
+        ask = grant.ask
+        taken = tuple(each for each in ask.policy.subjects if each not in grant.untaken)
+        for subjects, asked in ((taken, _asked(ask)), (grant.untaken, (0, 0, 0, 0))):
+            if subjects:
+                which = self._which(subjects)
+                self._operations.append(("follow", ask.id, which, asked, ask.hold_micros, LEASE_US))
 
     def renew(self, ask: Ask) -> None:
         """Add a request that is still in flight."""
@@ -100,6 +108,10 @@ class Batch:
         """Return the number of a subject's terms; Lua counts from 1."""
         number = self._subjects.setdefault(name, len(self._subjects) + 1)
         return self._terms.setdefault((number, *terms), len(self._terms) + 1)
+
+
+def _asked(ask: Ask) -> tuple[int, int, int, int]:
+    return int(not ask.counting), int(ask.counting), ask.input_tokens, ask.output_tokens
 
 
 def _terms(subject: Subject) -> tuple[int, ...]:

@@ -65,13 +65,13 @@ class Server:
             Unanswered: there are none.
         """
         keys, body = batch.render()
-        called_us = time.monotonic_ns() // 1000
+        called_us = now_us()
         try:
             async with asyncio.timeout(timeout_s or self.timeout_s):
                 server_us, replies = await self._run(keys, body)
         except self._troubles as error:
             raise Unanswered from error
-        self.clock.told(called_us, server_us, time.monotonic_ns() // 1000)
+        self.clock.told(called_us, server_us, now_us())
         return replies
 
     async def _run(self, keys: list[str], body: bytes) -> tuple[int, list[Any]]:
@@ -118,3 +118,8 @@ class Server:
                 policy,
                 extra=notice(Event.REDIS_UNFIT),
             )
+
+
+def now_us() -> int:
+    """Return `time.monotonic()` in microseconds."""
+    return time.monotonic_ns() // 1000

@@ -10,7 +10,6 @@ This process counts all that it lets in by itself as well. While the server does
 import asyncio
 import functools
 import logging
-import time
 from collections.abc import Callable, Mapping
 from operator import methodcaller
 from typing import Any
@@ -22,7 +21,7 @@ from proxy.limits.gathering import Add, Gathering
 from proxy.limits.local import Local, Spent
 from proxy.limits.periods import Periods
 from proxy.limits.policy import Policy
-from proxy.limits.server import Server, Unanswered
+from proxy.limits.server import Server, Unanswered, now_us
 from proxy.limits.verdict import Ask, Grant, Reading, Refusal
 
 _log = logging.getLogger(__name__)
@@ -100,7 +99,7 @@ class Shared:
             if not answer.cancelled() and isinstance(answer.result(), Grant):
                 self.cancel(answer.result())
             raise
-        return self._alone(ask) if verdict is None else verdict
+        return self._unanswered(ask) if verdict is None else verdict
 
     def settle(self, grant: Grant, input_tokens: int, output_tokens: int, micros: int) -> None:
         """Count what a request really used, where it was let in; a second time is nothing."""
@@ -109,8 +108,7 @@ class Shared:
         self._local.settle(grant, input_tokens, output_tokens, micros)
         if grant in self._in_flight:
             self._in_flight.remove(grant)
-            used = (input_tokens, output_tokens, micros, _now_us())
-            self._put(methodcaller("settle", grant, *used))
+            self._put(methodcaller("settle", grant, input_tokens, output_tokens, micros, now_us()))
 
     def cancel(self, grant: Grant) -> None:
         """Give back all but the request itself: nothing was sent."""
@@ -119,14 +117,11 @@ class Shared:
     def raise_spent(self, spent: Mapping[str, Spent], periods: Periods, known_us: int) -> None:
         """Raise what was spent to what the ledger knew at a moment, by subject, where that is more."""
         self._local.raise_spent(spent, periods)
-        if self._breaker.is_open:
-            # When the outage is over, the ledger is asked anew.
+        if self._breaker.is_open:  # when the outage is over, the ledger is asked anew
             return
         for name, each in spent.items():
-            for period, micros in (
-                (periods.day_name, each.day_micros),
-                (periods.month_name, each.month_micros),
-            ):
+            sums = ((periods.day_name, each.day_micros), (periods.month_name, each.month_micros))
+            for period, micros in sums:
                 add = methodcaller("raise_spent", name, period, micros, known_us)
                 self._gathered.raise_spent(name, period, add)
         self._wanted.set()
@@ -135,11 +130,9 @@ class Shared:
         """Return what a policy's subjects have used."""
         told: tuple[Reading, ...] | None = None
         if not self._breaker.is_open:
-            told = await self._ask(
-                methodcaller("read", policy, periods),
-                functools.partial(readings_of, policy.subjects),
-            )
-        return self._local.read(policy, periods, _now_us()) if told is None else told
+            read = functools.partial(readings_of, policy.subjects)
+            told = await self._ask(methodcaller("read", policy, periods), read)
+        return self._local.read(policy, periods, now_us()) if told is None else told
 
     def _alone(self, ask: Ask) -> Grant | Refusal:
         """Decide by what this process counts."""
@@ -147,14 +140,26 @@ class Shared:
             raise LimitsUnavailable(budget=True)
         if ask.policy.limits_closed:
             raise LimitsUnavailable
-        return self._local.admit(ask, _now_us())
+        return self._local.admit(ask, now_us())
+
+    def _unanswered(self, ask: Ask) -> Grant | Refusal:
+        """Decide so, and tell the server, which may have let it in all the same, or may have heard nothing of it."""
+        tell = methodcaller("settle", Grant(ask, untaken=ask.policy.subjects), 0, 0, 0, now_us())
+        try:
+            verdict = self._alone(ask)
+            if isinstance(verdict, Grant) and not ask.counting:
+                self._in_flight.add(verdict)
+                tell = methodcaller("follow", verdict)
+        finally:
+            self._put(tell)
+        return verdict
 
     def _verdict(self, ask: Ask, reply: Any) -> Grant | Refusal:
         verdict = verdict_of(ask, reply)
         if verdict.readings is not None:
             self._local.learn(verdict.readings, ask.periods)
         if isinstance(verdict, Grant):
-            self._local.follow(verdict, _now_us())
+            self._local.follow(verdict, now_us())
             if not ask.counting:
                 self._in_flight.add(verdict)
         if unknown := unknown_of(ask.policy.subjects, reply):
@@ -222,6 +227,9 @@ class Shared:
             if isinstance(error, Unanswered):
                 self._breaker.failed(error)
                 self._gathered.give_up()
+                await asyncio.sleep(
+                    0
+                )  # all whose verdict is lost tell what they do, before others ask
             else:
                 _log.exception(_DEFECT)
             return
@@ -236,12 +244,7 @@ class Shared:
         """Keep the leases of all that is in flight."""
         while True:
             await asyncio.sleep(_RENEW_S)
-            if self._breaker.is_open:
-                continue
-            for grant in self._in_flight:
-                self._gathered.renew(grant.ask.id, methodcaller("renew", grant.ask))
-            self._wanted.set()
-
-
-def _now_us() -> int:
-    return time.monotonic_ns() // 1000
+            if not self._breaker.is_open:
+                for grant in self._in_flight:
+                    self._gathered.renew(grant.ask.id, methodcaller("renew", grant.ask))
+                self._wanted.set()

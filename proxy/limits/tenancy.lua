@@ -142,6 +142,23 @@ local function settle(_, id, which, reserved, actual, hold, micros, day, month, 
   return 1
 end
 
+-- One that its process let in by itself, when no verdict came in time: the lease says whether it was let in here, too.
+local function follow(_, id, which, asked, hold, lease)
+  for _, t in ipairs(which) do
+    local terms = BATCH.s[t]
+    local S = subjects[terms[1]]
+    if redis.call('ZADD', S.leases, 'NX', int(now + lease), id .. ':' .. int(hold)) == 1 then
+      S.inside = S.inside + 1
+      put(S, 'h', S.h + hold)
+      for k, field in ipairs(RATES) do
+        local limit = terms[LIMIT_OF[k]]
+        if limit > 0 and asked[k] > 0 then put(S, field, math.max(S[field] or 0, now) + cost(asked[k], limit)) end
+      end
+    end
+  end
+  return 1
+end
+
 -- XX: a lease that has ended stays ended.
 local function renew(_, id, which, hold, lease)
   for _, t in ipairs(which) do
@@ -170,7 +187,8 @@ local function read(_, which, day, month)
   return readings
 end
 
-local DO, replies = {admit = admit, settle = settle, renew = renew, raise = raise, read = read}, {}
+local DO = {admit = admit, follow = follow, settle = settle, renew = renew, raise = raise, read = read}
+local replies = {}
 for n, operation in ipairs(BATCH.o) do replies[n] = DO[operation[1]](unpack(operation)) end
 for _, S in pairs(subjects) do
   local fields = {}

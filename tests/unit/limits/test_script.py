@@ -186,6 +186,32 @@ def test_what_the_ledger_may_have_told_already_is_not_counted_again(
     assert (reading.in_flight, reading.held_micros) == (0, 0)
 
 
+@pytest.mark.parametrize("was_let_in", [True, False])
+def test_who_was_let_in_elsewhere_is_counted_once_whether_the_server_had_let_it_in_or_not(
+    counts: Counts, *, was_let_in: bool
+) -> None:
+    terms = {
+        "requests_per_minute": 6,
+        "input_tokens_per_minute": 6,
+        "max_in_flight": 3,
+        "day_micros": 99,
+    }
+    policy = policy_of(Local(), key=terms)
+    ask, batch = Ask("req_1", policy, PERIODS, 2, 1, 30), Batch("one")
+    if was_let_in:
+        batch.admit(ask)
+    batch.follow(Grant(ask))
+    batch.follow(Grant(ask))
+    counts.call(batch)
+    reading = counts.read(policy)
+    assert (reading.in_flight, reading.held_micros) == (1, 30)
+    assert (reading.requests_us, reading.input_us) == (10_000_000, 20_000_000)
+    counts.settle(Grant(ask), 1, 1, 25)
+    reading = counts.read(policy)
+    assert (reading.in_flight, reading.held_micros, reading.day_micros) == (0, 0, 25)
+    assert (reading.requests_us, reading.input_us) == (10_000_000, 10_000_000)
+
+
 def test_periods_long_past_are_dropped(counts: Counts) -> None:
     for day in range(20_000, 20_012):
         batch = Batch("one")

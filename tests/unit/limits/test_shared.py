@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.errors import LimitsUnavailable
 from proxy.limits.local import Local, Spent
 from proxy.limits.policy import Policy
 from proxy.limits.verdict import Grant
@@ -283,6 +284,48 @@ async def test_what_the_ledger_tells_may_overtake_a_settlement_on_a_slow_way(
             await until_settled(quick)
             reading = await quick.read(policy)
             assert (reading.day_micros, reading.month_micros) == (75, 75)
+
+
+@pytest.mark.parametrize("fail", ["open", "closed"])
+async def test_a_verdict_that_came_too_late_takes_no_slot_longer_than_its_request_lasts(
+    redis_server: RedisServer, fail: str
+) -> None:
+    """The server lets it in when nobody waits any more: that is no reason to refuse others until the lease ends."""
+    is_free = asyncio.Event()
+    is_free.set()
+
+    async def gate(_: bytes) -> None:
+        await is_free.wait()
+
+    terms = {
+        "max_in_flight": 1,
+        "requests_per_minute": 9,
+        "day_micros": 1000,
+        "limits_fail": fail,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        async with (
+            slow_way(redis_server, Path(folder) / "slow.sock", gate) as url,
+            a_process(url, 0.3) as slow,
+            a_process(redis_server.url) as quick,
+        ):
+            policy = policy_of(slow.local, key=terms)
+            is_free.clear()
+            if fail == "closed":
+                with pytest.raises(LimitsUnavailable):
+                    await slow.admit(policy, 1, 1, 10)
+            else:
+                grant = await slow.granted(policy, 1, 1, 10)
+            is_free.set()
+            if fail == "open":
+                slow.shared.settle(grant, 1, 1, 7)
+            async with asyncio.timeout(WITHIN_S):
+                while True:
+                    await slow.read(policy)
+                    reading = await quick.read(policy)
+                    if reading.requests_us and not reading.in_flight:
+                        break
+            assert (reading.held_micros, reading.day_micros) == (0, 7 * (fail == "open"))
 
 
 async def test_what_waits_is_sent_before_the_end(redis_server: RedisServer) -> None:
