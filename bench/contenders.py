@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +27,14 @@ EMBEDDED, SCALED = "tenancy embedded", "tenancy scaled"
 # The embedded one with the admin API, and somebody who looks at pages and metrics all the time. Not the bare gateway:
 # it reckons no costs, and with `admin` it does.
 VIEW = "view"
-ALL = (DIRECT, NGINX, RELAY, BEFORE, GATEWAY, PLAIN, EMBEDDED, SCALED, VIEW)
+# The gateway whose model is served by a pool of two upstreams; by one of one.
+POOL, POOL_OF_ONE = "pool", "pool of one"
+ALL = (DIRECT, NGINX, RELAY, BEFORE, GATEWAY, PLAIN, POOL, EMBEDDED, SCALED, VIEW)
 # What says nothing without the other.
 BESIDE = {VIEW: EMBEDDED}
 # With whom the others are compared.
 YARDSTICKS = (NGINX, RELAY, BEFORE, GATEWAY)
+_MEMBERS = {POOL: 2, POOL_OF_ONE: 1}
 
 _HERE = Path(__file__).parent
 _MESSAGE = {
@@ -165,6 +168,18 @@ def _config(upstream_port: int) -> dict[str, Any]:
     }
 
 
+def _pooled(config: dict[str, Any], members: int) -> dict[str, Any]:
+    """Return a configuration whose model is served by a pool: of accounts of one upstream."""
+    names = [f"bench-{number}" for number in range(members)]
+    only = config["upstreams"]["bench"]
+    return config | {
+        "upstreams": {
+            name: only | {"auth": only["auth"] | {"key": f"upstream-key-{name}"}} for name in names
+        },
+        "pools": {"bench": {"members": [{"upstream": name} for name in names]}},
+    }
+
+
 def _gateway(
     command: list[str], directory: Path, port: int, workers: int, config: dict[str, Any]
 ) -> list[str]:
@@ -185,8 +200,9 @@ def running(
     scratch: Path,
     *,
     before: Path | None,
-    servers: Servers,
+    servers: Servers | None,
     workers: int = 1,
+    under: Sequence[str] = (),
 ) -> Iterator[Running]:
     """Run a contender in front of an upstream.
 
@@ -197,6 +213,7 @@ def running(
         before: the checkout that `before` runs, with this interpreter and what is installed.
         servers: what `SCALED` shares its counts with.
         workers: processes; nginx and the gateways only.
+        under: the command of a program that the contender runs in.
 
     Raises:
         StartError: it did not come up.
@@ -224,13 +241,16 @@ def running(
         elif name == PLAIN:
             environment = {"ANYROUTER_PLAIN": "1"}
         config = _config(upstream_port)
-        if name in (EMBEDDED, SCALED, VIEW):
+        if name in _MEMBERS:
+            config = _pooled(config, _MEMBERS[name])
+        elif name in (EMBEDDED, SCALED, VIEW):
             config = tenancy(config, directory, servers if name == SCALED else None)
         if name == VIEW:
             admin_port = free_port()
             config = with_admin(config, admin_port)
         command = _gateway(command, directory, port, workers, config)
     with ExitStack() as stack:
+        command = [*under, *command]
         child, start_s = stack.enter_context(_serving(command, directory, port, environment))
         told_cpu_s = stack.enter_context(looked_at(admin_port)) if name == VIEW else None
         yield Running(name, port, child, start_s, told_cpu_s)

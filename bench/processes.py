@@ -10,6 +10,8 @@ from pathlib import Path
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _STOP_S = 10.0
+# Much more than it takes, but for programs that valgrind runs.
+_START_S = 300.0
 
 
 class StartError(Exception):
@@ -39,7 +41,12 @@ class Child:
                 start_new_session=True,
             )
 
-    def wait_until_answering(self, port: int, within_s: float = 20.0) -> float:
+    @property
+    def pid(self) -> int:
+        """Return the process's id."""
+        return self._process.pid
+
+    def wait_until_answering(self, port: int, within_s: float = _START_S) -> float:
         """Return the seconds from the process's start to its first answered request.
 
         Raises:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bench.contenders import BEFORE, EMBEDDED, GATEWAY, NGINX, RELAY, SCALED, VIEW
+from bench.contenders import BEFORE, EMBEDDED, GATEWAY, NGINX, POOL, RELAY, SCALED, VIEW
 from bench.results import Results
 
 
@@ -76,6 +76,9 @@ TARGETS = (
     Target("W2", "rps", 0.98, at_least=True, ratio_to=BEFORE),
     Target("W3", "rps", 0.98, at_least=True, ratio_to=BEFORE),
     Target("W5 200", "cpu_us", 1.02, ratio_to=BEFORE),
+    # What a pool of two may cost beside no pool.
+    Target("W1", "rps", 0.98, at_least=True, ratio_to=GATEWAY, of=POOL),
+    Target("W5 200", "cpu_us", 1.02, ratio_to=GATEWAY, of=POOL),
     # What limits, budgets and ledger may cost.
     Target("W1", "rps", 0.92, at_least=True, ratio_to=GATEWAY, of=EMBEDDED),
     Target("W2", "rps", 0.92, at_least=True, ratio_to=GATEWAY, of=EMBEDDED),

@@ -2,26 +2,30 @@
 
 import dataclasses
 import functools
+import time
 from collections.abc import Awaitable, Mapping
+from http import HTTPStatus
 
 from aiohttp import web
 
 from proxy.aiohttp_fast import UpstreamResponse
 from proxy.api.context import EXCHANGE, LIVE, SNAPSHOT
-from proxy.errors import NotFound
+from proxy.errors import NotFound, ProxyError
 from proxy.progress import Progress
 from proxy.protocol.message import Echo
 from proxy.relay import buffered, early, streaming
 from proxy.routing.router import Route
 from proxy.upstreams import dialects
-from proxy.upstreams.attempts import first_fit
+from proxy.upstreams.attempts import First, first_fit
 from proxy.upstreams.connections import UpstreamTemplate
 from proxy.upstreams.failures import refuse_unfit
+from proxy.upstreams.homes import names_for
 from proxy.upstreams.opening import Opening, hold
 from proxy.upstreams.responses import given_request_id, is_stream
 
 MESSAGES_PATH = "/v1/messages"
 COUNT_TOKENS_PATH = "/v1/messages/count_tokens"
+_OK = int(HTTPStatus.OK)
 _NOTHING_READ: tuple[bytes, ...] = ()
 
 
@@ -80,12 +84,27 @@ async def _relay(
     asked = call.model if may_echo else None
     opening: Opening | None = None
     read = _NOTHING_READ
+    standing = request[LIVE].standing
     if route.choices:
-        ask = functools.partial(_ask, request, path_qs)
-        order, standing = request[SNAPSHOT].pools[route.pool or ""], request[LIVE].standing
-        route, response, read, opening = await first_fit(
-            exchange, call, ask, order, standing, asked
-        )
+        order = request[SNAPSHOT].pools[route.pool or ""]
+        names = names_for(exchange, route, call, order, standing)
+        choices, found, began_s = route.choices, None, time.monotonic()
+        if standing.health.is_well:
+            # Nearly always: home answers, and nothing of what follows is needed.
+            exchange.route = route = choices[names[0]]
+            try:
+                found = await _ask(request, path_qs, route)
+            except ProxyError as error:
+                found = error
+        if isinstance(found, UpstreamResponse) and found.status == _OK and not is_stream(found):
+            response = found
+        else:
+            ask = functools.partial(_ask, request, path_qs)
+            first = None if found is None else First(found, began_s)
+            ways = [choices[name] for name in names]
+            route, response, read, opening = await first_fit(
+                exchange, call, ask, ways, order, standing, asked, first
+            )
     else:
         response = await _ask(request, path_qs, route)
     # Sent and answered: a stream may live for minutes, and must not keep megabytes of a request.
@@ -95,7 +114,7 @@ async def _relay(
     echo = Echo(sent=route.upstream_model, asked=asked) if asked is not None else None
     try:
         upstream_id = given_request_id(response)
-        request[LIVE].standing.counts.told(route.upstream, response.headers, exchange.sent_s)
+        standing.counts.told(route.upstream, response.headers, exchange.sent_s)
         exchange.upstream_request_id = upstream_id
         refuse_unfit(response, exchange)
         if opening is None and is_stream(response):

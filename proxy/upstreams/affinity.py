@@ -7,21 +7,24 @@ Of a text only the first 1 KiB, as it is spelled in the body: a client spells it
 
 import hashlib
 import re
-from typing import NamedTuple
+
+import msgspec
 
 from proxy.protocol.call import Call
 
 _MAX_TEXT_BYTES = 1 << 10
 # In which the texts are looked for: a member may be megabytes.
 _MAX_LOOKED_BYTES = 1 << 16
-_MAX_USER_BYTES = 200
+_MAX_USER_BYTES, _MAX_READ_USER_BYTES = 200, 1 << 12
 _DIGEST_BYTES = 16
-# Inside a JSON string its quotes are escaped: so this finds members only. Bounded, as everything clients choose.
-_TEXT = re.compile(rb'"(?:text|content)"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"((?:[^"\\]|\\.){1,1024})')
-_USER_ID = re.compile(rb'"user_id"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"((?:[^"\\]|\\.){1,4096})')
+# Inside a JSON string its quotes are escaped: so these find members only, whose text is not empty.
+_TEXT = re.compile(rb'"(?:text|content)"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"(?!")')
+_USER_ID = re.compile(rb'"user_id"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"(?!")')
+# Up to its end. What is between two escapes is run over in one step.
+_REST = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+')
 
 
-class Session(NamedTuple):
+class Session(msgspec.Struct, frozen=True, gc=False):
     """A conversation.
 
     Attributes:
@@ -43,9 +46,14 @@ def session_of(key_name: str, session_id: str | None, call: Call) -> Session:
     """
     if session_id:
         return Session(f"{key_name}\0session\0{session_id}", "session")
-    if found := _USER_ID.search(call.beginning("metadata", _MAX_LOOKED_BYTES)):
-        return Session(f"{key_name}\0user\0{_short(found[1])}", "user")
-    system, first = _texts_of(call)
+    members = call.members or call.spans
+    if "metadata" in members:
+        metadata = call.beginning("metadata", _MAX_LOOKED_BYTES)
+        if user_id := _string(metadata, _USER_ID.search(metadata), _MAX_READ_USER_BYTES):
+            return Session(f"{key_name}\0user\0{_short(user_id)}", "user")
+    system = _system_of(call) if "system" in members else b""
+    messages = call.beginning("messages", _MAX_LOOKED_BYTES)
+    first = _string(messages, _TEXT.search(messages), _MAX_TEXT_BYTES)
     if system or first:
         prompt = hashlib.blake2b(b"%b\0%b" % (system, first), digest_size=_DIGEST_BYTES)
         return Session(f"{key_name}\0prompt\0{prompt.hexdigest()}", "prompt")
@@ -58,12 +66,21 @@ def _short(user_id: bytes) -> str:
     return user_id.decode("utf-8", "surrogateescape")
 
 
-def _texts_of(call: Call) -> tuple[bytes, bytes]:
-    """Return the beginnings of the system prompt and of the first message."""
+def _system_of(call: Call) -> bytes:
+    """Return the beginning of the system prompt's texts."""
     system = call.beginning("system", _MAX_LOOKED_BYTES)
     if system[:1] == b'"':
-        system = system[1:].removesuffix(b'"')
-    else:
-        system = b"\0".join(match[1] for match in _TEXT.finditer(system))
-    first = _TEXT.search(call.beginning("messages", _MAX_LOOKED_BYTES))
-    return system[:_MAX_TEXT_BYTES], first[1] if first else b""
+        return system[1:].removesuffix(b'"')[:_MAX_TEXT_BYTES]
+    texts, size = [], 0
+    for begins in _TEXT.finditer(system):
+        texts.append(_string(system, begins, _MAX_TEXT_BYTES))
+        size += len(texts[-1])
+        if size >= _MAX_TEXT_BYTES:
+            break
+    return b"\0".join(texts)[:_MAX_TEXT_BYTES]
+
+
+def _string(text: bytes, begins: re.Match[bytes] | None, most: int) -> bytes:
+    """Return the beginning of a string behind what leads to it; nothing when nothing does."""
+    found = begins and _REST.match(text, begins.end(), begins.end() + most)
+    return found[0] if found else b""

@@ -6,17 +6,16 @@ everywhere is answered with the kindest of the refusals, as it came: a stand-in'
 
 import functools
 import logging
-import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from http import HTTPStatus
+from typing import NamedTuple
 
 from proxy.aiohttp_fast import UpstreamResponse
 from proxy.errors import ProxyError, let_go
 from proxy.exchange import Exchange
 from proxy.notices.events import Event
 from proxy.notices.notice import notice
-from proxy.pooled import Attempt, Pooled
+from proxy.pooled import Attempt
 from proxy.progress import Progress
 from proxy.protocol.call import Call
 from proxy.protocol.message import Echo
@@ -24,7 +23,6 @@ from proxy.received import COUNT_TOKENS
 from proxy.routing.router import Route
 from proxy.upstreams import marks, outcomes
 from proxy.upstreams import verdict as verdicts
-from proxy.upstreams.affinity import session_of
 from proxy.upstreams.budget import RetryBudget
 from proxy.upstreams.detours import Detours
 from proxy.upstreams.failures import refuse_unfit
@@ -40,52 +38,47 @@ _log = logging.getLogger(__name__)
 Ask = Callable[[Route], Awaitable[UpstreamResponse]]
 
 _COSTLY_BYTES = 1 << 16
-_THREAD_BYTES = 1 << 12
-_PREVIOUS = re.compile(rb'"previous_message_id"[ \t\r\n]*:[ \t\r\n]*"([^"\\]{1,256})"')
 _MS_PER_S = 1000
+
+
+class First(NamedTuple):
+    """What came of the first that was asked: a response's head or a failure, and when it was asked."""
+
+    found: UpstreamResponse | ProxyError
+    began_s: float
 
 
 async def first_fit(  # noqa: PLR0917 - one for each thing that takes part
     exchange: Exchange,
     call: Call,
     ask: Ask,
+    candidates: Sequence[Route],
     order: PoolOrder,
     standing: Standing,
     asked: str | None,
+    first: First | None,
 ) -> Answer:
     """Ask the upstreams of a pool until there is an answer to pass on; the exchange's route then is that of the answer.
 
     Args:
-        exchange: with a route that has choices.
+        exchange: of the request.
         call: what is asked.
         ask: one of them.
+        candidates: who can serve it, its home first.
         order: of the pool.
         standing: of all upstreams.
         asked: the model that answers are to name; None: they stay as they are.
+        first: what came of the home, when that has been asked already.
 
     Raises:
         ProxyError: there is none, and the kindest failure is this one.
     """
-    began_s = time.monotonic()
-    budget = standing.budget(order.pool.name, began_s)
-    budget.earn()
-    candidates = _candidates(exchange, call, order, standing, began_s)
-    first: UpstreamResponse | ProxyError | None = None
-    if standing.health.is_well:
-        # Nearly always: home answers, and nothing of what follows is needed.
-        exchange.route = home = candidates[0]
-        try:
-            first = await ask(home)
-        except ProxyError as error:
-            first = error
-        else:
-            if first.status == HTTPStatus.OK and not is_stream(first):
-                return Answer(home, first)
+    budget = standing.budget(order.pool.name, time.monotonic())
     is_costly = functools.partial(_is_costly, order.pool.prefer, call)
     way = Detours(candidates, order, standing.health, budget, is_costly)
     attempts = _Attempts(exchange, ask, way, asked)
     try:
-        return await attempts.run(standing, budget, first, began_s)
+        return await attempts.run(standing, budget, first)
     finally:
         attempts.close()
 
@@ -112,17 +105,18 @@ class _Attempts:
         self,
         standing: Standing,
         budget: RetryBudget,
-        first: UpstreamResponse | ProxyError | None,
-        began_s: float,
+        first: First | None,
     ) -> Answer:
-        """Ask until there is an answer; `first` came from the home, if that has been asked, `began_s`."""
+        """Ask until there is an answer; `first` came of the home, if that has been asked."""
         way, exchange, refusals = self._way, self._exchange, self._refusals
+        began_s = time.monotonic() if first is None else first.began_s
         route: Route | None = way.first(began_s) if first is None else way.home_first()
+        found = None if first is None else first.found
         while route is not None:
-            outcome = await self._attempt(route, first, began_s)
+            outcome = await self._attempt(route, found, began_s)
             if isinstance(outcome, Answer):
                 return outcome
-            first, began_s = None, time.monotonic()
+            found, began_s = None, time.monotonic()
             refusals.append(outcome)
             marks.note(standing, exchange, outcome.verdict, outcome.what, began_s)
             if outcome.answer is not None:
@@ -208,40 +202,6 @@ class _Attempts:
         echo = None if self._asked is None else Echo(route.upstream_model, self._asked)
         opening = await hold(self._exchange, response, echo, until_content=True)
         return outcomes.of_opening(route, response, opening)
-
-
-def _candidates(
-    exchange: Exchange, call: Call, order: PoolOrder, standing: Standing, now: float
-) -> Sequence[Route]:
-    """Return the members that can serve a request, the home of its conversation first."""
-    route = exchange.route
-    if route is None or exchange.key is None:
-        raise RuntimeError("the route's chain finds neither key nor route")
-    session, affinity = "", None
-    if not order.is_fixed:
-        session, affinity = session_of(exchange.key.name, exchange.session_id, call)
-    choices, names = route.choices, order.of(session)
-    if len(choices) < len(names):
-        names = tuple(name for name in names if name in choices)
-    pooled = exchange.pooled = Pooled(names[0], affinity)
-    members = call.members or call.spans
-    if "thread" in members or "container" in members:
-        names = _pinned(exchange, pooled, call, standing, now) or names
-    return [choices[name] for name in names if name in choices] or [choices[pooled.home]]
-
-
-def _pinned(
-    exchange: Exchange, pooled: Pooled, call: Call, standing: Standing, now: float
-) -> tuple[str, ...]:
-    """Return the one upstream that has what a request names, an object of an account; none: it names nothing."""
-    thread = call.beginning("thread", _THREAD_BYTES)
-    pooled.is_thread = thread not in (b"", b"null")
-    # Its answer's id is told with what only costs depend on.
-    exchange.reckoned |= pooled.is_thread
-    if pooled.is_thread and (previous := _PREVIOUS.search(thread)) is not None:
-        holder = standing.holder_of(previous[1].decode("utf-8", "replace"), now)
-        return (holder or pooled.home,)
-    return (pooled.home,) if call.beginning("container", 5) not in (b"", b"null") else ()
 
 
 def _is_costly(prefer: str, call: Call) -> bool:

@@ -66,15 +66,20 @@ class Counts:
         self.errors: dict[str, LastError] = {}
         self.accounts: dict[str, Account] = {}
 
-    def asked(self, route: Route, usage: Mapping[str, Any] | None) -> None:
+    def asked(self, route: Route, usage: Mapping[str, Any] | None, home: str | None = None) -> None:
         """Count a request that an upstream was asked.
 
         Args:
             route: by which it was asked.
             usage: of its answer, whatever it holds; None: it told none.
+            home: whose request it was; None: that is counted apart, or nobody's.
         """
         count = self._of(route.upstream, route.pool)
         count.requests += 1
+        if home == route.upstream:
+            count.homes += 1
+        elif home is not None:
+            self.at_home(home, route)
         if usage is None:
             return
         # What is not told is nothing.

@@ -41,16 +41,16 @@ class Condition(msgspec.Struct, gc=False):
 
 
 class Health:
-    """The conditions of all upstreams, and of their models. `now` is any clock that goes on, in seconds."""
+    """The conditions of all upstreams, and of their models. `now` is any clock that goes on, in seconds.
+
+    Attributes:
+        is_well: whether nothing has failed that has not answered since. Read for each request, so no property.
+    """
 
     def __init__(self) -> None:
+        self.is_well = True
         self._upstreams: dict[str, Condition] = {}
         self._models: dict[tuple[str, str], Condition] = {}
-
-    @property
-    def is_well(self) -> bool:
-        """Whether nothing has failed that has not answered since."""
-        return not self._upstreams and not self._models
 
     def ready_at(self, upstream: str, model: str) -> float:
         """Return since or from when an upstream may be asked for a model."""
@@ -129,6 +129,7 @@ class Health:
             is_news |= self._upstreams.pop(upstream).until > 0
         if of_model is not None and of_model.until <= now:
             is_news |= self._models.pop((upstream, model)).until > 0
+        self._look()
         return is_news
 
     def cooling(self, now: float) -> list[tuple[Place, Condition]]:
@@ -144,9 +145,14 @@ class Health:
         self._upstreams.pop(upstream, None)
         for key in [key for key in self._models if key[0] == upstream]:
             del self._models[key]
+        self._look()
+
+    def _look(self) -> None:
+        self.is_well = not self._upstreams and not self._models
 
     def _condition(self, place: Place) -> Condition:
         upstream, model = place
+        self.is_well = False
         if model is None:
             return self._upstreams.setdefault(upstream, Condition())
         found = self._models.get((upstream, model))

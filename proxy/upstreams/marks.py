@@ -103,15 +103,16 @@ def ended(standing: Standing, exchange: Exchange) -> None:
     pooled, route = exchange.pooled, exchange.route
     if route is None or standing.is_older(exchange.received.started_s, route.upstream):
         return
+    if exchange.progress is Progress.COMPLETE and (pooled is None or not pooled.is_noted):
+        standing.counts.asked(route, exchange.usage, None if pooled is None else pooled.home)
+        if pooled is not None and (pooled.is_thread or not standing.health.is_well):
+            _note_complete(standing, exchange, route, pooled)
+        return
     if pooled is not None:
         standing.counts.at_home(pooled.home, route)
         if pooled.is_noted:
             return
-    if exchange.progress is Progress.COMPLETE:
-        standing.counts.asked(route, exchange.usage)
-        if pooled is not None:
-            _note_complete(standing, exchange, route, pooled)
-    elif (verdict := _verdict_on_end(exchange)) is not None:
+    if (verdict := _verdict_on_end(exchange)) is not None:
         what = exchange.error_type if exchange.cause is Cause.UPSTREAM_ERROR else exchange.cause
         now = time.monotonic()
         if pooled is not None:
