@@ -9,7 +9,7 @@ from proxy import Timeouts
 from tests.support.client import connected, request
 from tests.support.gateways import BODY, STREAM_BODY
 from tests.support.pools import CONTENT, START, Pooled, error, good, pooled
-from tests.support.raw import SSE_HEAD, UpstreamSide, chunk
+from tests.support.raw import SSE_HEAD, UpstreamSide, answer, chunk
 
 EMPTY = b"Your credit balance is too low to access the Anthropic API."
 OTHER = BODY.replace(b"sonnet-4.6", b"opus-5")
@@ -114,3 +114,20 @@ async def test_a_head_that_is_too_long_to_be_one_is_held_against_its_upstream_an
         assert (await pool.ask(BODY))[0] == 502
         assert not is_well(pool)
         assert pool.asked() == {"a": 1, "b": 0}
+
+
+async def test_a_whole_success_that_is_an_error_is_passed_on_and_three_of_overload_cool() -> None:
+    body = b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'
+
+    async def script(upstream: UpstreamSide) -> None:
+        await upstream.send(answer(body))
+
+    async with pooled(script, good) as pool:
+        assert [await pool.ask(BODY) for _ in range(3)] == [(200, body)] * 3
+        assert (pool.last["cause"], pool.last["error_type"]) == (
+            "upstream_error",
+            "overloaded_error",
+        )
+        assert pool.asked() == {"a": 3, "b": 0}, "what may have been served is asked once"
+        assert (await pool.ask(BODY))[0] == 200
+        assert pool.asked() == {"a": 3, "b": 1}
