@@ -88,7 +88,8 @@ async def _relay(
     if route.choices:
         order = request[SNAPSHOT].pools[route.pool or ""]
         names = names_for(exchange, route, call, order, standing)
-        choices, found, began_s = route.choices, None, time.monotonic()
+        choices, began_s = route.choices, time.monotonic()
+        found: UpstreamResponse | ProxyError | None = None
         if standing.health.is_well:
             # Nearly always: home answers, and nothing of what follows is needed.
             exchange.route = route = choices[names[0]]
@@ -101,9 +102,15 @@ async def _relay(
         else:
             ask = functools.partial(_ask, request, path_qs)
             first = None if found is None else First(found, began_s)
-            ways = [choices[name] for name in names]
             route, response, read, opening = await first_fit(
-                exchange, call, ask, ways, order, standing, asked, first
+                exchange,
+                call,
+                ask,
+                [choices[name] for name in names],
+                order,
+                standing,
+                asked,
+                first,
             )
     else:
         response = await _ask(request, path_qs, route)

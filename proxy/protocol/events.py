@@ -15,6 +15,7 @@ _BLANK_LINES = (b"\n\n", b"\n\r", b"\r\r")
 _LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r|$)")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _NAME = b"data"
+_NAMED, _DATA = b"event: ", b"data: "
 
 
 class Event(NamedTuple):
@@ -66,6 +67,11 @@ def split(text: bytes, *, begins: bool) -> Iterator[Event]:
     marked = begins and text.startswith(_BYTE_ORDER_MARK)
     position = len(_BYTE_ORDER_MARK) if marked else 0
     while position < len(text):
+        if not lines and (plain := _plain(text, position)) is not None:
+            start, end = plain
+            yield Event(text[start:end], [plain])
+            position = end + 2
+            continue
         match = _LINE.match(text, position)
         if match is None:
             break
@@ -80,6 +86,23 @@ def split(text: bytes, *, begins: bool) -> Iterator[Event]:
             lines, places = [], []
     if lines:
         yield Event(b"\n".join(lines), places)
+
+
+def _plain(text: bytes, position: int) -> tuple[int, int] | None:
+    """Return where the data of the next event stands that has a name, one line of data and LFs, as the API writes them.
+
+    None: it is not of that shape, or does not end here.
+    """
+    if not text.startswith(_NAMED, position):
+        return None
+    # No further than these two lines, so that a text is looked through once, whatever it is.
+    start = text.find(b"\n", position) + 1
+    if not start or not text.startswith(_DATA, start):
+        return None
+    end = text.find(b"\n", start)
+    if end < 0 or not text.startswith(b"\n", end + 1) or text.find(b"\r", position, end) >= 0:
+        return None
+    return start + len(_DATA), end
 
 
 def decode(data: bytes) -> Any:

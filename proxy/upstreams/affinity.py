@@ -21,7 +21,7 @@ _DIGEST_BYTES = 16
 _TEXT = re.compile(rb'"(?:text|content)"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"(?!")')
 _USER_ID = re.compile(rb'"user_id"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"(?!")')
 # Up to its end. What is between two escapes is run over in one step.
-_REST = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+')
+_REST = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*')
 
 
 class Session(msgspec.Struct, frozen=True, gc=False):

@@ -8,6 +8,7 @@ import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
 from typing import NamedTuple
 
 from proxy.aiohttp_fast import UpstreamResponse
@@ -41,10 +42,14 @@ _COSTLY_BYTES = 1 << 16
 _MS_PER_S = 1000
 
 
-class First(NamedTuple):
-    """What came of the first that was asked: a response's head or a failure, and when it was asked."""
+# What came of an upstream, as far as that is known.
+_Found = UpstreamResponse | ProxyError | Outcome
 
-    found: UpstreamResponse | ProxyError
+
+class First(NamedTuple):
+    """What came of the first that was asked, and when it was asked."""
+
+    found: _Found
     began_s: float
 
 
@@ -73,14 +78,40 @@ async def first_fit(  # noqa: PLR0917 - one for each thing that takes part
     Raises:
         ProxyError: there is none, and the kindest failure is this one.
     """
-    budget = standing.budget(order.pool.name, time.monotonic())
+    now, asks_stream = time.monotonic(), exchange.stream
+    budget = standing.budget(order.pool.name, now)
+    if first is not None and isinstance(first.found, UpstreamResponse) and is_stream(first.found):
+        can_move = len(candidates) > 1 and order.pool.attempts > 1 and budget.has_one(now)
+        if can_move and not is_encoded(first.found):
+            begun = await _begun(exchange, candidates[0], first.found, asked)
+            if isinstance(begun, Answer):
+                return begun
+            first = First(begun, first.began_s)
     is_costly = functools.partial(_is_costly, order.pool.prefer, call)
     way = Detours(candidates, order, standing.health, budget, is_costly)
-    attempts = _Attempts(exchange, ask, way, asked)
+    attempts = _Attempts(exchange, ask, way, asked, asks_stream=asks_stream)
     try:
         return await attempts.run(standing, budget, first)
     finally:
         attempts.close()
+
+
+async def _begun(
+    exchange: Exchange, route: Route, response: UpstreamResponse, asked: str | None
+) -> Answer | Outcome | ProxyError:
+    """Return what a stream of the home is once it has begun, where all are well and another one could be asked."""
+    exchange.upstream_request_id = given_request_id(response)
+    exchange.progress = Progress.BEGUN
+    echo = None if asked is None else Echo(route.upstream_model, asked)
+    try:
+        opening = await hold(exchange, response, echo, until_content=True)
+    except ProxyError as error:
+        response.close()
+        return error
+    except BaseException:
+        response.close()
+        raise
+    return outcomes.of_opening(route, response, opening)
 
 
 class _Attempts:
@@ -91,11 +122,14 @@ class _Attempts:
         ask: one of them.
         way: through them.
         asked: the model that answers are to name; None: they stay as they are.
+        asks_stream: whether the client asked for a stream.
     """
 
-    def __init__(self, exchange: Exchange, ask: Ask, way: Detours, asked: str | None) -> None:
+    def __init__(
+        self, exchange: Exchange, ask: Ask, way: Detours, asked: str | None, *, asks_stream: bool
+    ) -> None:
         self._exchange = exchange
-        self._asks_stream = exchange.stream
+        self._asks_stream = asks_stream
         self._ask = ask
         self._way = way
         self._asked = asked
@@ -142,7 +176,7 @@ class _Attempts:
                 left.answer.response.close()
 
     async def _attempt(
-        self, route: Route, first: UpstreamResponse | ProxyError | None, began_s: float
+        self, route: Route, first: _Found | None, began_s: float
     ) -> Answer | Outcome:
         """Ask one upstream, unless it has been; return what can be passed on, or what else came, with a verdict."""
         exchange = self._exchange
@@ -152,6 +186,8 @@ class _Attempts:
             exchange.upstream_request_id = exchange.usage = exchange.told = None
             exchange.progress, exchange.stream = Progress.UNSENT, self._asks_stream
         status: int | None = None
+        if isinstance(first, Outcome):
+            return self._recorded(route, first, HTTPStatus.OK, time.monotonic() - began_s)
         try:
             if isinstance(first, ProxyError):
                 raise first

@@ -20,6 +20,7 @@ from proxy.upstreams.failures import READ_ERRORS, to_proxy_error
 from proxy.upstreams.responses import tap_for
 
 _MAX_HELD_BYTES = 1 << 16
+_TYPED = b'{"type":"'
 _BEFORE_CONTENT = ("message_start", "ping", "error")
 
 
@@ -116,6 +117,9 @@ def _has_content(held: bytes) -> bool:
 
 
 def _kind(data: bytes) -> str:
+    if data.startswith(_TYPED):
+        # As the API writes it, and most that speak like it.
+        return data[len(_TYPED) : data.find(b'"', len(_TYPED))].decode("utf-8", "replace")
     decoded = events.decode(data)
     kind = decoded.get("type") if isinstance(decoded, dict) else None
     return kind if isinstance(kind, str) else ""

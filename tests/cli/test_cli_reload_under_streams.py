@@ -20,10 +20,17 @@ from tests.support.raw import (
 )
 
 STREAMS, SIGNALS = 50, 100
+# Much less than fifty configurations; much more than what an allocator does in between.
+MOST_KB = 4096
 
 
 def open_files(command: Command) -> int:
     return len(list(Path(f"/proc/{command.process.pid}/fd").iterdir()))
+
+
+def memory_kb(command: Command) -> int:
+    status = Path(f"/proc/{command.process.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0])
 
 
 async def test_a_hundred_signals_break_none_of_fifty_streams_and_leave_nothing_open(
@@ -72,8 +79,11 @@ async def test_a_hundred_signals_break_none_of_fifty_streams_and_leave_nothing_o
                 command.tell(signal.SIGHUP)
                 if number % 10 == 0:
                     await ask(BODY)
+                if number == SIGNALS // 2:
+                    halfway_kb = memory_kb(command)
             while b"sk-%d\r\n" % SIGNALS not in heads[-1]:
                 await ask(BODY)
+            assert memory_kb(command) < halfway_kb + MOST_KB
             assert open_files(command) <= before + 2, "but for a file that is just being read"
             assert not any(stream.done() for stream in streams)
             may_end.set()

@@ -7,7 +7,7 @@ import logging
 import msgspec
 import pytest
 
-from proxy import Member, Timeouts
+from proxy import Member, Timeouts, deadlines
 from tests.support.client import ask
 from tests.support.gateways import BODY, MODEL, STREAM_BODY
 from tests.support.pools import CONTENT, PING, START, Pooled, error, good, pooled
@@ -158,6 +158,7 @@ async def test_what_is_held_goes_out_in_time_and_is_pinged(
     parts: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A prompt that is thought over for a minute before its first delta."""
+    assert deadlines.OPENING_S <= 5
     monkeypatch.setattr("proxy.deadlines.OPENING_S", 0.05)
     may_go_on = asyncio.Event()
 

@@ -42,6 +42,33 @@ async def test_thirty_that_fail_at_once_are_one_cooldown_of_five_seconds() -> No
         assert pool.asked()["a"] == 30
 
 
+async def test_a_shorter_429_that_comes_later_does_not_shorten_what_cools() -> None:
+    """Both were asked before either was answered."""
+    may_answer = [asyncio.Event(), asyncio.Event()]
+
+    async def script(upstream: UpstreamSide) -> None:
+        number = len(pool.upstreams["a"].requests) - 1
+        both.release()
+        await may_answer[number].wait()
+        await error(b"429 Too Many", b"retry-after: %d" % (30, 2)[number])(upstream)
+
+    both = asyncio.Semaphore(0)
+    async with pooled(script, good) as pool:
+        health = pool.gateway.gateway.standing.health
+        asking = []
+        for _ in may_answer:
+            asking.append(asyncio.create_task(pool.ask(BODY)))
+            await both.acquire()
+        untils = []
+        for each, task in zip(may_answer, asking, strict=True):
+            each.set()
+            assert (await task)[0] == 200
+            untils.append(health.ready_at("a", NATIVE))
+        assert untils[0] == untils[1]
+        assert 25 < untils[0] - time.monotonic() <= 30
+        assert pool.asked() == {"a": 2, "b": 2}
+
+
 async def test_an_empty_account_cools_for_all_its_models_and_other_400s_for_none() -> None:
     empty = error(b"400 Bad Request", kind=b"invalid_request_error", text=EMPTY)
     async with pooled(empty, good) as pool:

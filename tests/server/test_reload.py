@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import gc
 from fractions import Fraction
 from typing import Any
 
@@ -24,6 +25,8 @@ from proxy import (
 )
 from proxy.access.keys import digest
 from proxy.aiohttp_fast import IS_FAST
+from proxy.snapshot import Snapshot
+from proxy.upstreams.connections import UpstreamTemplate
 from tests.server.reloading import OTHER_KEY, status
 from tests.support.gateways import STREAM_BODY
 from tests.support.raw import (
@@ -81,6 +84,41 @@ async def test_streams_live_through_reloads_and_new_requests_use_the_new_credent
         assert upstream.connections == count + asked, "connections outlive a reload"
         go_on.set()
         assert await asyncio.gather(*under_way) == [STREAM] * count
+
+
+def _kept() -> int:
+    """Count everything made of configurations that is still there."""
+    gc.collect()
+    return sum(isinstance(each, Snapshot | Config | UpstreamTemplate) for each in gc.get_objects())
+
+
+async def test_of_what_reloads_replace_nothing_is_kept_but_what_streams_go_by() -> None:
+    go_on, begun, count, reloads = asyncio.Event(), asyncio.Semaphore(0), 3, 10
+
+    async def script(upstream: UpstreamSide) -> None:
+        await upstream.send(SSE_HEAD + chunk(EVENTS[0]))
+        begun.release()
+        await go_on.wait()
+        await upstream.send(chunk(b"".join(EVENTS[1:])) + chunk(b""))
+
+    async with gateway_before(script) as (_, gateway):
+        config = gateway.gateway.snapshot.config
+
+        async def stream() -> None:
+            async with gateway.post(STREAM_BODY) as response:
+                await response.read()
+
+        before, under_way = _kept(), []
+        for number in range(count):
+            under_way.append(asyncio.create_task(stream()))
+            await begun.acquire()
+            for i in range(reloads):
+                await gateway.gateway.reload(with_key(config, f"sk-number-{number}-{i}"))
+        # One each for those that have been under way since their own configuration.
+        assert _kept() <= before + 3 * count
+        go_on.set()
+        await asyncio.gather(*under_way)
+        assert _kept() <= before + 3, "the first one is known to this test"
 
 
 async def test_keys_that_are_added_open_it_and_those_that_are_removed_do_not() -> None:
