@@ -16,7 +16,7 @@ DEPLOY := $(VENV)/deploy
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test-quickstart test test-quick check fmt lock vendor clean test-clients test-stack test-wheel test-install bench bench-quick bench-failover bench-reload test-sdist test-sbom test-deploy test-observe test-view test-aiohttp sbom fuzz fuzz-atheris
+.PHONY: help run install test-quickstart test test-quick check fmt lock vendor clean test-clients test-stack test-wheel test-install bench bench-quick bench-failover bench-pools bench-reload test-sdist test-sbom test-deploy test-observe test-view test-aiohttp sbom fuzz fuzz-atheris
 
 help:
 	@echo "make run [PORT=8080]   install into .venv and start the demo gateway"
@@ -38,6 +38,7 @@ help:
 	@echo "make fuzz [SECONDS=120] [SEED=1] [CASE=file]   random cases against plain readings of what should become of them"
 	@echo "make fuzz-atheris TARGET=parse_call            one pure function, guided by coverage"
 	@echo "make bench             the benchmark (bench-quick: under two minutes)"
+	@echo "make bench-pools       what a pool costs a request, in instructions (bench-failover: a pool in outages)"
 	@echo "make lock              renew requirements/*.txt from pyproject.toml"
 	@echo "make vendor            renew the copy of htmx that the pages have, by npm"
 
@@ -170,6 +171,9 @@ bench-quick: $(VENV)/.dev
 
 bench-failover: $(VENV)/.dev
 	$(BIN)/python -m bench.failover
+
+bench-pools: $(VENV)/.dev
+	$(BIN)/python -m bench.pools
 
 fmt: $(VENV)/.dev
 	$(BIN)/ruff format .

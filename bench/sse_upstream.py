@@ -20,7 +20,16 @@ _HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
     b"cache-control: no-cache\r\nrequest-id: req_bench\r\ntransfer-encoding: chunked\r\n\r\n"
 )
-_OK = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 0\r\n\r\n"
+# What is asked for no stream gets a message of 300 bytes, as the upstream of the plain workloads sends.
+_MESSAGE = (
+    b'{"id":"msg_bench","type":"message","role":"assistant","model":"claude-haiku-4-5","content":'
+    b'[{"type":"text","text":"Hello."}],"stop_reason":"end_turn","stop_sequence":null,"usage":'
+    b'{"input_tokens":12,"output_tokens":16}}'
+).ljust(300)
+_OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
+    len(_MESSAGE),
+    _MESSAGE,
+)
 _LAST_CHUNK = b"0\r\n\r\n"
 
 

@@ -30,6 +30,10 @@ _ADVICE = {
     "404": "it does not know the model: look at upstreams.%s.model_ids",
     "429": "its limit is reached: a higher limit or one more account would help",
 }
+_IS_ILL = (
+    "it is overloaded or ill, of which its status page may say more; it is asked again by itself"
+)
+_ADVICE |= dict.fromkeys(("500", "503", "529", "overloaded_error", "api_error"), _IS_ILL)
 _NO_FAULT = (Mark.NOTHING, Mark.ALIVE)
 _OTHER_ADVICE = "the lines of upstream %s say what failed; it is asked again by itself"
 
