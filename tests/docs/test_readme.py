@@ -83,7 +83,7 @@ async def test_the_demo_of_two_accounts_says_who_answered() -> None:
         lines = [line for line in demo.out.decode().splitlines() if " POST messages " in line]
     assert output.decode().count("You said: say hi") == 4
     costs, ways = zip(
-        *(re.findall(r" tok (\$\S+)( via \S+)?", line)[0] for line in lines), strict=True
+        *(re.findall(r" tok (<?\$\S+)( via \S+)?", line)[0] for line in lines), strict=True
     )
     assert ways == ("", " via first:529>second", " via first:429>second", " via second")
     assert len(set(costs)) == 1
