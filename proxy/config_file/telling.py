@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from proxy.config import Alerts, Otel, Receiver
-from proxy.config_file.faults import Fault, Path, listed, suggest
+from proxy.config_file.faults import Fault, Path, join_names, suggest
 from proxy.config_file.tenancy import to_micros
 
 _USD = "session_usd_in_10_min"
@@ -58,7 +58,7 @@ def _of_traces(document: Any) -> Iterator[Fault]:
     upstreams = document.get("upstreams") or {}
     for i, name in enumerate(document["otel"].get("propagate") or ()):
         if upstreams and name is not None and name not in upstreams:
-            known = suggest(name, upstreams) or f"; known: {listed(upstreams)}"
+            known = suggest(name, upstreams) or f"; known: {join_names(upstreams)}"
             yield Fault(("otel", "propagate", i), f"no upstream has this name{known}")
 
 
