@@ -1,6 +1,7 @@
 """What the admin API's handlers share."""
 
 import asyncio
+import functools
 import time
 import weakref
 from collections.abc import Callable
@@ -38,6 +39,7 @@ class AdminContext:
         self.engine = None if config.store is None else open_engine(config.store.url)
         self.receivers_silent: dict[str, int] = {}
         self._ready = False
+        self._closed = False
         self._threads = ThreadPoolExecutor(_THREADS, "admin")
         # Who holds a key can ask what takes long as often as he likes: operators, alerts and sign-in never wait for it.
         self._holders_threads = ThreadPoolExecutor(_HOLDERS_THREADS, "holders")
@@ -71,15 +73,7 @@ class AdminContext:
                 "there is no store: this needs one; see `store` in the configuration"
             )
         loop = asyncio.get_running_loop()
-
-        def ask() -> _T:
-            self._ready = self._ready or is_current(engine)
-            if not self._ready:
-                raise StoreNotReady(
-                    "the store is not ready yet: a gateway makes its tables, or brings them up to date, when it starts"
-                )
-            return work(engine)
-
+        ask = functools.partial(self._ask, engine, work)
         try:
             async with asyncio.timeout(within_s):
                 if holder is None:
@@ -104,6 +98,22 @@ class AdminContext:
             first_line = (str(error).splitlines() or [""])[0]
             raise StoreUnavailable(f"the store does not answer: {first_line}") from error
 
+    def _ask(self, engine: sa.Engine, work: Callable[[sa.Engine], _T]) -> _T:
+        """Do work with the store, in a thread."""
+        pool = engine.pool
+        try:
+            self._ready = self._ready or is_current(engine)
+            if not self._ready:
+                raise StoreNotReady(
+                    "the store is not ready yet: a gateway makes its tables, or brings them up to date, when it starts"
+                )
+            return work(engine)
+        finally:
+            if self._closed:
+                # What is given back after `close` is closed by nobody else.
+                pool.dispose()
+                engine.dispose()
+
     def take_over(self, config: Config) -> Reloaded:
         """Show the keys and owners of another configuration; as `Gateway.take_over`."""
         before = self.config
@@ -111,7 +121,8 @@ class AdminContext:
         return Reloaded.of(before, self.config, config)
 
     def close(self) -> None:
-        """Let the threads go; what they are at is not waited for."""
+        """Let the threads go; what they are at is not waited for, and closes its own connection."""
+        self._closed = True
         for threads in (self._threads, self._holders_threads):
             threads.shutdown(wait=False, cancel_futures=True)
         if self.engine is not None:
