@@ -71,6 +71,10 @@ class Batch:
                 which = self._which(subjects)
                 self._operations.append(("follow", ask.id, which, asked, ask.hold_micros, LEASE_US))
 
+    def let_go(self, ask: Ask) -> None:
+        """Add a request that may have been let in, and goes nowhere: what its rates took, they keep."""
+        self.settle(Grant(ask, untaken=ask.policy.subjects), 0, 0, 0, 0)
+
     def renew(self, ask: Ask) -> None:
         """Add a request that is still in flight."""
         which = self._which(ask.policy.subjects)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _OLDEST = (6, 2)
 _VERSION = b"redis_version:"
+_UNREADABLE = (
+    "redis.url cannot be understood: behind its ? is an option that redis-py does not have, or a value that is none; "
+    "or its user or password has characters that must be written as %XX"
+)
 
 
 class Unanswered(Exception):
@@ -48,10 +52,19 @@ class Server:
         self._troubles: tuple[type[Exception], ...] = (OSError, EOFError, RuntimeError)
 
     async def open(self) -> None:
-        """Load what connects. The first call does."""
+        """Load what connects. The first call does.
+
+        Raises:
+            RuntimeError: the URL says nothing that could be connected to.
+        """
         # Imported in a thread, when it is needed: it takes a while.
         self._wires = await asyncio.to_thread(importlib.import_module, "proxy.limits.wire")
         self._troubles = (*self._troubles, *self._wires.FAILURES)
+        try:
+            self._wires.place_of(self._url)
+        except (ValueError, TypeError, *self._wires.FAILURES):
+            # What they say may be a part of a password.
+            raise RuntimeError(_UNREADABLE) from None
 
     async def close(self) -> None:
         """Close the connection."""
@@ -81,6 +94,8 @@ class Server:
             told = await wire.ask("EVALSHA", SHA1, len(keys), *keys, body)
         except self._troubles as error:
             if not str(error).startswith("NOSCRIPT"):
+                # One that refuses may be a replica by now: the next call asks who is behind the address then.
+                wire.close()
                 raise
             # The one failure that says that nothing ran: the server was started anew, or another one took over.
             told = await wire.ask("EVAL", SCRIPT, len(keys), *keys, body)

@@ -95,8 +95,10 @@ class Shared:
         try:
             verdict: Grant | Refusal | None = await answer
         except asyncio.CancelledError:
-            # The client left just when its verdict came. When it comes later, `_send` gives it back.
-            if not answer.cancelled() and isinstance(answer.result(), Grant):
+            # The client left: what came just then is given back; later `_send` does so, if its reply is not lost.
+            if answer.cancelled() or answer.result() is None:
+                self._put(methodcaller("let_go", ask))
+            elif isinstance(answer.result(), Grant):
                 self.cancel(answer.result())
             raise
         return self._unanswered(ask) if verdict is None else verdict
@@ -144,7 +146,7 @@ class Shared:
 
     def _unanswered(self, ask: Ask) -> Grant | Refusal:
         """Decide so, and tell the server, which may have let it in all the same, or may have heard nothing of it."""
-        tell = methodcaller("settle", Grant(ask, untaken=ask.policy.subjects), 0, 0, 0, now_us())
+        tell = methodcaller("let_go", ask)
         try:
             verdict = self._alone(ask)
             if isinstance(verdict, Grant) and not ask.counting:
@@ -227,9 +229,7 @@ class Shared:
             if isinstance(error, Unanswered):
                 self._breaker.failed(error)
                 self._gathered.give_up()
-                await asyncio.sleep(
-                    0
-                )  # all whose verdict is lost tell what they do, before others ask
+                await asyncio.sleep(0)  # all whose verdict is lost tell what they do first
             else:
                 _log.exception(_DEFECT)
             return

@@ -6,6 +6,7 @@ as much CPU.
 """
 
 import asyncio
+import socket
 from typing import Any
 
 import hiredis
@@ -90,27 +91,47 @@ class Wire(asyncio.Protocol):
             transport.abort()
 
 
+def place_of(url: str) -> Any:
+    """Return what redis-py makes of a URL: where, as whom, and over what.
+
+    Raises:
+        ValueError, TypeError, RedisError: it has an option that there is not, or a value that is none.
+    """
+    pool = redis.asyncio.ConnectionPool.from_url(url)
+    return pool.make_connection()  # type: ignore[no-untyped-call] # as redis-py has it
+
+
 async def connect(url: str) -> Wire:
     """Return a connection to the database that a URL names, signed in there.
 
     Raises:
         OSError, HiredisError, RedisError: there is none.
     """
-    pool = redis.asyncio.ConnectionPool.from_url(url)
-    there: Any = pool.make_connection()  # type: ignore[no-untyped-call] # as redis-py has it
+    there = place_of(url)
     loop = asyncio.get_running_loop()
     if isinstance(there, UnixDomainSocketConnection):
         _, wire = await loop.create_unix_connection(Wire, there.path)
     else:
         tls = there.ssl_context.get() if isinstance(there, SSLConnection) else None
-        _, wire = await loop.create_connection(Wire, there.host, there.port, ssl=tls)
+        transport, wire = await loop.create_connection(Wire, there.host, there.port, ssl=tls)
+        _keep_alive(transport.get_extra_info("socket"), there)
     try:
         if there.username or there.password:
             user = (there.username,) if there.username else ()
             await wire.ask("AUTH", *user, there.password or "")
+        if there.client_name:
+            await wire.ask("CLIENT", "SETNAME", there.client_name)
         if there.db:
             await wire.ask("SELECT", int(there.db))
     except BaseException:
         wire.close()
         raise
     return wire
+
+
+def _keep_alive(connected: socket.socket, there: Any) -> None:
+    """Have the system ask now and then whether a server is there: a firewall forgets connections that say nothing."""
+    if there.socket_keepalive:
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in there.socket_keepalive_options.items():
+            connected.setsockopt(socket.IPPROTO_TCP, option, value)

@@ -328,6 +328,39 @@ async def test_a_verdict_that_came_too_late_takes_no_slot_longer_than_its_reques
             assert (reading.held_micros, reading.day_micros) == (0, 7 * (fail == "open"))
 
 
+async def test_a_client_that_leaves_before_a_verdict_that_is_lost_leaves_no_slot_taken(
+    redis_server: RedisServer,
+) -> None:
+    has_asked, is_free = asyncio.Event(), asyncio.Event()
+    is_free.set()
+
+    async def gate(request: bytes) -> None:
+        if b'"admit"' in request:
+            has_asked.set()
+        await is_free.wait()
+
+    with tempfile.TemporaryDirectory() as folder:
+        async with (
+            slow_way(redis_server, Path(folder) / "slow.sock", gate) as url,
+            a_process(url, 0.3) as slow,
+            a_process(redis_server.url) as quick,
+        ):
+            policy = policy_of(slow.local, key={"max_in_flight": 1, "requests_per_minute": 9})
+            is_free.clear()
+            asking = asyncio.create_task(slow.admit(policy))
+            await has_asked.wait()
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            await slow.read(policy)  # the call that asked is given up
+            is_free.set()
+            async with asyncio.timeout(WITHIN_S):
+                while True:
+                    await slow.read(policy)
+                    reading = await quick.read(policy)
+                    if reading.requests_us and not reading.in_flight:
+                        break
+
+
 async def test_what_waits_is_sent_before_the_end(redis_server: RedisServer) -> None:
     policy = policy_of(Local(), key={"day_micros": 100})
     async with a_process(redis_server.url) as process:

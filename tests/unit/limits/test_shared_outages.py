@@ -1,7 +1,9 @@
 """Limits that processes share, while their server is away, frozen, lossy or new."""
 
+import asyncio
 import logging
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -217,3 +219,22 @@ async def test_a_defect_of_the_probe_ends_no_outage_and_is_asked_again(
             broke.undo()
             await until(lambda: not process.shared.in_outage)
     assert "a defect of the shared limits" in caplog.text
+
+
+async def test_a_server_that_became_a_replica_is_left_for_the_one_behind_its_address(
+    tmp_path: Path,
+) -> None:
+    """It keeps its connections, and refuses every call for as long as it is one."""
+    said = b"-READONLY You can't write against a read only replica.\r\n"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        says = said
+        while await reader.read(1 << 20):
+            writer.write(says)
+        writer.close()
+
+    path = tmp_path / "moved.sock"
+    async with await asyncio.start_unix_server(serve, path), a_process(f"unix://{path}") as process:
+        assert process.shared.in_outage
+        said = b"*2\r\n:1\r\n*0\r\n"
+        await until(lambda: not process.shared.in_outage)

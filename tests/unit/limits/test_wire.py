@@ -1,6 +1,7 @@
 """A connection to Redis: each reply is of the command that waits for it, or the connection ends."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 import hiredis
 import pytest
 
-from proxy.limits.wire import connect
+from proxy.limits.server import Server
+from proxy.limits.wire import Wire, connect
 from tests.support.certificates import CA, server_context
 from tests.support.redis_server import RedisServer
 
@@ -121,13 +123,14 @@ async def test_a_connection_that_the_server_ends_is_closed(redis_server: RedisSe
     assert not wire.is_open
 
 
-async def test_user_and_database_are_those_of_the_url(redis_server: RedisServer) -> None:
+async def test_user_database_and_name_are_those_of_the_url(redis_server: RedisServer) -> None:
     path = redis_server.url.removeprefix("unix://")
     with redis_server.client() as client:
         client.acl_setuser(_USER, enabled=True, passwords=[f"+{_SECRET}"], keys="*", categories=["+@all"])  # fmt: skip
         try:
-            wire = await connect(f"unix://{_USER}:p%2Fw%3A1@{path}?db=3")
+            wire = await connect(f"unix://{_USER}:p%2Fw%3A1@{path}?db=3&client_name=gateway-1")
             assert await wire.ask("ACL", "WHOAMI") == _USER.encode()
+            assert await wire.ask("CLIENT", "GETNAME") == b"gateway-1"
             await wire.ask("SET", "counted", 1)
             wire.close()
             assert client.get("counted") is None
@@ -135,3 +138,50 @@ async def test_user_and_database_are_those_of_the_url(redis_server: RedisServer)
                 await connect(f"unix://{_USER}:wrong@{path}")
         finally:
             client.acl_deluser(_USER)
+
+
+@pytest.mark.parametrize(
+    ("option", "is_kept"),
+    [("", True), ("?socket_keepalive=no", False)],
+    ids=["usual", "not wanted"],
+)
+async def test_an_idle_connection_is_kept_alive_unless_the_url_says_otherwise(
+    option: str, *, is_kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A way that forgets it would cost the next request its verdict: one that fails closed is then refused."""
+    made: list[Any] = []
+    is_made = Wire.connection_made
+
+    def kept(wire: Wire, transport: asyncio.BaseTransport) -> None:
+        made.append(transport.get_extra_info("socket"))
+        is_made(wire, transport)
+
+    monkeypatch.setattr(Wire, "connection_made", kept)
+    async with (
+        asyncio.timeout(10),
+        await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1") as ours,
+    ):
+        wire = await connect(f"redis://127.0.0.1:{ours.sockets[0].getsockname()[1]}{option}")
+        assert bool(made[0].getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)) is is_kept
+        if is_kept:
+            assert made[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) <= 60
+        wire.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h?socket_timeout=soon",
+        "redis://h?a=b",
+        "rediss://h?ssl_cert_reqs=no",
+        "redis://u:p/w@h",
+    ],
+    ids=["a value that is none", "no option", "no requirement", "a password that is not quoted"],
+)
+async def test_a_url_that_says_nothing_ends_the_start_in_words_without_its_secrets(
+    url: str,
+) -> None:
+    with pytest.raises(RuntimeError, match="cannot be understood") as caught:
+        await Server(url, "test", 1).open()
+    assert "p/w" not in str(caught.value)
+    assert caught.value.__suppress_context__
