@@ -38,7 +38,11 @@ def test_without_a_trace_that_counts_one_begins_that_the_requests_id_names(
     assert line == f"traceparent: 00-0000{ID[4:]}-0123456789abcdf1-01\r\n"
 
 
-@pytest.mark.parametrize("request_id", [new_id(), ID, "req_short", "", "é\n"])
+@pytest.mark.parametrize(
+    "request_id",
+    [new_id(), ID, "req_short", "", "é\n"],
+    ids=["new", "earlier", "short", "none", "not-ours"],
+)
 def test_spans_of_a_request_and_its_attempts_have_ids_of_their_own(request_id: str) -> None:
     found = [traceparent.span_of(request_id, attempt) for attempt in range(8)]
     assert len(set(found)) == 8
