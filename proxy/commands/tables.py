@@ -22,7 +22,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: int = 0)
             column, overflow="fold", justify="right" if is_number else "left", no_wrap=is_number
         )
     for row in rows:
-        drawn.add_row(*map(_text, row))
+        drawn.add_row(*map(as_text, row))
     return f"{_rendered(drawn)}\n"
 
 
@@ -41,7 +41,7 @@ def pairs(rows: Iterable[tuple[str, str]]) -> str:
     drawn.add_column(no_wrap=True)
     drawn.add_column()
     for name, meaning in rows:
-        drawn.add_row(_text(f"  {name}", "bold"), _text(meaning))
+        drawn.add_row(as_text(f"  {name}", "bold"), as_text(meaning))
     return _rendered(drawn)
 
 
@@ -50,7 +50,8 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else "?" for each in text)
 
 
-def _text(text: str, style: str = "") -> Text:
+def as_text(text: str, style: str = "") -> Text:
+    """Return a cell with a text as it is, but for what `printable` replaces: in a mere `str` is markup, of rich."""
     return Text(printable(text), style)
 
 

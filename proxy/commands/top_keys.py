@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from proxy.admin.page import figures
-from proxy.commands.tables import printable
+from proxy.commands.tables import as_text
 
 SORTS = ("$/h", "in flight", "req/min")
 _PER_H = 60
@@ -59,7 +59,7 @@ def keys_table(of: Sequence[Key], minutes: int) -> Table:
     drawn.add_column("budget", no_wrap=True)
     for key in of:
         drawn.add_row(
-            printable(key.name),
+            as_text(key.name),
             figures.count(key.in_flight),
             f"{key.requests / minutes:,.1f}",
             figures.money(key.cost_micros * _PER_H // minutes),
@@ -75,10 +75,10 @@ def requests_table(live: _Rows, key: str) -> Table:
     for each in [each for each in live if each["key"] == key][:_MOST_REQUESTS]:
         whose = [each.get("session_id"), each.get("agent_type") or each.get("agent_id")]
         drawn.add_row(
-            printable(each["id"]),
-            ", ".join(printable(str(part))[:_SHOWN_ID_CHARS] for part in whose if part),
-            printable(each["doing"]),
-            printable(each["upstream"]),
+            as_text(each["id"]),
+            as_text(", ".join(str(part)[:_SHOWN_ID_CHARS] for part in whose if part)),
+            as_text(each["doing"]),
+            as_text(each["upstream"] or figures.NONE),
             figures.duration(each["age_ms"]),
         )
     return drawn

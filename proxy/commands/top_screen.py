@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from proxy.admin.page import figures
-from proxy.commands.tables import printable
+from proxy.commands.tables import as_text, printable
 from proxy.commands.top_keys import Key, by_key, keys_table, prompt_tokens, requests_table, table
 
 # As many as are asked for.
@@ -114,7 +114,7 @@ def _upstreams(of: Sequence[Mapping[str, Any]]) -> Table:
     )
     for each in of:
         drawn.add_row(
-            printable(each["upstream"]),
+            as_text(each["upstream"]),
             Text(_state(each), _STYLES.get(each["state"], "")),
             figures.count(each["in_flight"]),
             figures.count(each["requests"]),

@@ -20,7 +20,7 @@ from aiohttp import web
 from rich.console import Console, RenderableType
 
 from proxy.commands.top import QUESTIONS
-from proxy.commands.top_keys import by_key, keys_table
+from proxy.commands.top_keys import by_key, keys_table, requests_table
 from proxy.commands.top_screen import Told, screen
 from proxy.store.rows import RowStore
 from tests.admin.conftest import WRITER
@@ -265,6 +265,24 @@ def test_a_keys_budget_is_that_of_which_most_is_spent(
     (key,) = by_key([{"key": "ci"}], [], limits, "$/h")
     drawn = drawn_of(keys_table([key], 15))
     assert drawn.splitlines()[1].endswith(f" {shown}")
+
+
+def test_what_clients_choose_is_shown_as_it_is_and_what_is_not_known_yet_as_such() -> None:
+    """Of rich's markup: what ends nothing would end this, too."""
+    sent = {
+        "id": "req_1",
+        "key": "ci",
+        "doing": "receiving",
+        "session_id": "[/b]a",
+        "agent_type": "[red]b",
+        "agent_id": None,
+        "upstream": None,
+        "age_ms": 1,
+    }
+    drawn = drawn_of(requests_table([sent], "ci")).splitlines()[1]
+    assert drawn.split() == ["req_1", "[/b]a,", "[red]b", "receiving", "-", "1.0", "ms"]
+    (key,) = by_key([{"key": "[/]"}], [], [], "$/h")
+    assert "[/]" in drawn_of(keys_table([key], 15))
 
 
 def drawn_of(what: RenderableType) -> str:
