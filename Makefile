@@ -139,11 +139,12 @@ test-install:
 test-aiohttp:
 	tests/aiohttp/run.sh
 
-# The tool reads the version in pyproject.toml only; there it is the build that fills it in.
+# The tool reads the version in pyproject.toml only; there it is the build that fills it in. A licence that a package tells in
+# words alone, and not by its SPDX name, is one of the texts.
 sbom: $(SBOM)/.ready
 	@mkdir -p dist
 	@sed "s/^dynamic = .*/version = $$(sed -n 's/^__version__ = //p' proxy/version.py)/" pyproject.toml >$(SBOM)/pyproject.toml
-	$(SBOM)/tool/bin/cyclonedx-py environment --validate --output-reproducible --pyproject $(SBOM)/pyproject.toml --output-file dist/sbom.json $(SBOM)/runtime/bin/python
+	$(SBOM)/tool/bin/cyclonedx-py environment --validate --gather-license-texts --output-reproducible --pyproject $(SBOM)/pyproject.toml --output-file dist/sbom.json $(SBOM)/runtime/bin/python
 
 test-sbom:
 	tests/sbom/run.sh
