@@ -95,7 +95,9 @@ class AdminContext:
         except MigrationFailed as error:
             raise StoreUnavailable(str(error)) from None
         except (sa.exc.SQLAlchemyError, OSError) as error:
-            first_line = (str(error).splitlines() or [""])[0]
+            # SQLAlchemy puts the name of the driver's class before what it says.
+            said = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+            first_line = (str(said).splitlines() or [""])[0]
             raise StoreUnavailable(f"the store does not answer: {first_line}") from error
 
     def _ask(self, engine: sa.Engine, work: Callable[[sa.Engine], _T]) -> _T:
