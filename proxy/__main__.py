@@ -1,5 +1,6 @@
 """The command `anyrouter`, also `python -m proxy`."""
 
+import argparse
 import importlib
 import sys
 from collections.abc import Sequence
@@ -60,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         arguments = separate_arguments(arguments)
     standard_files.fill_in()
+    args = argparse.Namespace()
     try:
         args = parser.parse_args(arguments)
         if not hasattr(args, "run"):
@@ -73,7 +75,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return WRONG_USE
     # UnicodeError: a configured host that cannot be looked up is no OSError.
     except (OSError, RuntimeError, UnicodeError) as error:
-        standard_files.say_on_errors(f"anyrouter: {described(error)}")
+        standard_files.say_on_errors(
+            f"anyrouter: {described(error, has_config=hasattr(args, 'config'))}"
+        )
         return FAILED
     except KeyboardInterrupt:
         return FAILED

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 import msgspec
 
-from proxy.commands import client_variables
+from proxy import client_variables
 from proxy.commands.examination import Examination, Note
 from proxy.commands.greeting import FindingError, client
 from proxy.commands.standard_files import say

@@ -8,7 +8,8 @@ import shutil
 from collections.abc import Sequence
 from typing import NoReturn
 
-from proxy.commands import client_variables, diagnosis, options
+from proxy import client_variables
+from proxy.commands import diagnosis, options
 from proxy.commands.greeting import FindingError, absolute, client, greet
 from proxy.commands.parser import add_command
 from proxy.commands.standard_files import say, say_on_errors

@@ -135,7 +135,7 @@ class Spooler:
             return
         self._wrong, self._said_lost, self._said_at_s = what, self.lost, now_s
         _log.error(
-            "the ledger's spool %s %s; %d rows wait in memory, the rows of %d requests are lost",
+            "the ledger's spool %s %s; rows that wait in memory: %d, requests whose rows are lost: %d",
             self._spool.folder,
             what,
             len(self._rows),

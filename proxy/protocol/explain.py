@@ -14,6 +14,7 @@ from proxy import schema_files
 
 _MAX_QUOTED_CHARS = 60
 _MAX_MESSAGE_CHARS = 200
+_SPELLED = ((None, "null"), (True, "true"), (False, "false"))
 
 
 def explain(schema_name: str, decoded: Any) -> str:
@@ -28,7 +29,11 @@ def explain(schema_name: str, decoded: Any) -> str:
     rule = jsonschema.Draft202012Validator({error.kind.name: error.kind.value})
     worded = next(rule.iter_errors(_shorten(error.instance)), None)
     # The shortened value may pass `maxLength` or `maxItems`: then the rule is named.
-    said = worded.message if worded else f"breaks {error.kind.name} {error.kind.value}"
+    said = (
+        _spelled(error.instance, worded.message)
+        if worded
+        else f"breaks {error.kind.name} {error.kind.value}"
+    )
     return f"{'.'.join(place) or 'body'}: {said[:_MAX_MESSAGE_CHARS]}"
 
 
@@ -42,6 +47,14 @@ def _first_error(schema_name: str, decoded: Any) -> jsonschema_rs.ValidationErro
     except ValueError:
         pass  # it copies the value that fails, down to 255 levels
     return None
+
+
+def _spelled(value: Any, message: str) -> str:
+    """Return a message that begins with Python's word for a value as JSON spells it, for whom no Python is."""
+    for word, spelled in _SPELLED:
+        if value is word:
+            return message.replace(repr(word), spelled, 1)
+    return message
 
 
 def _shorten(value: Any) -> Any:

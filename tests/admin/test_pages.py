@@ -5,7 +5,10 @@ import contextlib
 import csv
 import dataclasses
 import gzip
+import html
 import io
+import json
+import re
 import shutil
 import threading
 import time
@@ -19,6 +22,7 @@ from proxy import Budgets, Certificate, Key, Listen
 from proxy.access.keys import digest
 from proxy.admin.context import CONTEXT
 from proxy.admin.page import doors, key
+from proxy.client_variables import SAFE
 from proxy.errors import StoreUnavailable
 from proxy.store import bounded
 from proxy.store.engine import open_engine
@@ -146,7 +150,19 @@ async def test_a_holder_sees_what_was_refused_and_what_to_do(store_url: str) -> 
         assert (refused["cause"], refused["requests"]) == ("limited_in_flight", 1)
         assert refused["do"]
         assert [each["client"] for each in told["clients"]] == ["claude-cli/2"]
-        assert "ANTHROPIC_BASE_URL" in (await browser("/me")).text
+
+
+async def test_a_holder_is_told_the_settings_that_the_command_sets(store_url: str) -> None:
+    put(store_url, {})
+    async with viewed(store_url, keys=(Key("anna", digest(ANNA)),)) as browser:
+        await browser.sign_in(ANNA)
+        (settings,) = re.findall(
+            r'<pre id="settings".*?>(.*?)</pre>', (await browser("/me")).text, re.DOTALL
+        )
+        told = json.loads(html.unescape(settings))["env"]
+        base_url = (await model(browser, "/me.json"))["base_url"]
+    safe = {name: value for name, value, _ in SAFE}
+    assert told == {"ANTHROPIC_BASE_URL": base_url, "ANTHROPIC_AUTH_TOKEN": "your key", **safe}
 
 
 async def test_what_of_a_key_takes_too_long_is_left_out_and_the_rest_is_shown(

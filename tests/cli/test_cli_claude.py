@@ -12,8 +12,8 @@ import pytest
 
 from proxy import Key
 from proxy.access.keys import digest
+from proxy.client_variables import COSTLY, SAFE
 from proxy.commands.claude import separate_arguments
-from proxy.commands.client_variables import COSTLY, SAFE
 from tests.support.commands import environment, ran
 from tests.support.gateways import KEY, config_for, running
 from tests.support.raw import answer, raw_upstream

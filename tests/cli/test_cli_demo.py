@@ -60,6 +60,7 @@ async def test_a_port_in_use_is_one_line_and_exit_1_before_anything_is_made(comm
         status, out, err = await ran(*command.split(), "--port", str(taken.getsockname()[1]))
     assert (status, out) == (1, "")
     assert "ddress already in use" in err
+    assert err.endswith("take another with --port\n")
     assert err.count("\n") == 1
 
 

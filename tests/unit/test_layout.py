@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parents[2] / "proxy"
 PURE_FOLDERS = ("config", "errors", "notices", "protocol", "routing")
 PURE_MODULES = (
     "proxy.causes",
+    "proxy.client_variables",
     "proxy.progress",
     "proxy.money.usage",
     "proxy.money.prices",
@@ -157,6 +158,7 @@ LAYERS = (
     {
         "aiohttp_fast",
         "causes",
+        "client_variables",
         "ledger.row",
         "pooled",
         "progress",

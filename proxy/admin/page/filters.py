@@ -1,4 +1,4 @@
-"""What templates can call: the functions of figures and charts. Pure."""
+"""What templates can name: the functions of figures and charts, and what Claude Code is set to. Pure."""
 
 import re
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from proxy import client_variables
 from proxy.admin.page import charts, figures, spent
 from proxy.admin.page.paths import quoted
 
@@ -41,6 +42,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
         coded,
     )
 }
-GLOBALS: dict[str, Callable[..., Any]] = {
-    each.__name__: each for each in (charts.sparkline, charts.progress, spent.days_chart)
+GLOBALS: dict[str, Any] = {
+    **{each.__name__: each for each in (charts.sparkline, charts.progress, spent.days_chart)},
+    "client_variables": client_variables.SAFE,
 }
