@@ -1,4 +1,4 @@
-"""Which upstreams have cooled for so long that somebody should know, and which are back. Pure.
+"""Which upstreams have cooled, or failed, for so long that somebody should know, and which are back. Pure.
 
 An upstream that fails is let rest, tried again, and rests again: from its first failure until it has been up for a
 while that is one episode. Several gateways see the same one, each at its own time; the first to tell it tells it for
@@ -13,6 +13,7 @@ from proxy.admin.alerts import Alert, plain, utc
 
 COOLS, BACK = "upstream_cools", "upstream_back"
 TOLD_AFTER_MS = 60_000
+_ILL = ("cooling", "failing")
 
 Identity = tuple[str, str, str]
 
@@ -49,7 +50,7 @@ class Cooling:
             self._adopt(sent, now_ms)
         found: list[Alert] = []
         for name, each in told.items():
-            if each["state"] == "cooling":
+            if each["state"] in _ILL:
                 found += self._cools(name, each, sent, now_ms)
         for name, episode in list(self._episodes.items()):
             if now_ms - episode.cooled_ms >= TOLD_AFTER_MS:

@@ -13,7 +13,7 @@ from proxy.admin.state import WORKERS
 from proxy.admin.workers import Answer
 from proxy.errors import WorkerUnavailable
 from proxy.upstreams.counts import Count
-from proxy.upstreams.report import Account, Cooling, Report
+from proxy.upstreams.report import Account, Cooling, FailingRun, Report
 
 _COUNTS = ("requests", "failures", "homes", "moved_away", "stood_in")
 
@@ -70,6 +70,7 @@ def _shown(
 ) -> dict[str, Any]:
     cooling = _longest(each for report in reports for each in report.cooling)
     first = cooling[0] if cooling else None
+    trouble = first or _failing(reports)
     errors = [each.last_error for each in reports if each.last_error is not None]
     last_error = max(errors, key=lambda each: each.at_ms, default=None)
     accounts = [each.account for each in reports if each.account is not None]
@@ -80,8 +81,8 @@ def _shown(
         "upstream": name,
         "state": _state(reports),
         "cooling_s": None if first is None else _left_s(first, at_ms),
-        "reason": None if first is None else first.why,
-        "since": None if first is None else shown_time(first.since_ms),
+        "reason": None if trouble is None else trouble.why,
+        "since": None if trouble is None else shown_time(trouble.since_ms),
         "cooling": [_shown_cooling(each, at_ms) for each in cooling],
         "last_error": None
         if last_error is None
@@ -102,7 +103,20 @@ def _shown(
 def _state(reports: Sequence[Report]) -> str:
     if not any(each.is_configured for each in reports):
         return "leaving"
-    return "cooling" if any(each.cooling for each in reports) else "up"
+    if any(each.cooling for each in reports):
+        return "cooling"
+    return "up" if _failing(reports) is None else "failing"
+
+
+def _failing(reports: Iterable[Report]) -> FailingRun | None:
+    """Return what an upstream fails with, since when; None: it does not, or has answered another worker since."""
+    known = list(reports)
+    recovered_ms = max((each.recovered_ms or 0 for each in known), default=0)
+    runs = [each.failing for each in known if each.failing and each.failing.last_ms > recovered_ms]
+    if not runs:
+        return None
+    last = max(runs, key=lambda each: each.last_ms)
+    return msgspec.structs.replace(last, since_ms=min(each.since_ms for each in runs))
 
 
 def _longest(cooling: Iterable[Cooling]) -> list[Cooling]:
@@ -169,11 +183,12 @@ def _shown_account(account: Account | None) -> dict[str, Any] | None:
 
 def _shown_worker(report: Report, at_ms: int) -> dict[str, Any]:
     first = report.cooling[0] if report.cooling else None
+    trouble = first or _failing([report])
     whole = _sum(each.count for each in report.shares)
     return {
         "state": _state([report]),
         "cooling_s": None if first is None else _left_s(first, at_ms),
-        "reason": None if first is None else first.why,
+        "reason": None if trouble is None else trouble.why,
         "in_flight": report.in_flight,
         "requests": whole.requests,
         "failures": whole.failures,

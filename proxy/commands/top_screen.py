@@ -16,7 +16,7 @@ from proxy.commands.top_keys import Key, by_key, keys_table, prompt_tokens, requ
 _MOST_GROUPS = 1_000
 _PER_H = 60
 _HINT = "q quit  s sort  k key"
-_STYLES = {"up": "green", "cooling": "yellow"}
+_STYLES = {"up": "green", "cooling": "yellow", "failing": "red"}
 _TOKENS = ("tokens", "input_tokens")
 
 # Of the admin API; None: there was none.
@@ -127,9 +127,9 @@ def _upstreams(of: Sequence[Mapping[str, Any]]) -> Table:
 
 def _state(upstream: Mapping[str, Any]) -> str:
     state: str = upstream["state"]
-    if not upstream["cooling"]:
-        return state
-    return f"{state} {upstream['cooling_s'] or 0:.0f} s {printable(upstream['reason'] or '')}"
+    left = f" {upstream['cooling_s'] or 0:.0f} s" if upstream["cooling"] else ""
+    reason = printable(upstream["reason"] or "")
+    return f"{state}{left} {reason}".rstrip()
 
 
 def _tokens_left(account: Answer) -> str:

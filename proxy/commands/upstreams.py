@@ -22,8 +22,8 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
         subparsers,
         "upstreams",
         "show how the upstreams are",
-        "Asks a running gateway, by its admin API, how its upstreams are: which of them cool, for how long and why, "
-        "what failed last, whose conversations they have, how much of the prompts came from their caches, and how "
+        "Asks a running gateway, by its admin API, how its upstreams are: which of them cool or fail, for how long and "
+        "why, what failed last, whose conversations they have, how much of the prompts came from their caches, and how "
         "many requests they are at. Counts are since the workers began.",
         examples=("anyrouter upstreams", "anyrouter upstreams --json"),
         environment=admin_api.VARIABLES,
@@ -60,7 +60,7 @@ def _row(upstream: Mapping[str, Any], now: datetime.datetime) -> tuple[str, ...]
         upstream["upstream"],
         _state(upstream),
         f"{upstream['cooling_s']:.0f} s" if cooling else "",
-        "; ".join(map(_why, cooling)),
+        "; ".join(map(_why, cooling)) or upstream["reason"] or "",
         f"{error['reason']}, {_ago(error['at'], now)}" if error is not None else "",
         _homes(upstream["pools"]),
         "" if hit_share is None else f"{hit_share:.1%}",

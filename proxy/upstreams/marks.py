@@ -109,6 +109,8 @@ def ended(standing: Standing, exchange: Exchange) -> None:
         return
     if exchange.progress is Progress.COMPLETE and (pooled is None or not pooled.is_noted):
         standing.counts.asked(route, exchange.usage, None if pooled is None else pooled.home)
+        if standing.failing.runs and exchange.endpoint != COUNT_TOKENS:
+            _tell_if_back(route, is_back=standing.failing.alive(route.upstream, time.monotonic()))
         if pooled is not None and (pooled.is_thread or not standing.health.is_well):
             _note_complete(standing, exchange, route, pooled)
         return
@@ -121,8 +123,11 @@ def ended(standing: Standing, exchange: Exchange) -> None:
         now = time.monotonic()
         if pooled is not None:
             note(standing, exchange, verdict, what or "error", now)
-        elif exchange.gateway_s is not None or verdict.mark not in _NO_FAULT:
+            return
+        if exchange.gateway_s is not None or verdict.mark not in _NO_FAULT:
             _count(standing, exchange, route, verdict, what or "error", now)
+        is_back = standing.failing.note(route.upstream, verdict, what or "error", now)
+        _tell_if_back(route, is_back=is_back)
 
 
 def _note_complete(standing: Standing, exchange: Exchange, route: Route, pooled: Pooled) -> None:
@@ -158,7 +163,12 @@ def _count(  # noqa: PLR0917 - as of `note`
 
 
 def _note_alive(standing: Standing, route: Route, now: float) -> None:
-    if standing.health.alive(route.upstream, route.upstream_model, now):
+    is_back = standing.health.alive(route.upstream, route.upstream_model, now)
+    _tell_if_back(route, is_back=is_back)
+
+
+def _tell_if_back(route: Route, *, is_back: bool) -> None:
+    if is_back:
         _log.warning(
             "upstream %s is back", route.upstream, extra=notice(Event.UPSTREAM_BACK, route.upstream)
         )

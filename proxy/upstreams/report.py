@@ -31,6 +31,19 @@ class Cooling(msgspec.Struct):
     until_ms: int
 
 
+class FailingRun(msgspec.Struct):
+    """What an upstream fails with outside of pools: each request there for a while.
+
+    Attributes:
+        why: the last of them failed, in a word.
+        since_ms, last_ms: when the first and the last came, in Unix milliseconds.
+    """
+
+    why: str
+    since_ms: int
+    last_ms: int
+
+
 class Share(msgspec.Struct):
     """What an upstream does in a pool; None: for models that name it directly."""
 
@@ -64,6 +77,8 @@ class Report(msgspec.Struct):
         shares: its counts by pool.
         account: None: it has not said.
         credential_age_s: how long ago a command printed its credential; None: no command does.
+        failing: None: it does not.
+        recovered_ms: when it last answered after failures outside of pools; None: it has not.
     """
 
     upstream: str
@@ -74,6 +89,8 @@ class Report(msgspec.Struct):
     shares: list[Share]
     account: Account | None
     credential_age_s: float | None = None
+    failing: FailingRun | None = None
+    recovered_ms: int | None = None
 
 
 def reports(
@@ -107,10 +124,11 @@ def reports(
         model = None if place.model is None else place.model[:_MAX_MODEL_CHARS]
         cools = Cooling(model, condition.why, ms(condition.since), ms(condition.until))
         cooling.setdefault(place.upstream, []).append(cools)
-    counts = standing.counts
+    counts, failing = standing.counts, standing.failing
     found = []
     for name in (*names, *leaving):
         error, account = counts.errors.get(name), counts.accounts.get(name)
+        run, ended = failing.of(name), failing.ended.get(name)
         report = Report(
             upstream=name,
             is_configured=name not in leaving,
@@ -122,6 +140,8 @@ def reports(
             if account is not None and account.kinds
             else None,
             credential_age_s=now - printed_s[name] if name in printed_s else None,
+            failing=None if run is None else FailingRun(run.why, ms(run.since), ms(run.last)),
+            recovered_ms=None if ended is None else ms(ended),
         )
         found.append(report)
     return found

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from proxy.config import Config, Upstream
 from proxy.upstreams.budget import RetryBudget
 from proxy.upstreams.counts import Counts
+from proxy.upstreams.failing import Failing
 from proxy.upstreams.health import Health
 
 _MAX_THREADS = 10_000
@@ -19,11 +20,13 @@ class Standing:
 
     Attributes:
         health: of the upstreams. `counts`: what they were asked.
+        failing: which of them fail what is asked of them outside of pools.
     """
 
     def __init__(self) -> None:
         self.health = Health()
         self.counts = Counts()
+        self.failing = Failing()
         self._anew_s: dict[str, float] = {}
         self._budgets: dict[str, RetryBudget] = {}
         self._threads: OrderedDict[str, tuple[str, float]] = OrderedDict()
@@ -62,6 +65,7 @@ class Standing:
             if accounts.get(upstream.name) != _account(upstream):
                 self.health.forget(upstream.name)
                 self.counts.forget(upstream.name)
+                self.failing.forget(upstream.name)
                 self._anew_s[upstream.name] = now
 
 

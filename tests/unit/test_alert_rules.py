@@ -120,6 +120,12 @@ def test_an_upstream_is_told_of_after_a_minute_and_when_it_has_been_back_for_one
     assert "credential" in one.told[0].do
 
 
+def test_one_outside_of_pools_that_fails_is_told_of_like_one_that_cools() -> None:
+    one = Gateways()
+    assert one.look(0, "failing") + one.look(61, "failing") == [COOLS]
+    assert one.look(75, "up") + one.look(121, "up") == [BACK]
+
+
 def test_a_failure_that_is_over_within_a_minute_is_nobodys_business() -> None:
     one = Gateways()
     assert one.look(0, "cooling") + one.look(59, "cooling") + one.look(119, "up") == []

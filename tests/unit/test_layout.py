@@ -36,6 +36,7 @@ PURE_MODULES = (
     "proxy.upstreams.counts",
     "proxy.upstreams.detours",
     "proxy.upstreams.dialects",
+    "proxy.upstreams.failing",
     "proxy.upstreams.health",
     "proxy.upstreams.pools",
     "proxy.upstreams.proxies",

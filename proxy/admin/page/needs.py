@@ -58,14 +58,14 @@ def _path(budget: Budget) -> str:
 
 
 def of_upstreams(upstreams: Iterable[Mapping[str, Any]]) -> list[Need]:
-    """Return which upstreams cool, from what `GET /admin/v1/upstreams` tells of them."""
+    """Return which upstreams cool or fail, from what `GET /admin/v1/upstreams` tells of them."""
     return [
         Need(
-            f"{each['upstream']} cools since {str(each['since'])[11:16]} UTC: {each['reason']}.",
+            f"{each['upstream']} {each['state']} since {str(each['since'])[11:16]} UTC: {each['reason']}.",
             "upstreams",
         )
         for each in upstreams
-        if each["state"] == "cooling"
+        if each["state"] in ("cooling", "failing")
     ]
 
 

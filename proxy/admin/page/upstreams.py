@@ -19,7 +19,7 @@ class Upstream(msgspec.Struct, frozen=True):
     """An upstream; the first fields as `GET /admin/v1/upstreams` has them, counted since the workers began.
 
     Attributes:
-        do: what to do about why it cools; empty: it does not, or nobody knows.
+        do: what to do about why it cools or fails; empty: it does not, or nobody knows.
         first_byte_p50_ms, …: over the requests of the last hour; None: none, or there is no store.
         hour_requests, hour_failed: in the last hour.
         hit_share: what it read from its cache of all input.
@@ -101,10 +101,12 @@ def _upstream(told: dict[str, Any], times: Percentiles | None) -> Upstream:
 
 
 def _cause(reason: str | None) -> str:
-    """Return the word of the log for why an upstream cools, which a status is not."""
+    """Return the word of the log for why an upstream cools or fails, which a status, or the API's own word, is not."""
     if reason in ("401", "403"):
         return "upstream_auth"
-    return "upstream_error" if reason is not None and reason.isdigit() else str(reason)
+    if reason is None or reason in ADVICE:
+        return str(reason)
+    return "upstream_error"
 
 
 def _headroom(account: dict[str, Any] | None) -> dict[str, float]:

@@ -18,6 +18,21 @@ def test_a_receiver_of_alerts_that_takes_none_needs_somebody() -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "needed"),
+    [("up", []), ("leaving", []), ("failing", ["a failing since 12:41 UTC: 529."])],
+)
+def test_an_upstream_that_fails_needs_somebody(state: str, needed: list[str]) -> None:
+    told = {
+        "upstream": "a",
+        "state": state,
+        "cooling": [],
+        "reason": "529",
+        "since": "2026-11-26T12:41:07Z",
+    }
+    assert [each.text for each in needs.of_upstreams([told])] == needed
+
+
+@pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("raise `limits.a` or `b`", "raise <code>limits.a</code> or <code>b</code>"),
