@@ -168,13 +168,13 @@ def _plain(record: logging.LogRecord, said: Notice | None) -> logging.LogRecord:
 
 
 def _told(folded: Folded[logging.LogRecord], now: float) -> logging.LogRecord:
-    """Return the line that stands for those that were counted, or says that there are no more."""
+    """Return the line that stands for those that were counted, or says that none has come for a while."""
     record, said = folded.line, folded.line.msg
     told: dict[str, object] = {}
     if not folded.repeated:
         over_s = now - folded.first_s
         told = {
-            "msg": f"over, after {folded.total} times in {over_s:.0f} s: {said}",
+            "msg": f"not seen again for {WINDOW_S:g} s, after {folded.total} times in {over_s:.0f} s: {said}",
             "total": folded.total,
         }
     elif folded.repeated > 1:

@@ -62,7 +62,7 @@ def test_ten_thousand_failures_in_ten_seconds_are_three_lines_with_ids_and_advic
     first, folded, over = handed.closed()
     assert [each["id"] for each in (first, folded, over)] == ["req_0", "req_9999", "req_9999"]
     assert first.get("repeated", 1) + folded["repeated"] == over["total"] == 10_000
-    assert over["message"].startswith("over, after 10000 times in ")
+    assert over["message"].startswith("not seen again for 10 s, after 10000 times in ")
     for line in (first, folded, over):
         assert line["event"] == "upstream_unreachable"
         assert line["subject"] == "a"
