@@ -83,9 +83,19 @@ class Cooling:
             COOLS,
             name,
             episode.period,
-            plain(f"upstream {name} has been failing since {utc(episode.began_ms)}: {reason}"),
+            plain(
+                f"upstream {name} has been failing since {utc(episode.began_ms)}: {reason_of(told)}"
+            ),
             _do(name, reason),
         )
+
+
+def reason_of(told: Mapping[str, Any]) -> str:
+    """Return why an upstream cools or fails, as `GET /admin/v1/upstreams` tells of it, and for which model alone."""
+    models = [each["model"] for each in told["cooling"]]
+    if not models or None in models:
+        return str(told["reason"])
+    return f"{told['reason']} for {models[0] if len(models) == 1 else f'{len(models)} models'}"
 
 
 def _do(name: str, reason: object) -> str:

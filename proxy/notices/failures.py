@@ -54,7 +54,7 @@ FAILURES: Mapping[str, Advice] = {
     ),
     Cause.UPSTREAM_ERROR: Advice(
         "429, 500, 529 and others, as the API words them",
-        "read `error_type` and `detail` of the line; of a 429, look who asks so much",
+        "read `error_type` and `detail` of the access log's line; of a 429, look who asks so much",
         "The upstream's own answer, passed on; with `log.error_messages: true` in its words. A 429 is the account's "
         "rate limit, which all keys of this upstream share: recipes below.",
     ),

@@ -17,6 +17,8 @@ from proxy.upstreams.account import Headroom
 from proxy.upstreams.counts import Count
 from proxy.upstreams.report import Account, Cooling, Failure, Report, Share
 from tests.admin.conftest import READER, Asking
+from tests.admin.test_watching_pages import browsing
+from tests.admin.viewing import ADMIN
 from tests.support.gateways import BODY, STREAM_BODY
 from tests.support.pools import Pooled, error, good, one_after_the_other, pooled
 from tests.support.raw import MESSAGE, Script, UpstreamSide, answer
@@ -121,6 +123,16 @@ async def test_the_command_prints_a_table_and_what_the_api_says(
         assert await asyncio.to_thread(main, [*given, "--json"]) == 0
         told = json.loads(capsys.readouterr().out)
         assert [each["upstream"] for each in told["data"]] == ["a", "b"]
+
+
+async def test_the_page_names_the_one_model_that_cools_in_the_words_of_the_command() -> None:
+    async with pooled(LIMITED, good, admin=ADMIN) as pool, browsing(pool.gateway) as browser:
+        assert (await pool.ask(BODY))[0] == 200
+        await browser.sign_in(READER)
+        page = (await browser("/upstreams")).text
+    assert 'class="bad">cooling ' in page
+    assert ": 429 for claude-sonnet-4-6<" in page
+    assert "of the access log" in page
 
 
 def _report(**changes: object) -> Report:

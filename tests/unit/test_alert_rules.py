@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from proxy.admin.alerts import Alert, dollars, of_budgets, of_ledger, of_sessions, of_unpriced
-from proxy.admin.cooling import BACK, COOLS, Cooling, Identity
+from proxy.admin.cooling import BACK, COOLS, Cooling, Identity, reason_of
 from proxy.config import Budgets
 from proxy.limits.local import Spent
 
@@ -82,7 +82,7 @@ def test_no_amount_is_shown_as_nothing_that_is_something(micros: int, shown: str
 
 
 def upstream(name: str = "acct-b", state: str = "cooling", reason: str = "401") -> dict[str, Any]:
-    return {"upstream": name, "state": state, "reason": reason}
+    return {"upstream": name, "state": state, "reason": reason, "cooling": []}
 
 
 class Gateways:
@@ -118,6 +118,21 @@ def test_an_upstream_is_told_of_after_a_minute_and_when_it_has_been_back_for_one
     assert one.look(761, "cooling") == [COOLS]
     assert [each.period for each in one.told] == ["2026-11-26 #1", "2026-11-26 #1", "2026-11-26 #2"]
     assert "credential" in one.told[0].do
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        ([], "429"),
+        ([None, "claude-haiku-4-5"], "429"),
+        (["claude-haiku-4-5"], "429 for claude-haiku-4-5"),
+        (["claude-haiku-4-5", "claude-sonnet-4-6"], "429 for 2 models"),
+    ],
+    ids=["fails", "all-of-it", "one-model", "two-models"],
+)
+def test_why_names_the_model_where_one_alone_cools(models: list[str | None], said: str) -> None:
+    told = upstream(reason="429") | {"cooling": [{"model": each} for each in models]}
+    assert reason_of(told) == said
 
 
 def test_one_outside_of_pools_that_fails_is_told_of_like_one_that_cools() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from proxy.admin.cooling import reason_of
 from proxy.admin.page import figures
 from proxy.admin.page.bounds import Budget
 from proxy.admin.page.paths import quoted
@@ -61,7 +62,7 @@ def of_upstreams(upstreams: Iterable[Mapping[str, Any]]) -> list[Need]:
     """Return which upstreams cool or fail, from what `GET /admin/v1/upstreams` tells of them."""
     return [
         Need(
-            f"{each['upstream']} {each['state']} since {str(each['since'])[11:16]} UTC: {each['reason']}.",
+            f"{each['upstream']} {each['state']} since {str(each['since'])[11:16]} UTC: {reason_of(each)}.",
             "upstreams",
         )
         for each in upstreams

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from proxy.admin import upstreams
+from proxy.admin.cooling import reason_of
 from proxy.admin.page.page import Page, Query, View
 from proxy.admin.page.viewer import Viewer
 from proxy.errors import StoreUnavailable
@@ -24,6 +25,7 @@ class Upstream(msgspec.Struct, frozen=True):
         hour_requests, hour_failed: in the last hour.
         hit_share: what it read from its cache of all input.
         headroom: of each kind of limit of its account the share that is left.
+        why: the reason, and the model, where one alone cools; empty: it is up.
     """
 
     upstream: str
@@ -44,6 +46,7 @@ class Upstream(msgspec.Struct, frozen=True):
     first_byte_p50_ms: int | None
     first_byte_p95_ms: int | None
     total_p95_ms: int | None
+    why: str
 
 
 class Upstreams(msgspec.Struct, frozen=True):
@@ -89,6 +92,7 @@ def _upstream(told: dict[str, Any], times: Percentiles | None) -> Upstream:
     moves = ("moved_away", "stood_in", "homes")
     return Upstream(
         **{name: told[name] for name in (*same, *moves)},
+        why="" if told["reason"] is None else reason_of(told),
         do="" if advice is None else advice.for_subject(told["upstream"]),
         hit_share=told["cache"]["hit_share"],
         headroom=_headroom(told["account"]),

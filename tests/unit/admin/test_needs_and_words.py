@@ -19,13 +19,18 @@ def test_a_receiver_of_alerts_that_takes_none_needs_somebody() -> None:
 
 @pytest.mark.parametrize(
     ("state", "needed"),
-    [("up", []), ("leaving", []), ("failing", ["a failing since 12:41 UTC: 529."])],
+    [
+        ("up", []),
+        ("leaving", []),
+        ("failing", ["a failing since 12:41 UTC: 529."]),
+        ("cooling", ["a cooling since 12:41 UTC: 529 for m."]),
+    ],
 )
 def test_an_upstream_that_fails_needs_somebody(state: str, needed: list[str]) -> None:
     told = {
         "upstream": "a",
         "state": state,
-        "cooling": [],
+        "cooling": [{"model": "m"}] if state == "cooling" else [],
         "reason": "529",
         "since": "2026-11-26T12:41:07Z",
     }
