@@ -1,8 +1,12 @@
 """Sends spans by OTLP/HTTP, to where the standard variables `OTEL_EXPORTER_OTLP_...` say, and says what went wrong."""
 
 import logging
+import os
+import socket
+import ssl
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import ReadableSpan
@@ -10,6 +14,43 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 _PACKAGE = logging.getLogger(OTLPSpanExporter.__module__)
 _MAX_CHARS = 300
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_DEFAULT_ENDPOINT = "http://localhost:4318"
+
+
+def worded(error: BaseException) -> str:
+    """Return why nobody took spans; the package's own words quote objects of Python."""
+    url = next(filter(None, map(os.environ.get, _ENDPOINTS)), _DEFAULT_ENDPOINT)
+    place = urlsplit(url).netloc.rpartition("@")[2]  # without a password
+    for each in _causes(error):
+        match each:
+            case ConnectionRefusedError():
+                return f"nothing listens on {place}"
+            case TimeoutError():
+                return f"{place} timed out"
+            case socket.gaierror():
+                return f"the name of {place} was not found"
+            case ssl.SSLError():
+                return f"TLS with {place} failed ({each.reason})"
+            case OSError(errno=int() as number):
+                return f"{place}: {os.strerror(number)}"
+    return f"{place}: {type(error).__name__}"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    at: BaseException | None = error
+    while at is not None:
+        yield at
+        at = at.__cause__ or at.__context__
+
+
+def _reason(record: logging.LogRecord) -> str:
+    for each in record.args if isinstance(record.args, tuple) else ():
+        if isinstance(each, BaseException):
+            return worded(each)
+        if isinstance(each, int):
+            return f"answered with status {each}"
+    return record.getMessage()
 
 
 class _Said(logging.Filter):
@@ -24,7 +65,7 @@ class _Said(logging.Filter):
         """Return whether a line is shown: only one about what others send, such as the application around."""
         if record.thread != self.thread:
             return True
-        self.text = self.text or record.getMessage()
+        self.text = self.text or _reason(record)
         return False
 
 
@@ -42,7 +83,7 @@ class Sender:
         try:
             result = self._exporter.export(spans)
         except Exception as error:  # noqa: BLE001 - of whatever the package uses; the reason is told
-            return f"{type(error).__name__}: {error}"[:_MAX_CHARS]
+            return worded(error)
         if result is SpanExportResult.SUCCESS:
             return None
         return " ".join(self._said.text.split())[:_MAX_CHARS] or "no reason is known"

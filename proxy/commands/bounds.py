@@ -44,8 +44,10 @@ def add_key_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add(parser: argparse.ArgumentParser, name: str, kind: Any, metavar: str, about: str) -> None:
-    flag = f"--{name.replace('_', '-')}"
-    parser.add_argument(flag, type=kind, default=argparse.SUPPRESS, metavar=metavar, help=about)
+    flags = [f"--{name.replace('_', '-')}"]
+    if name == "in_flight":
+        flags.append("--max-in-flight")  # as the configuration calls it
+    parser.add_argument(*flags, type=kind, default=argparse.SUPPRESS, metavar=metavar, help=about)
 
 
 def given_bounds(args: argparse.Namespace) -> dict[str, Any]:

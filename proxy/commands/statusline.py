@@ -29,10 +29,15 @@ _WITHIN_S = 1.0
 _OK = 200
 _MICROS_PER_CENT = 10_000
 _PERIODS = {"daily": "today", "monthly": "this month"}
+_NO_GATEWAY = (
+    "nothing to say: a URL and a key are needed, of one gateway: ANYROUTER_URL and ANYROUTER_KEY"
+)
+_NOTHING_KNOWN = "nothing to say: the key has no budget, or no answer came within a second: `anyrouter doctor` looks"
 _VARIABLES = {
     "ANYROUTER_ADMIN_URL": "where the gateway's pages are; without it, nothing is said of the session",
     "ANTHROPIC_BASE_URL": "in place of ANYROUTER_URL, as Claude Code has it",
     "ANTHROPIC_AUTH_TOKEN": "in place of ANYROUTER_KEY, as Claude Code has it",
+    "ANTHROPIC_API_KEY": "in place of ANTHROPIC_AUTH_TOKEN, where there is none",
 }
 
 
@@ -124,6 +129,8 @@ def run(args: argparse.Namespace) -> int:
         # Whatever the locale: Claude Code reads UTF-8.
         with contextlib.suppress(OSError):
             standard_files.output().write(f"{said}\n".encode())
+    elif os.isatty(1):  # below a prompt is no place for it: there nothing is said
+        standard_files.say_on_errors(_NO_GATEWAY if _gateway(args) is None else _NOTHING_KNOWN)
     return 0
 
 
@@ -193,7 +200,10 @@ def _learn_usage(args: argparse.Namespace, told: _Told) -> None:
 def _gateway(args: argparse.Namespace) -> tuple[str, str] | None:
     """Return base URL and key, which are of each other: a key is sent nowhere else."""
     named = args.url, args.key or os.environ.get("ANYROUTER_KEY")
-    of_claude = os.environ.get("ANTHROPIC_BASE_URL"), os.environ.get("ANTHROPIC_AUTH_TOKEN")
+    of_claude = (
+        os.environ.get("ANTHROPIC_BASE_URL"),
+        os.environ.get("ANTHROPIC_AUTH_TOKEN") or os.environ.get("ANTHROPIC_API_KEY"),
+    )
     return next(((url, key) for url, key in (named, of_claude) if url and key), None)
 
 

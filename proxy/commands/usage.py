@@ -15,6 +15,9 @@ from proxy.commands import amounts, options
 from proxy.commands.opened_store import opened, tenants_of
 from proxy.commands.parser import add_command
 from proxy.commands.standard_files import say, say_on_errors
+from proxy.config_file.tenants import Tenants
+from proxy.ledger.recovery import waiting_rows
+from proxy.ledger.spool import spools
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -96,8 +99,17 @@ def run(args: argparse.Namespace) -> int:
     elif data:
         say(_table(args.by, data, total, breaks))
     else:
-        say_on_errors("there is no usage in the store of that kind and time")
+        say_on_errors(f"there is no usage in the store of that kind and time{_waiting(tenants)}")
     return 0
+
+
+def _waiting(tenants: Tenants) -> str:
+    """Return what is not in the store yet, of whatever kind: the end of a sentence."""
+    if tenants.store is None:
+        return ""
+    folder = spools(tenants.store)
+    waiting = waiting_rows(folder)
+    return f"; rows that wait for it in {folder}, of any kind: {waiting}" if waiting else ""
 
 
 def _dimensions(text: str) -> list[str]:

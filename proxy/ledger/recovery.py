@@ -64,6 +64,15 @@ def dead_spools(folder: Path) -> Iterator[DeadSpool]:
             )
 
 
+def waiting_rows(folder: Path) -> int:
+    """Return how many rows of ended requests are in the folders, at most: of a batch just stored some may still be."""
+    count = 0
+    for path in folder.glob(f"[!.]*/{SEGMENTS}"):
+        with contextlib.suppress(OSError), path.open("rb") as lines:
+            count += sum(1 for _ in lines)
+    return count
+
+
 def living(folder: Path) -> int:
     """Return how many of the folders are of processes that run; what cannot be looked at may be one's."""
     count = 0

@@ -81,6 +81,16 @@ async def test_an_empty_ledger_waits_for_the_first_request_and_turns_into_its_pa
             assert "Nothing needs you." in (await other("/")).text
 
 
+async def test_of_a_ledger_younger_than_a_quarter_of_an_hour_nothing_is_projected(
+    store_url: str,
+) -> None:
+    put(store_url, {"cost_micros": 5})
+    async with viewed(store_url) as browser:
+        await browser.sign_in(WRITER)
+        assert (await model(browser, "/overview.json"))["hourly_micros"] is None
+        assert "too soon to tell" in (await browser("/overview")).text
+
+
 async def test_the_overview_sums_what_the_ledger_has(store_url: str) -> None:
     put(
         store_url,
@@ -92,6 +102,7 @@ async def test_the_overview_sums_what_the_ledger_has(store_url: str) -> None:
         await browser.sign_in(WRITER)
         told = await model(browser, "/overview.json")
         assert told["today"]["cost_micros"] == told["recent"]["cost_micros"] == 12
+        assert told["hourly_micros"] == 48
         assert (told["today"]["requests"], told["today"]["failed"]) == (2, 1)
         assert told["usual_micros"] == 11
         assert sum(each["cost_micros"] for each in told["days"]) == 23
@@ -148,7 +159,9 @@ async def test_a_holder_sees_what_was_refused_and_what_to_do(store_url: str) -> 
         told = await model(browser, "/me.json")
         (refused,) = told["refused"]
         assert (refused["cause"], refused["requests"]) == ("limited_in_flight", 1)
-        assert refused["do"]
+        assert refused["do"] == "let fewer requests run at once, or ask whoever runs the gateway"
+        (failure,) = (await model(browser, "/errors.json"))["failures"]
+        assert failure["do"] == refused["do"]
         assert [each["client"] for each in told["clients"]] == ["claude-cli/2"]
 
 

@@ -29,7 +29,9 @@ def test_an_owner_is_made_changed_by_what_is_given_and_deleted(
 ) -> None:
     made = asked(config, capsys, "owners", "set", "team-a", "--rpm", "5", "--month-usd", "100")
     assert made["budgets"]["month_micros"] == 100_000_000
-    changed = asked(config, capsys, "owners", "set", "team-a", "--in-flight", "3", "--rpm", "none")
+    changed = asked(
+        config, capsys, "owners", "set", "team-a", "--max-in-flight", "3", "--rpm", "none"
+    )
     assert changed["limits"]["requests_per_minute"] is None
     assert changed["limits"]["max_in_flight"] == 3
     assert changed["budgets"] == made["budgets"]

@@ -89,6 +89,15 @@ async def test_without_the_address_of_pages_the_session_is_left_out() -> None:
         assert await said("no JSON", **told) == (0, "today $37 of $50\n", "")
 
 
+async def test_of_claude_codes_two_keys_the_token_goes_first() -> None:
+    asked: list[tuple[str, str | None]] = []
+    async with gateway(asked) as url:
+        for keys in ({}, {"ANTHROPIC_AUTH_TOKEN": "ar-t"}):
+            told = {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "ar-a", **keys}
+            assert (await said(**told))[1] == "today $37 of $50\n"
+    assert [key for _, key in asked] == ["ar-a", "ar-t"]
+
+
 @pytest.mark.parametrize(
     "variables",
     [
@@ -131,6 +140,19 @@ def test_what_does_not_answer_is_not_waited_for(
             os.close(reading)
             os.close(before)
     assert capfd.readouterr() == ("", "")
+
+
+def test_who_tries_it_on_a_terminal_is_told_why_there_is_nothing(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("ANYROUTER_KEY", "ANTHROPIC_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "isatty", lambda number: number == 1)
+    for url, needle in ((None, "a URL and a key are needed"), (NOWHERE, "no answer came")):
+        args = argparse.Namespace(url=url, key="ar-k", ca=None, admin_url=None)
+        assert statusline.run(args) == 0
+        out, err = capfd.readouterr()
+        assert (out, err.count("\n"), needle in err) == ("", 1, True)
 
 
 def test_it_starts_without_what_serves() -> None:

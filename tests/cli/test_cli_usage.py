@@ -95,6 +95,19 @@ def test_nothing_is_told_apart_from_a_table(
     assert (said.out, said.err.count("\n")) == ("", 1)
 
 
+def test_where_there_is_nothing_the_rows_that_wait_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_config(tmp_path, more='store: {url: "sqlite:///store.db", state_dir: state}\n')
+    make_store(f"sqlite:///{tmp_path / 'store.db'}")
+    waiting = tmp_path / "state" / "spool" / "1-2-3"
+    waiting.mkdir(parents=True)
+    for name, rows in (("000001.seg", 2), ("000002.seg", 1)):
+        (waiting / name).write_bytes(b"{}\n" * rows)
+    assert main(["usage", "--config", str(path)]) == 0
+    assert capsys.readouterr().err.endswith(f"{waiting.parent}, of any kind: 3\n")
+
+
 def test_an_unknown_dimension_names_those_there_are(
     config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,6 +6,7 @@ from proxy.admin.failed import FAULTS, Failure, OfClient, by_cause, by_client
 from proxy.admin.page.page import Page, Query, View
 from proxy.admin.page.viewer import Viewer
 from proxy.errors import InvalidRequest
+from proxy.notices.for_holders import advice_for_holder
 from proxy.store import views
 from proxy.store.newest import newest
 
@@ -57,13 +58,20 @@ async def model(view: View, viewer: Viewer, query: Query) -> Errors:
     )
     counted = await view.ask(lambda engine: newest(engine, scope, ("cause",), failed=True))
     found = await view.ask(lambda engine: views.failures(engine, counted))
+    failures = by_cause(found)[:_MOST]
+    if viewer.key is not None:
+        contact = view.config.quota.contact
+        failures = tuple(
+            msgspec.structs.replace(each, do=advice_for_holder(each.cause, contact))
+            for each in failures
+        )
     return Errors(
         since=since,
         since_ms=since_ms,
         requests=sum(each.requests for each in found),
         retried=sum(each.retried for each in found),
         left_out_before_ms=None if counted is scope else counted.since_ms,
-        failures=by_cause(found)[:_MOST],
+        failures=failures,
         clients=by_client(found)[:_MOST],
     )
 

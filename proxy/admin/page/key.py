@@ -11,6 +11,7 @@ from proxy.admin.page.known_keys import KnownKey, known_key
 from proxy.admin.page.page import Elsewhere, Page, Query, View
 from proxy.admin.page.viewer import Viewer
 from proxy.errors import NotFound
+from proxy.notices.for_holders import advice_for_holder
 from proxy.notices.notice import ADVICE
 from proxy.store import sessions, usage, views
 from proxy.store.scope import Scope
@@ -110,7 +111,7 @@ async def model(view: View, viewer: Viewer, query: Query) -> KeyPage:
             for each in days
         ),
         sessions=tuple(found),
-        refused=tuple(map(_refused, causes[:_MOST_ROWS])),
+        refused=tuple(_refused(each, viewer, view) for each in causes[:_MOST_ROWS]),
         clients=tuple(
             Client(str(each.of[0]), each.requests, each.cost_micros)
             for each in clients
@@ -161,15 +162,19 @@ def _stored(engine: sa.Engine, scope: Scope, now_ms: int, *, with_sessions: bool
     return days, found, causes, clients, tuple(missing)
 
 
-def _refused(failures: views.Failures) -> Refused:
-    advice = ADVICE.get(failures.cause)
+def _refused(failures: views.Failures, viewer: Viewer, view: View) -> Refused:
+    if viewer.key is not None:
+        do = advice_for_holder(failures.cause, view.config.quota.contact)
+    else:
+        advice = ADVICE.get(failures.cause)
+        do = "" if advice is None else advice.for_subject(failures.upstream or "")
     return Refused(
         cause=failures.cause,
         status=failures.status,
         requests=failures.requests,
         last_ms=failures.last_ms,
         sample_id=failures.sample_id,
-        do="" if advice is None else advice.for_subject(failures.upstream or ""),
+        do=do,
     )
 
 

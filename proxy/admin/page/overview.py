@@ -57,6 +57,7 @@ class Overview(msgspec.Struct, frozen=True):
         today: sums of today; None: there are none yet.
         usual_micros: of a day, by the last 7 whole ones.
         recent: sums of the last 15 minutes; None: there are none.
+        hourly_micros: of an hour, by those; None: nothing is known of before, so that it is too soon to tell.
         breaks_micros: what cache breaks cost today. `breaks`: how many.
         days: of the last 30 days, what each model cost; without those that cost nothing.
         keys: of today, the dearest first. `sessions`: that run.
@@ -68,6 +69,7 @@ class Overview(msgspec.Struct, frozen=True):
     today: Group | None
     usual_micros: int | None
     recent: Group | None
+    hourly_micros: int | None
     breaks_micros: int
     breaks: int
     days: tuple[DayOfModel, ...]
@@ -106,6 +108,7 @@ async def model(view: View, viewer: Viewer, query: Query) -> Overview | Elsewher
         today=_added(stored.today),
         usual_micros=_usual(stored.days, now_ms),
         recent=recent,
+        hourly_micros=_hourly(stored.days, recent),
         breaks=stored.breaks[0],
         breaks_micros=stored.breaks[1],
         days=tuple(
@@ -171,6 +174,13 @@ def _usual(days: Sequence[Group], now_ms: int) -> int | None:
     before = [each for each in days if today - _USUAL_DAYS <= int(each.of[0]) < today]
     count = len({each.of[0] for each in before})
     return sum(each.cost_micros for each in before) // count if count else None
+
+
+def _hourly(days: Sequence[Group], recent: Group | None) -> int | None:
+    if recent is None:
+        return 0
+    is_all = sum(each.requests for each in days) <= recent.requests
+    return None if is_all else recent.cost_micros * _HOUR_MS // _NOW_MS
 
 
 def _keys(stored: Stored, bounds: Bounds, now_ms: int) -> tuple[KeyToday, ...]:
