@@ -190,7 +190,10 @@ REFUSED = {
     "a change of a configured key": ("disable tester", "NAME: tester is a key of "),
     "an owner that is not there": ("new ci --owner team-b", "there is no owner team-b"),
     "no limit": ("new ci --rpm 0", "--rpm: must be a whole number from 1, or none"),
-    "a limit in words": ("new ci --in-flight many", "--in-flight: must be a whole number"),
+    "a limit in words": (
+        "new ci --in-flight many",
+        "--in-flight/--max-in-flight: must be a whole number",
+    ),
     "less than a millionth": ("new ci --day-usd 0.0000001", "--day-usd: must be dollars"),
     "money that is no number": ("new ci --month-usd NaN", "--month-usd: must be dollars"),
     "money that is owed": ("new ci --month-usd=-5", "--month-usd: must be dollars"),
