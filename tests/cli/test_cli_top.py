@@ -107,6 +107,8 @@ class Top:
     def __init__(self, url: str, credential: str) -> None:
         self._pid, self._terminal = pty.fork()
         if self._pid == 0:
+            # Whoever has started the tests may have had it ignored, as shells do for what runs in the background.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             told = {"ANYROUTER_ADMIN_URL": url, "ANYROUTER_ADMIN_KEY": credential}
             size = {"COLUMNS": "120", "LINES": "40", "TERM": "xterm"}
             os.execve(
@@ -139,7 +141,18 @@ class Top:
 
     async def ended(self) -> int:
         """Wait for the end; return the exit status."""
-        _, status = await asyncio.to_thread(os.waitpid, self._pid, 0)
+        gone, exits = asyncio.Event(), os.pidfd_open(self._pid)
+        try:
+            asyncio.get_running_loop().add_reader(exits, gone.set)
+            async with asyncio.timeout(_WITHIN_S):
+                await gone.wait()
+        finally:
+            asyncio.get_running_loop().remove_reader(exits)
+            os.close(exits)
+        return self._reap()
+
+    def _reap(self) -> int:
+        _, status = os.waitpid(self._pid, 0)
         self._pid = 0
         return os.waitstatus_to_exitcode(status)
 
