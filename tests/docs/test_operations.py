@@ -57,7 +57,6 @@ def _wanted(page: str) -> set[str]:
 
 # What the README says in a word, and the page's row for it.
 NOT_THERE = {
-    "traces": "traces",
     "single sign-on": "single sign-on",
     "Batches and Files": "the Batches and Files APIs",
     "other vendors' models": "other vendors' models",
