@@ -109,11 +109,12 @@ async def test_what_a_command_kept_from_counting_is_tried_again_and_nothing_else
     monkeypatch.setattr(reload, "AGAIN_FIRST_S", 0.01)
     source = source_of(tmp_path, "a")
     tried = 0
-    taken = asyncio.Queue[str]()
+    taken, begun = asyncio.Queue[str](), asyncio.Event()
 
     async def take_over(_config: Config) -> Reloaded:
         nonlocal tried
         tried += 1
+        begun.set()
         if tried < 3:
             raise error
         return Reloaded([], [])
@@ -126,6 +127,8 @@ async def test_what_a_command_kept_from_counting_is_tried_again_and_nothing_else
             assert await taken.get() == source.name
         assert tried == 3
     else:
+        async with asyncio.timeout(10):
+            await begun.wait()
         await asyncio.sleep(0.1)  # nothing happens: there is no event to wait for
         assert tried == 1
     task.cancel()
