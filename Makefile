@@ -16,7 +16,7 @@ DEPLOY := $(VENV)/deploy
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test-quickstart test test-quick check fmt lock vendor clean test-clients test-stack test-wheel test-install bench bench-quick bench-failover bench-pools bench-reload test-sdist test-sbom test-deploy test-observe test-view test-aiohttp sbom fuzz fuzz-atheris
+.PHONY: help run install test-quickstart test test-quick check fmt lock vendor clean test-clients test-stack test-wheel test-install bench bench-quick bench-failover bench-pools bench-reload bench-view test-sdist test-sbom test-deploy test-observe test-view test-aiohttp sbom fuzz fuzz-atheris
 
 help:
 	@echo "make run [PORT=8080]   install into .venv and start the demo gateway"
@@ -39,6 +39,7 @@ help:
 	@echo "make fuzz-atheris TARGET=parse_call            one pure function, guided by coverage"
 	@echo "make bench             the benchmark (bench-quick: under two minutes)"
 	@echo "make bench-pools       what a pool costs a request, in instructions (bench-failover: a pool in outages)"
+	@echo "make bench-view        what the view costs, whether requests notice it, and how fast its pages are"
 	@echo "make lock              renew requirements/*.txt from pyproject.toml"
 	@echo "make vendor            renew the copy of htmx that the pages have, by npm"
 
@@ -175,6 +176,11 @@ bench-failover: $(VENV)/.dev
 
 bench-pools: $(VENV)/.dev
 	$(BIN)/python -m bench.pools
+
+bench-view: $(VENV)/.dev
+	$(BIN)/python -m bench.run --only "tenancy embedded,view" --workloads "W1,W2,W5 200,view" --rounds 5
+	$(BIN)/python -m bench.view_apart
+	$(BIN)/python -m bench.pages
 
 fmt: $(VENV)/.dev
 	$(BIN)/ruff format .
