@@ -1,4 +1,4 @@
-"""How long the pages take over a ledger of a million requests: `python -m bench.pages [--rows N] [--store URL]`.
+"""How long the pages take over a ledger of a million requests: `python -m bench.pages [--store URL] [--days N]`.
 
 Without a URL it fills a store in SQLite; with one it fills that, unless it has requests already. Each page's model is
 made as for a browser, ten times: it prints the least, the longest, and this process's CPU time, which of SQLite is all
@@ -27,7 +27,6 @@ from proxy.store.engine import open_engine, reading
 from proxy.store.migrate import ensure_current
 from proxy.store.tables import CACHE_SUMS, DAY_SUMS
 
-_DAYS = 30
 _DAY_MS, _HOUR_MS = 86_400_000, 3_600_000
 _TIMES = 10
 _MOST_MS = 300.0
@@ -75,9 +74,9 @@ _COLUMNS = {
 _NUMBERS = "WITH RECURSIVE n(x) AS (SELECT 0 UNION ALL SELECT x + 1 FROM n WHERE x + 1 < :rows)"
 
 
-def _fill(engine: sa.Engine, rows: int) -> None:
-    """Fill an empty store with requests up to now, their sums, and a cache break in twenty."""
-    step = _DAYS * _DAY_MS // rows
+def _fill(engine: sa.Engine, rows: int, days: float) -> None:
+    """Fill an empty store with requests of so many days up to now, their sums, and a cache break in twenty."""
+    step = int(days * _DAY_MS) // rows
     first = int(time.time() * 1000) - rows * step
     numbers = {"rows": rows, "first": first, "step": step}
     requests = f"INSERT INTO request ({', '.join(_COLUMNS)}) {_NUMBERS} SELECT {', '.join(_COLUMNS.values())} FROM n"
@@ -170,6 +169,7 @@ def main() -> int:
     """Fill, measure, print; return 1 when a page takes too long."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--days", type=float, default=30, help="of how long the rows are")
     parser.add_argument("--store", help="the URL of a store, empty or filled by this before")
     args = parser.parse_args()
 
@@ -178,7 +178,7 @@ def main() -> int:
         ensure_current(engine)
         began = time.perf_counter()
         if _is_empty(engine):
-            _fill(engine, args.rows)
+            _fill(engine, args.rows, args.days)
             print(f"{args.rows} requests in {time.perf_counter() - began:.0f} s")
         engine.dispose()
         found = asyncio.run(_measure(_config(url), args.rows))

@@ -184,6 +184,7 @@ async def _add_slash(request: web.Request) -> web.Response:
 async def _close(app: web.Application) -> AsyncIterator[None]:
     yield
     app[CONTEXT].close()
+    await app[WORKERS].close()
 
 
 async def _look_for_breaks(app: web.Application) -> AsyncIterator[None]:

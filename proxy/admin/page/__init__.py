@@ -10,7 +10,8 @@ A page is a module with three things, and a template of its name; `overview.py` 
 - `PAGE = Page(...)`, which `pages.PAGES` lists.
 
 For that it gets, at its path, the page, and with `.json` and `.csv` behind it the same model; one model a second for
-all tabs that ask alike; the sign-in, the foot, the error pages. Its template extends `base.html`, fills the block
-`content`, and has `page`, `model`, `viewer`, `query`, `base` (of links: `{{ base }}spend`) and what `filters` names.
+all tabs that ask alike, or fewer of what takes long; the sign-in, the foot, the error pages. Its template extends
+`base.html`, fills the block `content`, and has `page`, `model`, `viewer`, `query`, `base` (of links: `{{ base }}spend`)
+and what `filters` names.
 A table stands in `<div class="wide" role="region" aria-labelledby="..." tabindex="0">`, its numbers are of class `n`.
 """

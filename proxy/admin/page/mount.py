@@ -15,7 +15,7 @@ from proxy.admin.page import doors, filters, static_files
 from proxy.admin.page.foot import foot
 from proxy.admin.page.page import Elsewhere, Page, View
 from proxy.admin.page.pages import PAGES
-from proxy.admin.page.shared import SharedModels
+from proxy.admin.page.shared import SharedModels, SharedWorkers
 from proxy.admin.page.sign_in import SignIn
 from proxy.admin.page.tables import to_csv
 from proxy.admin.page.viewer import Viewer
@@ -45,7 +45,7 @@ def mount(app: web.Application, admin: Admin) -> None:
         app: of the admin API.
         admin: of the configuration.
     """
-    app[doors.VIEW] = View(app[CONTEXT], app[WORKERS])
+    app[doors.VIEW] = View(app[CONTEXT], SharedWorkers(app[WORKERS]))
     app[doors.SIGN_IN] = SignIn(admin)
     app[_SHARED] = SharedModels()
     aiohttp_jinja2.setup(
