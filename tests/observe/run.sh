@@ -21,7 +21,7 @@ configured() {
 }
 
 check "Prometheus takes the configuration and the rules" configured
-check "each alert fires, and does not" rules 1m
+check "each alert fires, ends, and does not fire" rules 1m
 check "that of a whole week, too" rules 10m
 mkdir "$work/live"
 check "each panel has samples, and each alert is evaluated, of a gateway under traffic" timeout 180 "$python" tests/observe/panels.py "$work/live"
