@@ -6,8 +6,10 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
+import requests
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
@@ -16,6 +18,29 @@ _PACKAGE = logging.getLogger(OTLPSpanExporter.__module__)
 _MAX_CHARS = 300
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _DEFAULT_ENDPOINT = "http://localhost:4318"
+_REDIRECTS = range(300, 400)
+
+
+class _RedirectError(Exception):
+    """Spans were answered with a redirect; the message says so."""
+
+
+class _Session(requests.Session):
+    """Follows no redirect: where it leads to, nobody has configured, and headers of ours may be secrets.
+
+    The package itself would take one for a success, and the spans would be lost without a word.
+    """
+
+    def send(self, request: requests.PreparedRequest, **given: Any) -> requests.Response:
+        """Send a request.
+
+        Raises:
+            _RedirectError: the answer is a redirect.
+        """
+        response = super().send(request, **(given | {"allow_redirects": False}))
+        if response.status_code in _REDIRECTS:
+            raise _RedirectError(f"answered with a redirect (status {response.status_code})")
+        return response
 
 
 def worded(error: BaseException) -> str:
@@ -46,6 +71,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _reason(record: logging.LogRecord) -> str:
     for each in record.args if isinstance(record.args, tuple) else ():
+        if isinstance(each, _RedirectError):
+            return str(each)
         if isinstance(each, BaseException):
             return worded(each)
         if isinstance(each, int):
@@ -75,7 +102,7 @@ class Sender:
     def __init__(self) -> None:
         self._said = _Said()
         _PACKAGE.addFilter(self._said)
-        self._exporter = OTLPSpanExporter()
+        self._exporter = OTLPSpanExporter(session=_Session())
 
     def send(self, spans: Sequence[ReadableSpan]) -> str | None:
         """Send spans, within OTEL_EXPORTER_OTLP_TIMEOUT; return why they were not taken; None: they were."""

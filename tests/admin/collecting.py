@@ -26,11 +26,12 @@ class Received:
 
 
 class Collector:
-    """Takes spans; `refuses` is the status that it has for them instead."""
+    """Takes spans; `refuses` is the status that it has for them instead, `moved_to` where it says that they belong."""
 
     def __init__(self) -> None:
         self.url = ""
         self.refuses: int | None = None
+        self.moved_to = ""
         self.batches: list[list[Received]] = []
         self.resources: list[dict[str, Any]] = []
         self.headers: dict[str, str] = {}
@@ -49,7 +50,8 @@ class Collector:
         self.tries += 1
         self.headers = dict(request.headers)
         if self.refuses is not None:
-            return web.Response(status=self.refuses)
+            moved = {"location": self.moved_to} if self.moved_to else {}
+            return web.Response(status=self.refuses, headers=moved)
         self.bodies += body
         told = ExportTraceServiceRequest.FromString(body)
         for resource in told.resource_spans:

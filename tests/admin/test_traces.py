@@ -208,6 +208,22 @@ async def test_a_receiver_that_is_not_there_is_told_with_the_reason(
     assert ids(collector) == []
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed_and_is_told_as_not_taken(
+    collector: Collector, status: int
+) -> None:
+    async with collecting() as elsewhere:
+        collector.refuses, collector.moved_to = status, f"{elsewhere.url}/v1/traces"
+        sender = Sender()
+        spans = Spans(1.0, {}, shows_sessions=True).of(ended(1, NOW_MS))
+        told = await asyncio.to_thread(sender.send, spans)
+        sender.close()
+    assert told == f"answered with a redirect (status {status})"
+    assert collector.tries == 1
+    # Nobody else has seen the secret among the headers.
+    assert elsewhere.tries == 0
+
+
 async def test_what_failed_or_was_slow_is_sent_whatever_the_sample(
     store_url: str, collector: Collector
 ) -> None:
