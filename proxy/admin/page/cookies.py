@@ -48,7 +48,7 @@ class Cookies:
 
     async def read(self, view: View, cookie: str) -> str | None:
         """Return a cookie's text; None: it is not one of ours, or no longer."""
-        if not cookie:
+        if not (cookie and cookie.isascii()):
             return None
         await self._look(view, _LOOKED_AFTER_S if self._has_stored else _LOOKED_AGAIN_AFTER_S)
         try:

@@ -1,5 +1,6 @@
 """The doors of the pages: who is let in, what the sign-in shows, and how a failure looks."""
 
+import contextlib
 import urllib.parse
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -20,6 +21,7 @@ SIGN_IN = web.AppKey("sign_in", SignIn)
 ROOT = "root"
 _VIEWER: RequestKey[Viewer | None] = RequestKey("viewer", Viewer)
 _UNAUTHENTICATED = 401
+_FORM, _MOST_FIELDS = "application/x-www-form-urlencoded", 10
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PageHandler = Callable[[web.Request, Viewer], Awaitable[web.StreamResponse]]
@@ -96,13 +98,11 @@ async def show(request: web.Request) -> web.StreamResponse:
 
 async def sign_in(request: web.Request) -> web.StreamResponse:
     """Serve `POST /sign-in`: the form's key, and where to go then."""
-    form = await request.post()
-    given, wanted = form.get("key"), form.get("next")
+    form = await _form_of(request)
+    given, wanted = form.get("key", ""), form.get("next")
     response = web.Response(status=303)
     try:
-        viewer = await request.app[SIGN_IN].sign_in(
-            request, request.app[VIEW], given if isinstance(given, str) else "", response
-        )
+        viewer = await request.app[SIGN_IN].sign_in(request, request.app[VIEW], given, response)
     except Unauthenticated:
         return render(
             request,
@@ -123,9 +123,22 @@ async def sign_out(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _next(wanted: object) -> str:
+async def _form_of(request: web.Request) -> dict[str, str]:
+    """Return the fields of a form, as our own page sends it; none of what is another one.
+
+    Not by aiohttp, which reads further kinds, in whatever charset they name, and raises what is no refusal at many.
+    """
+    if request.content_type != _FORM:
+        return {}
+    text = (await request.read()).decode(errors="replace")
+    with contextlib.suppress(ValueError):
+        return dict(urllib.parse.parse_qsl(text, max_num_fields=_MOST_FIELDS))
+    return {}
+
+
+def _next(wanted: str | None) -> str:
     """Return a path of this origin to go to; nothing: there is none."""
-    if not isinstance(wanted, str) or not wanted.startswith("/"):
+    if wanted is None or not wanted.startswith("/"):
         return ""
     # Browsers take `//` and `/\\` for the beginning of another origin, and leave control characters out.
     is_elsewhere = wanted[1:2] in ("/", "\\") or not wanted.isprintable()

@@ -18,6 +18,7 @@ from proxy.admin.page.tries import Tries
 from proxy.admin.page.viewer import Viewer
 from proxy.config import Admin, Config, Key
 from proxy.errors import StoreUnavailable, Unauthenticated
+from proxy.server.registry import client_of as network_of
 from proxy.store.keys import opened_by
 
 _STORE_ANSWERS_WITHIN_S = 2.0
@@ -166,4 +167,4 @@ def _address(request: web.Request, config: Config) -> str:
     forwarded = request.headers.getall("Forwarded", ())
     x_forwarded_for = request.headers.getall("X-Forwarded-For", ())
     proxies = TrustedProxies(config.trusted_proxies)
-    return proxies.client_of(request.remote, forwarded, x_forwarded_for) or ""
+    return network_of(proxies.client_of(request.remote, forwarded, x_forwarded_for) or "")
