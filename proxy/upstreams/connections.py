@@ -39,7 +39,7 @@ from proxy.upstreams.tracing import own_span
 
 _log = logging.getLogger(__name__)
 
-_CACHED_TEMPLATES = 1024
+_CACHED_TEMPLATES, _MAX_CACHED_CHARS = 1024, 200  # clients choose queries, of any length
 _NEVER_SENT = (Cause.UPSTREAM_UNREACHABLE, Cause.UNSENDABLE_HEADER, Cause.OUT_OF_FILES)
 
 
@@ -124,7 +124,8 @@ class UpstreamTemplate:
             client: whose request it is; each has connections of its own, so that what an upstream says too late
                 reaches no other.
         """
-        return self._request(path_qs, client)
+        make = self._request if len(path_qs) <= _MAX_CACHED_CHARS else self._make_request
+        return make(path_qs, client)
 
     def _make_request(self, path_qs: str, client: str) -> RequestTemplate:
         url = URL(self._base_url + path_qs, encoded=True)
