@@ -75,9 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return WRONG_USE
     # UnicodeError: a configured host that cannot be looked up is no OSError.
     except (OSError, RuntimeError, UnicodeError) as error:
-        standard_files.say_on_errors(
-            f"anyrouter: {described(error, has_config=hasattr(args, 'config'))}"
-        )
+        said = " ".join(described(error, has_config=hasattr(args, "config")).splitlines())
+        standard_files.say_on_errors(f"anyrouter: {standard_files.printable(said)}")
         return FAILED
     except KeyboardInterrupt:
         return FAILED

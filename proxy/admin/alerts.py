@@ -7,6 +7,7 @@ as long as they hold: whoever sends them keeps what was sent.
 import datetime
 import hashlib
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -105,7 +106,7 @@ def _named(subject: str) -> str:
 
 def _filter(subject: str) -> str:
     kind, _, name = subject.partition(" ")
-    return f" --{kind} {plain(name)}" if name else ""
+    return f" --{kind} {shlex.quote(plain(name))}" if name else ""
 
 
 def of_sessions(
@@ -134,7 +135,7 @@ def of_sessions(
                     f"session {_short(session)} of key {key} spent {dollars(micros)} in 10 minutes, "
                     f"over {dollars(over_micros)}"
                 ),
-                do.format(plain(session)),
+                do.format(shlex.quote(plain(session))),
             )
             for session, key, micros in dear
         ),
@@ -144,7 +145,7 @@ def of_sessions(
                 plain(session),
                 hour,
                 plain(f"session {_short(session)} of key {key} began {agents} agents in 5 minutes"),
-                do.format(plain(session)),
+                do.format(shlex.quote(plain(session))),
             )
             for session, key, agents in fanned_out
         ),

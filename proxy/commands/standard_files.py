@@ -34,6 +34,11 @@ def errors() -> io.FileIO:
     return open(sys.stderr.fileno(), "wb", buffering=0, closefd=False)
 
 
+def printable(text: str) -> str:
+    """Return a text without what a terminal obeys: clients and servers choose some of what is shown."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
 def say(text: str) -> None:
     """Print for whoever reads, at once; that nobody can is no failure of the command."""
     with contextlib.suppress(OSError):

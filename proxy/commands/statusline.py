@@ -9,6 +9,7 @@ import time
 import urllib.parse
 from collections.abc import Callable
 from http.client import HTTPException
+from typing import Annotated
 from urllib.request import (
     HTTPHandler,
     HTTPSHandler,
@@ -27,6 +28,8 @@ from proxy.version import __version__
 
 _WITHIN_S = 1.0
 _OK = 200
+# More is no session that anybody could read about.
+_MAX_BYTES = 1 << 24
 _MICROS_PER_CENT = 10_000
 _PERIODS = {"daily": "today", "monthly": "this month"}
 _NO_GATEWAY = (
@@ -41,14 +44,19 @@ _VARIABLES = {
 }
 
 
+# Whoever answers may say anything: what is no amount is not shown.
+_Count = Annotated[int, msgspec.Meta(ge=0, le=10**18)]
+_Cents = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
+
+
 class Session(msgspec.Struct):
     """What a session has cost and used."""
 
-    cost_micros: int
-    agents_micros: int
-    input_tokens: int
-    cache_write_tokens: int
-    cache_read_tokens: int
+    cost_micros: _Count
+    agents_micros: _Count
+    input_tokens: _Count
+    cache_write_tokens: _Count
+    cache_read_tokens: _Count
 
 
 class Budget(msgspec.Struct):
@@ -61,8 +69,8 @@ class Budget(msgspec.Struct):
 class Spent(msgspec.Struct):
     """What was spent of the active budget, in cents; no limit: there is none."""
 
-    used_credits: float
-    monthly_limit: float | None
+    used_credits: _Cents
+    monthly_limit: _Cents | None
 
 
 class Usage(msgspec.Struct):
@@ -159,8 +167,8 @@ def _spent(usage: Usage) -> list[str]:
     # Of a key without a budget nothing may have been counted.
     if limit is None:
         return []
-    budget = next((each.group for each in usage.limits if each.is_active), "monthly")
-    return [f"{_PERIODS.get(budget, budget)} {_cents(spent)} of {_cents(limit)}"]
+    active = [each.group for each in usage.limits if each.is_active and each.group in _PERIODS]
+    return [f"{_PERIODS[(*active, 'monthly')[0]]} {_cents(spent)} of {_cents(limit)}"]
 
 
 def _cents(cents: float) -> str:
@@ -227,5 +235,5 @@ def _get(url: str, key: str, ca: str | None) -> bytes:
     with opener.open(request, timeout=_WITHIN_S) as response:
         if response.status != _OK:
             raise OSError(f"status {response.status}")
-        body: bytes = response.read()
+        body: bytes = response.read(_MAX_BYTES)
         return body

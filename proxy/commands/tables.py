@@ -9,6 +9,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from proxy.commands.standard_files import printable
+
 # For a file or a program, which has no width: a line each.
 _ENDLESS = 1 << 16
 
@@ -31,7 +33,7 @@ def finding(mark: str, style: str, text: str) -> str:
     drawn = Table.grid(padding=(0, 1, 0, 0))
     drawn.add_column(width=6)
     drawn.add_column(overflow="fold")
-    drawn.add_row(Text(f"  {mark}", style), Text(text))
+    drawn.add_row(Text(f"  {mark}", style), as_text(text))
     return _rendered(drawn)
 
 
@@ -43,11 +45,6 @@ def pairs(rows: Iterable[tuple[str, str]]) -> str:
     for name, meaning in rows:
         drawn.add_row(as_text(f"  {name}", "bold"), as_text(meaning))
     return _rendered(drawn)
-
-
-def printable(text: str) -> str:
-    """Return a text without what a terminal obeys: clients choose some of what is shown."""
-    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def as_text(text: str, style: str = "") -> Text:

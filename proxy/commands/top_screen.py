@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from proxy.admin.page import figures
-from proxy.commands.tables import as_text, printable
+from proxy.commands.standard_files import printable
+from proxy.commands.tables import as_text
 from proxy.commands.top_keys import Key, by_key, keys_table, prompt_tokens, requests_table, table
 
 # As many as are asked for.

@@ -8,7 +8,8 @@ import pytest
 
 from proxy.__main__ import main
 from proxy.commands import usage
-from proxy.commands.tables import printable, table
+from proxy.commands.standard_files import printable
+from proxy.commands.tables import finding, table
 from proxy.store.rows import RowStore
 from tests.store.rows import DAY_MS, opened, row
 from tests.support.commands import write_config
@@ -120,6 +121,7 @@ def test_an_unknown_dimension_names_those_there_are(
 def test_what_clients_choose_obeys_nobody_in_a_table_or_a_spreadsheet() -> None:
     assert printable("a\x1b]0;title\x07\u009b2Jz") == "a?]0;title??2Jz"
     assert "\x1b" not in table(("model",), [("\x1b[2Jopus",)])
+    assert "\x1b" not in finding("BAD", "red", "HTTP 500, \x1b[2J")
     assert usage._cell("=HYPERLINK(1)") == "'=HYPERLINK(1)"
     assert usage._cell("opus-4") == "opus-4"
     assert usage._cell(5) == 5

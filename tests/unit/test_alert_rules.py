@@ -1,5 +1,6 @@
 """Alerts are told once for what they are about: rules by tables, and an upstream that comes and goes."""
 
+import shlex
 from typing import Any
 
 import pytest
@@ -65,6 +66,15 @@ def test_sessions_models_and_the_ledger_are_told_with_what_to_do() -> None:
     assert all(each.do and "\n" not in each.text for each in found)
     assert len({each.id for each in found}) == len(found)
     assert of_ledger("host-1", [None, NOON_MS - 60 * S], 0, NOON_MS) == []
+
+
+def test_a_command_to_type_is_one_command_whatever_clients_call_their_sessions() -> None:
+    (found,) = of_sessions([("$(reboot); a`b`'c", "ci", 26_000_000)], [], 25_000_000, NOON_MS)
+    command = found.do.split("`", 1)[1].rpartition("`,")[0]
+    assert shlex.split(command) == ["anyrouter", "session", "$(reboot); a`b`'c"]
+    (found,) = of_budgets({"key a;b": Spent(20_000_000, 0)}, {"key a;b": DAY}, NOON_MS)
+    command = found.do.split("`")[1]
+    assert shlex.split(command) == ["anyrouter", "usage", "--key", "a;b", "--by", "day,model"]
 
 
 @pytest.mark.parametrize(

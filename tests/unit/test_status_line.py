@@ -56,5 +56,27 @@ def test_the_line_says_what_is_known(
     assert line(of_session, usage) == said
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"used_credits": 1e308, "monthly_limit": 1.0},
+        {"used_credits": 1.0, "monthly_limit": 1e308},
+        {"used_credits": -1.0, "monthly_limit": 1.0},
+    ],
+    ids=["too much spent", "too much to spend", "less than nothing"],
+)
+def test_what_is_no_amount_is_not_taken_for_one(told: dict[str, float]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"extra_usage": told, "limits": []}, Usage)
+
+
+def test_nothing_is_shown_that_whoever_answers_has_worded() -> None:
+    told = {
+        "extra_usage": {"used_credits": 100.0, "monthly_limit": 200.0},
+        "limits": [{"group": "\x1b]0;title\x07", "is_active": True}],
+    }
+    assert line(None, msgspec.convert(told, Usage)) == "this month $1 of $2"
+
+
 def test_what_is_read_of_a_session_is_what_the_ledger_says_of_one() -> None:
     assert set(Session.__struct_fields__) <= set(sessions.Session.__struct_fields__)
