@@ -31,6 +31,7 @@ from proxy.money.steps import Priced, billed_of, priced
 _MIN_MISSED = 2_048
 _MIN_SHARE = 10  # a tenth
 _PROVIDER_WITHIN_MS = 60_000
+_LOOKED_BACK = 200  # requests of a chain: how long one is, clients choose
 TTL_5M_MS = 300_000
 TTL_1H_MS = 3_600_000
 _DIAGNOSES = ("model_changed", "system_changed", "tools_changed", "messages_changed")
@@ -117,7 +118,7 @@ def findings(
     for chain in chains.values():
         for at, row in enumerate(chain):
             if is_new(row):
-                found += _judged(row, chain[:at], table)
+                found += _judged(row, chain[max(0, at - _LOOKED_BACK) : at], table)
     return found
 
 
