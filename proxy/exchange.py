@@ -76,7 +76,7 @@ class Exchange:
         waited_s: how long it has waited for its client's body, and for its turn.
         body_bytes: of the request's body, decoded. `max_tokens`: that it asks for; None: it is no message.
         reckoned: whether somebody wants to know what it cost; else nothing that only costs depend on is read of it.
-        speed, geo: that it asks for, when it is reckoned, and was read without care.
+        speed, geo: that it asks for, when it is reckoned.
         progress: how far it has come with its upstream.
         sent_s: `time.monotonic()` when it was given to the upstream's connection, last.
         gateway_s: how long the gateway took until it was sent for the first time, without `waited_s`; None: it was not.

@@ -115,12 +115,20 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     exchange, tenancy = request[EXCHANGE], request[LIVE].tenancy
     if exchange.call is not None:
         # Read for its cost alone, as `reckoned` says of the rest.
-        exchange.speed = json_members.word(exchange.call.members, "speed")
-        exchange.geo = json_members.word(exchange.call.members, "inference_geo")
+        exchange.speed = _word(exchange.call, "speed")
+        exchange.geo = _word(exchange.call, "inference_geo")
     exchange.reckoned = True
     if tenancy is not None:
         await tenancy.admission.admit(exchange)
     return await handler(request)
+
+
+def _word(call: Call, name: str) -> str | None:
+    """Return the value of a member that is one plain word, however the body was read."""
+    if name not in call.members and name not in call.spans:
+        return None
+    # One byte more shows that it goes on.
+    return json_members.word(call.beginning(name, json_members.MAX_WORD_BYTES + 1))
 
 
 async def _read_call(request: web.Request, schema_name: str) -> Call:

@@ -28,6 +28,7 @@ _NAME = re.compile(
     rb'[{,][ \t\r\n]*+("[^"\\]*+(?:\\.[^"\\]*+)*")[ \t\r\n]*+:[ \t\r\n]*+', re.DOTALL
 )
 _WORD = re.compile(rb'"([A-Za-z0-9_.-]{1,64})"')
+MAX_WORD_BYTES = 66
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _CACHED_NAME_BYTES = 512
 
@@ -42,11 +43,9 @@ def read(body: bytes) -> Members:
     return _DECODER.decode(body)
 
 
-def word(members: Members, name: str) -> str | None:
-    """Return the value of a member that is one plain word; None: it is not there, or something else."""
-    if name not in members:
-        return None
-    found = _WORD.fullmatch(bytes(members[name]))
+def word(value: bytes) -> str | None:
+    """Return what a value says that is one plain word; None: it is something else."""
+    found = _WORD.fullmatch(value)
     return found[1].decode() if found is not None else None
 
 

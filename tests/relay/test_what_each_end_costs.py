@@ -234,10 +234,13 @@ async def test_an_upstream_that_falls_silent_costs_the_input() -> None:
     assert ended.bill.sums == Sums(cache_write_5m_tokens=EXPECTED)
 
 
-async def test_what_a_request_asks_that_changes_its_price_is_known_when_nothing_is_reported() -> (
-    None
-):
+@pytest.mark.parametrize("tokens", [b"64", b"64.0"], ids=["at once", "with care"])
+async def test_what_a_request_asks_that_changes_its_price_is_known_when_nothing_is_reported(
+    tokens: bytes,
+) -> None:
+    """However its body is read: what is large, or written oddly, is not cheaper."""
     body = STREAM_BODY[:-1] + b', "speed": "fast", "inference_geo": "us"}'
+    body = body.replace(b'"max_tokens": 64', b'"max_tokens": %b' % tokens)
     async with observed(then_closes()) as (gateway, ended):
         await ask(gateway, request(body=body))
         await ended.left.wait()
