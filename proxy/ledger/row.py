@@ -1,6 +1,7 @@
 """The ledger's row: what is kept of one request. Never content, never a credential. Pure."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -150,6 +151,26 @@ def to_line(row: Row) -> bytes:
         return to_line(storable(row))
     is_storable = b"\\u0000" not in line and len(line) <= _MAX_LINE_BYTES
     return line if is_storable else _ENCODER.encode(storable(row))
+
+
+def to_lines(rows: Sequence[Row]) -> bytes:
+    """Return rows as lines, each with its end."""
+    try:
+        lines = _ENCODER.encode_lines(rows)
+    except (UnicodeEncodeError, OverflowError):
+        pass
+    else:
+        if b"\\u0000" not in lines and max(map(len, lines.split(b"\n"))) <= _MAX_LINE_BYTES:
+            return lines
+    return b"".join([part for row in rows for part in (to_line(row), b"\n")])
+
+
+def rows_of(lines: Sequence[bytes]) -> list[Row]:
+    """Return the rows of lines, without those that are none."""
+    try:
+        return _DECODER.decode_lines(b"\n".join(lines))
+    except msgspec.MsgspecError:
+        return [row for line in lines if (row := from_line(line)) is not None]
 
 
 def from_line(line: bytes) -> Row | None:

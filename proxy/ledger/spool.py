@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 
 from proxy.config import Store
-from proxy.ledger.row import Row, from_line
 
 SEGMENT_BYTES = 4 << 20
 LOCK, IN_FLIGHT, SEGMENTS = "lock", "inflight.rows", "*.seg"
@@ -176,11 +175,6 @@ def cut(data: bytes, count: int) -> tuple[list[bytes], int]:
     lines = data.split(b"\n", count)
     rest = lines.pop()
     return lines, len(data) - len(rest)
-
-
-def rows_of(lines: list[bytes]) -> list[Row]:
-    """Return the rows of lines, without those that are none."""
-    return [row for line in lines if (row := from_line(line)) is not None]
 
 
 def remove(folder: Path) -> None:

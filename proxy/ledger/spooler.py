@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 
-from proxy.ledger.row import Row, gap, to_line
+from proxy.ledger.row import Row, gap, to_lines
 from proxy.ledger.spool import Spool
 from proxy.notices.events import Event
 from proxy.notices.notice import notice
@@ -87,7 +87,7 @@ class Spooler:
                 self._write_rows()
                 # As soon as it is told: what waits for a second of its own is up to two seconds old.
                 if (in_flight := self._in_flight) is not on_disk:
-                    self._spool.keep_in_flight(b"".join(_lines(in_flight)))
+                    self._spool.keep_in_flight(to_lines(in_flight))
                     on_disk = in_flight
                 if is_closing or time.monotonic() >= second_s:
                     second_s = time.monotonic() + _SECOND_S
@@ -123,7 +123,7 @@ class Spooler:
             self.lose(rows)
             self._say(f"is full ({self._max_bytes} bytes) while the store takes nothing")
         else:
-            self._spool.append(b"".join(_lines(rows)), len(rows))
+            self._spool.append(to_lines(rows), len(rows))
         del self._rows[: len(rows)]
 
     def _say(self, what: str) -> None:
@@ -153,7 +153,3 @@ class Spooler:
             self.lost,
             extra=notice(Event.SPOOL_BACK, str(self._spool.folder)),
         )
-
-
-def _lines(rows: list[Row]) -> list[bytes]:
-    return [line for row in rows for line in (to_line(row), b"\n")]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from proxy.config import Store
 from proxy.ledger.outages import Outages
 from proxy.ledger.recovery import dead_spools
-from proxy.ledger.row import Row
-from proxy.ledger.spool import Spool, rows_of
+from proxy.ledger.row import Row, rows_of
+from proxy.ledger.spool import Spool
 from proxy.notices.events import Event
 from proxy.notices.notice import notice
 
