@@ -1,7 +1,6 @@
 """Each request is in one trace, that of its client, and in no other; who takes spans is noticed by no request."""
 
 import asyncio
-import contextlib
 import logging
 import shutil
 import sys
@@ -18,27 +17,20 @@ from opentelemetry.trace import SpanKind
 from proxy import Admin, AdminKey, Otel, Store
 from proxy.access.keys import digest
 from proxy.admin.app import create_app
-from proxy.admin.context import AdminContext
-from proxy.admin.otlp import Sender
-from proxy.admin.spans import Spans
-from proxy.admin.traces import BATCH_ROWS, CATCH_UP_MS, Traces
-from proxy.admin.workers import SocketWorkers
-from proxy.ledger.row import Row
+from proxy.admin.traces import BATCH_ROWS, CATCH_UP_MS
 from proxy.notices.events import Event
 from proxy.store import traces as stored_traces
-from proxy.store.rows import RowStore
 from tests.admin.collecting import Collector, collecting
 from tests.admin.conftest import READER
+from tests.admin.tracing import EARLIER_MS, NOW_MS, STEP_MS, ended, ids, machine, put
 from tests.cli.test_cli_admin import LISTENING, _config
-from tests.store.rows import AT_MS, opened, row
+from tests.store.rows import AT_MS, opened
 from tests.support.commands import environment, started
 from tests.support.gateways import BODY, HEADERS, config_for
 from tests.support.raw import MESSAGE, UpstreamSide, answer, raw_upstream
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 HINTS = {"traceparent": f"00-{TRACE}-{PARENT}-01", "x-claude-code-session-id": "session-1"}
-STEP_MS = 2_000
-EARLIER_MS, NOW_MS = AT_MS, AT_MS + 10_000
 
 
 @pytest.fixture
@@ -49,34 +41,6 @@ async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]
         # Too short for the package to try again by itself.
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.7")
         yield collector
-
-
-@contextlib.contextmanager
-def machine(url: str, sample: float = 1.0, *, sessions: bool = True) -> Any:
-    """Give what one machine sends from a store."""
-    admin = Admin(keys=(AdminKey("eye", digest(READER)),), sessions=sessions)
-    context = AdminContext(config_for("http://127.0.0.1:9", store=Store(url), admin=admin))
-    spans = Spans(sample, {"a": "api.test"}, shows_sessions=sessions)
-    traces = Traces(context, SocketWorkers(()), spans, Sender())
-    try:
-        yield traces, context
-    finally:
-        traces.close()
-        context.close()
-
-
-def put(context: AdminContext, *rows: Row) -> None:
-    assert context.engine is not None
-    RowStore(context.engine).put(rows)
-
-
-def ended(number: int, at_ms: int, **fields: Any) -> Row:
-    sent = {"attempts": 1, "status": 200, "model": "m", "upstream_model": "opus"}
-    return row(number, at_ms=at_ms - 500, **{"total_ms": 500, **sent, **fields})
-
-
-def ids(collector: Collector) -> list[int]:
-    return [int(span.attributes["anyrouter.id"], 16) for span in collector.of(SpanKind.SERVER)]
 
 
 async def test_what_ended_before_the_first_time_is_in_no_trace_and_all_else_once(

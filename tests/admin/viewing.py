@@ -20,6 +20,7 @@ from tests.admin.conftest import READER, WRITER
 from tests.support.gateways import config_for
 
 ANNA, BEN = "ar-anna-0123456789-0123456789", "ar-ben-0123456789-01234567890"
+WRONG = "ar-wrong-0123456789"
 ADMIN = Admin(keys=(AdminKey("ops", digest(WRITER), "write"), AdminKey("eye", digest(READER))))
 
 

@@ -1,11 +1,15 @@
 """What tests of commands share."""
 
 import asyncio
+import shutil
+from pathlib import Path
 
 import pytest
 
 from proxy.__main__ import main
 from tests.cli.doctors import VARIABLES, Doctor
+from tests.cli.shell import STORE, Typing
+from tests.support.commands import write_config
 from tests.support.gateways import KEY
 
 
@@ -22,3 +26,10 @@ def doctor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
         return status, out.splitlines()
 
     return examined
+
+
+@pytest.fixture
+def typing(tmp_path: Path, sqlite_made: Path, capsys: pytest.CaptureFixture[str]) -> Typing:
+    """Give a configuration with a store that is there; no variable that it names is set."""
+    shutil.copy(sqlite_made, tmp_path / "store.db")
+    return Typing(write_config(tmp_path, more=STORE), capsys)

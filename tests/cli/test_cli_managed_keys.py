@@ -1,83 +1,13 @@
 """`anyrouter keys` with a store: keys that are made and changed there, whether a gateway runs or not."""
 
-import asyncio
-import json
-import shutil
 import sqlite3
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 
-from proxy.__main__ import main
 from proxy.access.keys import digest
-from tests.support.commands import started, status_of, write_config
-
-STORE = 'store: {url: "sqlite:///store.db", state_dir: state}\nowners: [{name: team-a}]\n'
-
-FOLLOWS = "a running gateway follows within seconds"
-APART = "Each worker counts its limits and budgets for itself"
-
-
-class Typing:
-    """Someone at a shell, in a folder with a configuration."""
-
-    def __init__(self, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self._config = str(config)
-        self._capsys = capsys
-
-    def __call__(self, *words: str) -> tuple[int, str, str]:
-        """Run a command; return its status, output and errors."""
-        self._capsys.readouterr()
-        try:
-            status = main([*words, "--config", self._config])
-        except SystemExit as ended:
-            status = int(ended.code or 0)
-        said = self._capsys.readouterr()
-        return status, said.out, said.err
-
-    def json(self, *words: str) -> Any:
-        """Run a command that is to succeed; return what it prints for programs."""
-        status, out, err = self(*words, "--json")
-        assert (status, err) == (0, "")
-        return json.loads(out)
-
-    def refused(self, *words: str) -> str:
-        """Run a command that is wrong; return the one line that says so."""
-        status, out, err = self(*words)
-        assert (status, out) == (2, "")
-        assert err.count("\n") == 1
-        return err
-
-
-@pytest.fixture
-def typing(tmp_path: Path, sqlite_made: Path, capsys: pytest.CaptureFixture[str]) -> Typing:
-    """Give a configuration with a store that is there; no variable that it names is set."""
-    shutil.copy(sqlite_made, tmp_path / "store.db")
-    return Typing(write_config(tmp_path, more=STORE), capsys)
-
-
-def test_limits_that_each_of_several_workers_counts_for_itself_are_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = write_config(tmp_path, more=STORE)
-    text = config.read_text("utf-8")
-    typing = Typing(config, capsys)
-    limited = (
-        ("keys", "new", "a", "--day-usd", "5"),
-        ("keys", "update", "a", "--rpm", "7"),
-        ("owners", "set", "b", "--day-usd", "5"),
-    )
-    assert not any("for itself" in typing(*words)[2] for words in limited[1:])
-    assert "for itself" not in typing(*limited[0])[2]
-    monkeypatch.setenv("WORKERS", "2")
-    for n, workers in enumerate(("2", '"${WORKERS}"')):
-        config.write_text(text.replace("listen: {", f"listen: {{workers: {workers}, "), "utf-8")
-        for words in (("keys", "new", f"c{n}", "--day-usd", "5"), *limited[1:]):
-            status, _, err = typing(*words)
-            assert (status, err.count(APART)) == (0, 1)
-    assert "for itself" not in typing("keys", "new", "free")[2]
+from tests.cli.shell import Typing
+from tests.support.commands import write_config
 
 
 def test_a_new_key_is_alone_on_stdout_and_only_its_digest_is_stored(
@@ -251,69 +181,3 @@ def test_a_store_that_does_not_answer_is_one_line_without_its_password(
     assert err.startswith("anyrouter: the store does not answer, and nothing is changed: ")
     assert said in err
     assert "secret" not in err
-
-
-async def test_a_running_gateway_takes_a_new_key_and_refuses_it_when_it_is_disabled(
-    typing: Typing, tmp_path: Path
-) -> None:
-    async with (
-        started("serve", "--config", str(tmp_path / "config.yaml")) as gateway,
-        aiohttp.ClientSession() as session,
-    ):
-        port = await gateway.says(b"listening on http://127.0.0.1:")
-        key = typing("keys", "new", "laptop")[1].strip()
-
-        async def comes(wanted: int) -> None:
-            url = f"http://127.0.0.1:{port.strip()}/api/v1/models"
-            headers = {"x-api-key": key, "anthropic-version": "2023-06-01"}
-            status = None
-            for _ in range(300):
-                status = await status_of(session, url, **headers)
-                if status == wanted:
-                    return
-                await asyncio.sleep(0.05)  # another process: there is no event to wait for
-            raise AssertionError(f"{status}, and not {wanted}")
-
-        await comes(200)
-        assert typing("keys", "disable", "laptop")[0] == 0
-        await comes(401)
-        assert typing("keys", "enable", "laptop")[0] == 0
-        await comes(200)
-
-
-CHANGES = (
-    ("keys", "new", "ci", "--day-usd", "5"),
-    ("keys", "update", "ci", "--rpm", "7"),
-    ("keys", "rotate", "ci"),
-    ("keys", "disable", "ci"),
-    ("keys", "enable", "ci"),
-    ("keys", "delete", "ci"),
-    ("owners", "set", "team", "--day-usd", "5"),
-    ("owners", "set", "team", "--rpm", "7"),
-    ("owners", "delete", "team"),
-)
-
-
-def test_each_change_says_that_no_gateway_has_the_store_where_none_has(typing: Typing) -> None:
-    for words in CHANGES:
-        status, _, err = typing(*words)
-        assert (status, FOLLOWS in err) == (0, False)
-        assert "no gateway runs here with this configuration's store" in err
-        assert APART not in err
-
-
-async def test_each_change_says_that_it_counts_soon_and_that_workers_count_apart_where_a_gateway_has_them(
-    typing: Typing, tmp_path: Path
-) -> None:
-    args = ("serve", "--config", tmp_path / "config.yaml", "--port", "0", "--workers", "2")
-    async with started(*args) as command:
-        # The number of workers is the command line's: no file says it.
-        await command.says(b"listen.workers: with more than one, limits and budgets")
-        said = await command.says(b"config.yaml: 1 upstream, 1 wildcard, 1 key, ")
-        assert "store sqlite:///" in said
-        await command.says(b"listening on ")
-        for words in CHANGES:
-            status, _, err = typing(*words)
-            assert (status, FOLLOWS in err) == (0, True)
-            is_limited = any(word in {"--rpm", "--day-usd"} for word in words)
-            assert (APART in err) == is_limited

@@ -1,19 +1,16 @@
-"""Claude Code in print mode, each time with an empty HOME and nothing in its environment but what is named here."""
+"""What Claude Code does through a gateway: its answers, its agents, its refusals, and what breaks."""
 
 import datetime
-import itertools
 import json
-import os
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.clients import programs, session_tree
-from tests.clients.programs import Ended
+from tests.clients import session_tree
+from tests.clients.claude_runs import MODEL, SAY_HI, Claude, why_no_failure, why_no_success
 from tests.clients.report import Report
-from tests.clients.stack import ANYROUTER, Stack
+from tests.clients.stack import Stack
 
 # It asks again ten times, and waits longer each time, where it takes a refusal for a passing one.
 REFUSED_WITHIN_S = 10.0
@@ -22,10 +19,7 @@ REFUSED_WITHIN_S = 10.0
 _BUDGET_SHOWN_WITHIN_S = 3.0
 _BUDGET_MESSAGE = "spend limit reached (daily, $0.00001 of key spent; resets "
 
-_RUN_S = 40.0
-_MODEL = "anthropic/claude-sonnet-4.6"
 _SAID = "You said: say hi"
-_SAY_HI = ("say hi",)
 # The shell computes what is looked for, so that it can come from nowhere else.
 _TOOL = (
     'use the tool Bash with {"command": "echo anyrouter-$((40+2))", "description": "d"}',
@@ -34,64 +28,14 @@ _TOOL = (
 )
 _TOOL_SAID = "anyrouter-42"
 _CREDENTIALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
-_NO_OTHER_TRAFFIC = {
-    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-    "DISABLE_AUTOUPDATER": "1",
-    "DISABLE_ERROR_REPORTING": "1",
-    "DISABLE_TELEMETRY": "1",
-}
 _ONE_TRY = {"CLAUDE_CODE_MAX_RETRIES": "0", "CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK": "1"}
-
-
-@dataclass(frozen=True)
-class _Claude:
-    """The program and how it is run; whether it names prompts and kinds of agents to a gateway that it is told of."""
-
-    binary: Path
-    stack: Stack
-    scratch: Path
-    is_hinting: bool
-    numbers: "itertools.count[int]" = field(default_factory=itertools.count)
-
-    def ask(
-        self,
-        arguments: tuple[str, ...],
-        *,
-        credential: str = "ANTHROPIC_AUTH_TOKEN",
-        key: str | None = None,
-        knobs: str = "",
-        **variables: str,
-    ) -> Ended:
-        """Give a prompt, and return how it ended."""
-        environment = {
-            "ANTHROPIC_BASE_URL": self.stack.url,
-            credential: self.stack.key if key is None else key,
-            **({"ANTHROPIC_CUSTOM_HEADERS": f"x-sandbox: {knobs}"} if knobs else {}),
-            **variables,
-        }
-        return self.run([self.binary, "-p", *arguments, "--model", _MODEL], environment)
-
-    def run(self, command: list[str | Path], variables: dict[str, str]) -> Ended:
-        """Run a command in a home and a project of its own, both empty."""
-        place = self.scratch / f"run-{next(self.numbers)}"
-        home, project = place / "home", place / "project"
-        home.mkdir(parents=True)
-        project.mkdir()
-        environment = {
-            "HOME": str(home),
-            "PATH": os.environ.get("PATH", os.defpath),
-            "LANG": "C.UTF-8",
-            **_NO_OTHER_TRAFFIC,
-            **variables,
-        }
-        return programs.run(command, timeout_s=_RUN_S, env=environment, cwd=project)
 
 
 def run(
     binary: Path, name: str, stack: Stack, scratch: Path, report: Report, *, is_hinting: bool
 ) -> None:
     """Run every check."""
-    claude = _Claude(binary, stack, scratch, is_hinting)
+    claude = Claude(binary, stack, scratch, is_hinting)
     for checks in (_answers, _features, _agents, _refusals, _broken):
         for what, why_not in checks(claude):
             report.check(name, what, why_not)
@@ -100,26 +44,11 @@ def run(
 _Findings = Iterator[tuple[str, str]]
 
 
-def _why_not(ended: Ended, wanted: str) -> str:
-    """Say why a run is not the success that was wanted."""
-    good = ended.status == 0 and wanted in ended.stdout
-    return "" if good else f"{wanted!r} is wanted: {ended.why()}"
-
-
-def _why_no_reason(ended: Ended, reason: str, within_s: float = _RUN_S) -> str:
-    """Say why a run is not the failure that was wanted."""
-    if ended.status in (0, None):
-        return f"a failure is wanted: {ended.why()}"
-    if reason not in ended.stdout + ended.stderr:
-        return f"it does not say {reason!r}: {ended.why()}"
-    return "" if ended.seconds < within_s else f"it took {ended.seconds:.1f} s"
-
-
-def _answers(claude: _Claude) -> _Findings:
+def _answers(claude: Claude) -> _Findings:
     for credential in _CREDENTIALS:
         since = claude.stack.mark()
-        ended = claude.ask(_SAY_HI, credential=credential)
-        yield f"a plain answer, by {credential}", _why_not(ended, _SAID)
+        ended = claude.ask(SAY_HI, credential=credential)
+        yield f"a plain answer, by {credential}", why_no_success(ended, _SAID)
         lines = claude.stack.logged(since, lambda lines: any("key" in line for line in lines))
         refused = [
             f"{line['method']} {line['path']}: {line['status']}"
@@ -132,26 +61,26 @@ def _answers(claude: _Claude) -> _Findings:
         )
     for credential in _CREDENTIALS:
         ended = claude.ask(_TOOL, credential=credential)
-        yield f"a tool call and its result, by {credential}", _why_not(ended, _TOOL_SAID)
+        yield f"a tool call and its result, by {credential}", why_no_success(ended, _TOOL_SAID)
 
 
-def _features(claude: _Claude) -> _Findings:
+def _features(claude: Claude) -> _Findings:
     yield (
         "a tool call after signed thinking",
-        _why_not(claude.ask(_TOOL, knobs="think"), _TOOL_SAID),
+        why_no_success(claude.ask(_TOOL, knobs="think"), _TOOL_SAID),
     )
-    yield "a compressed stream", _why_not(claude.ask(_SAY_HI, knobs="encoding=gzip"), _SAID)
-    paced = claude.ask(_SAY_HI, knobs="events=2,interval=1.8")
+    yield "a compressed stream", why_no_success(claude.ask(SAY_HI, knobs="encoding=gzip"), _SAID)
+    paced = claude.ask(SAY_HI, knobs="events=2,interval=1.8")
     sonnet = claude.run(
-        [claude.binary, "-p", *_SAY_HI, "--model", "sonnet"],
+        [claude.binary, "-p", *SAY_HI, "--model", "sonnet"],
         {"ANTHROPIC_BASE_URL": claude.stack.url, "ANTHROPIC_AUTH_TOKEN": claude.stack.key},
     )
-    yield "the alias sonnet", _why_not(sonnet, _SAID)
-    yield "a silent stream, kept alive by pings", _why_not(paced, _SAID)
+    yield "the alias sonnet", why_no_success(sonnet, _SAID)
+    yield "a silent stream, kept alive by pings", why_no_success(paced, _SAID)
     yield "usage and model of an answer", _wrong_usage(claude)
     yield "model discovery", _no_discovery(claude)
-    launched = _launched(claude)
-    yield "started by `anyrouter claude`", _why_not(launched, _SAID)
+    launched = claude.launch()
+    yield "started by `anyrouter claude`", why_no_success(launched, _SAID)
     line = f"Claude Code through {claude.stack.url} as "
     yield (
         "`anyrouter claude` says through what, and as whom",
@@ -159,8 +88,8 @@ def _features(claude: _Claude) -> _Findings:
     )
 
 
-def _wrong_usage(claude: _Claude) -> str:
-    ended = claude.ask((*_SAY_HI, "--output-format", "json"))
+def _wrong_usage(claude: Claude) -> str:
+    ended = claude.ask((*SAY_HI, "--output-format", "json"))
     try:
         result = json.loads(ended.stdout)
         usage, models = result["usage"], list(result["modelUsage"])
@@ -168,24 +97,24 @@ def _wrong_usage(claude: _Claude) -> str:
         return ended.why()
     if usage["output_tokens"] <= 0 or usage["cache_creation_input_tokens"] <= 0:
         return f"usage is {usage}"
-    return "" if models == [_MODEL] else f"models are {models}"
+    return "" if models == [MODEL] else f"models are {models}"
 
 
-def _no_discovery(claude: _Claude) -> str:
+def _no_discovery(claude: Claude) -> str:
     """Look for the request; it counts as other traffic, so whatever really is, is sent to a closed port."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # and nobody listens
         nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}"
         since = claude.stack.mark()
         ended = claude.ask(
-            _SAY_HI,
+            SAY_HI,
             CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY="1",
             CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="",
             HTTP_PROXY=nowhere,
             HTTPS_PROXY=nowhere,
             NO_PROXY="127.0.0.1",
         )
-    if why_not := _why_not(ended, _SAID):
+    if why_not := why_no_success(ended, _SAID):
         return why_not
 
     def asked(lines: list[dict[str, Any]]) -> bool:
@@ -194,17 +123,7 @@ def _no_discovery(claude: _Claude) -> str:
     return "" if asked(claude.stack.logged(since, asked)) else "it did not ask for the models"
 
 
-def _launched(claude: _Claude, key: str | None = None) -> Ended:
-    """Have the project's own command start it."""
-    directory = claude.binary.parent
-    key = claude.stack.key if key is None else key
-    return claude.run(
-        [ANYROUTER, "claude", "--url", claude.stack.url, "-p", *_SAY_HI, "--model", _MODEL],
-        {"PATH": f"{directory}:{os.environ['PATH']}", "ANYROUTER_KEY": key},
-    )
-
-
-def _agents(claude: _Claude) -> _Findings:
+def _agents(claude: Claude) -> _Findings:
     """Have an agent start one of its own, and compare what becomes of their costs."""
     since = claude.stack.mark()
     ended = claude.ask(
@@ -244,37 +163,37 @@ def _has_agents(lines: list[dict[str, Any]]) -> bool:
     return len({line.get("agent_id") for line in lines}) > 2 and "agent_id" not in lines[-1]
 
 
-def _refusals(claude: _Claude) -> _Findings:
+def _refusals(claude: Claude) -> _Findings:
     for credential in _CREDENTIALS:
-        ended = claude.ask(_SAY_HI, credential=credential, key=claude.stack.wrong_key)
+        ended = claude.ask(SAY_HI, credential=credential, key=claude.stack.wrong_key)
         yield (
             f"a wrong key is refused with the gateway's reason, by {credential}",
-            _why_no_reason(ended, "gateway key", REFUSED_WITHIN_S),
+            why_no_failure(ended, "gateway key", REFUSED_WITHIN_S),
         )
     yield (
         "`anyrouter claude` refuses a wrong key at once",
-        _why_no_reason(
-            _launched(claude, claude.stack.wrong_key), "does not know this key", REFUSED_WITHIN_S
+        why_no_failure(
+            claude.launch(claude.stack.wrong_key), "does not know this key", REFUSED_WITHIN_S
         ),
     )
-    ended = claude.ask(_SAY_HI, key=claude.stack.narrow_key)
+    ended = claude.ask(SAY_HI, key=claude.stack.narrow_key)
     yield (
         "a key that may not use the model is refused",
-        _why_no_reason(ended, "may not use model", REFUSED_WITHIN_S),
+        why_no_failure(ended, "may not use model", REFUSED_WITHIN_S),
     )
     yield "a spent budget is told in the gateway's words, and not asked again", _spent(claude)
     for status in (400, 429, 529):
-        ended = claude.ask(_SAY_HI, knobs=f"status={status}", **_ONE_TRY)
-        yield f"the upstream's {status} is shown", _why_no_reason(ended, f"answers {status}")
+        ended = claude.ask(SAY_HI, knobs=f"status={status}", **_ONE_TRY)
+        yield f"the upstream's {status} is shown", why_no_failure(ended, f"answers {status}")
 
 
-def _spent(claude: _Claude) -> str:
+def _spent(claude: Claude) -> str:
     """Spend a budget, ask once more, and say what was wrong with that."""
-    claude.ask(_SAY_HI, key=claude.stack.spent_key)
+    claude.ask(SAY_HI, key=claude.stack.spent_key)
     since = claude.stack.mark()
-    ended = claude.ask(_SAY_HI, key=claude.stack.spent_key)
+    ended = claude.ask(SAY_HI, key=claude.stack.spent_key)
     ended_at = datetime.datetime.now(datetime.UTC)
-    if why_not := _why_no_reason(ended, _BUDGET_MESSAGE):
+    if why_not := why_no_failure(ended, _BUDGET_MESSAGE):
         return why_not
     refusals = [
         datetime.datetime.fromisoformat(line["time"])
@@ -291,7 +210,7 @@ def _is_over_budget(line: dict[str, Any]) -> bool:
     return line.get("cause") == "budget_spent"
 
 
-def _broken(claude: _Claude) -> _Findings:
+def _broken(claude: Claude) -> _Findings:
     for what, knobs, reason in (
         # With its stop reason an answer is whole to Claude Code, so each of these breaks before that.
         ("an overload inside a stream", "overloaded_at=5", "Overloaded"),
@@ -300,6 +219,6 @@ def _broken(claude: _Claude) -> _Findings:
         ("a stream that stalls for good", "stall=4", ""),
         ("no answer at all", "cut=-1", "502"),
     ):
-        ended = claude.ask(_SAY_HI, knobs=knobs, **_ONE_TRY)
+        ended = claude.ask(SAY_HI, knobs=knobs, **_ONE_TRY)
         complete = f"half an answer is printed: {ended.why()}" if _SAID in ended.stdout else ""
-        yield f"{what} is an error", complete or _why_no_reason(ended, reason)
+        yield f"{what} is an error", complete or why_no_failure(ended, reason)
