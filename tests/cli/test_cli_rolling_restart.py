@@ -42,7 +42,9 @@ class Balancer:
             async with self._session.get(url) as response:
                 if response.status != 200:
                     return
-            await asyncio.sleep(LOOKS_S)
+            await asyncio.sleep(
+                LOOKS_S
+            )  # a balancer looks at intervals, and another process has no event
 
 
 async def test_no_request_fails_while_both_processes_are_restarted_in_turn(tmp_path: Path) -> None:

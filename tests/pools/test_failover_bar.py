@@ -38,7 +38,7 @@ async def resets(upstream: UpstreamSide) -> None:
 async def slow(upstream: UpstreamSide) -> None:
     """Send the head at once, and the first token later than an opening is held."""
     await upstream.send(SSE_HEAD + chunk(START))
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)  # the pace of the upstream is the test
     await upstream.send(chunk(STREAM.removeprefix(START)) + chunk(b""))
 
 

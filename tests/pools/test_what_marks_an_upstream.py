@@ -97,8 +97,7 @@ async def test_a_client_that_reads_nothing_is_held_against_nobody() -> None:
         async with asyncio.timeout(10):
             await pool.upstreams["a"].arrived.wait()
             await pool.upstreams["a"].all_closed.wait()
-            while not pool.gateway.log:  # noqa: ASYNC110 - the line is the event
-                await asyncio.sleep(0.01)
+            await pool.gateway.log.until()
         assert pool.last["cause"] == "client_stalled"
         assert is_well(pool)
         assert pool.asked() == {"a": 1, "b": 0}

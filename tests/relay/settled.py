@@ -28,7 +28,7 @@ async def settled(gateway: Running, upstream: RawUpstream | None, tasks_before: 
         if not in_flight and not open_upstream and len(tasks) <= tasks_before:
             return
         assert loop.time() < deadline, (in_flight, open_upstream, tasks_before, tasks)
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)  # a task that is let go, and one that is left over, tell nobody
 
 
 async def waits_in(gateway: Gateway, phase: Phase) -> None:

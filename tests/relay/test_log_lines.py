@@ -190,8 +190,7 @@ async def test_a_client_that_leaves_keeps_the_usage_known_so_far() -> None:
             writer.write(request(body=STREAM_BODY))
             await reader.readuntil(b"message_start")
         await upstream.all_closed.wait()
-        while not gateway.log:  # noqa: ASYNC110 - the line is the event
-            await asyncio.sleep(0)
+        await gateway.log.until()
     (line,) = gateway.log
     assert (line["status"], line["cause"]) == (200, "client_closed")
     assert line["usage"]["input_tokens"] == 11

@@ -203,8 +203,7 @@ async def test_a_client_that_reads_nothing_is_ended_after_idle_s(version: str) -
         ):
             before = len(asyncio.all_tasks())
             writer.write(request(body=STREAM_BODY, version=version.encode()))
-            while not gateway.log:  # noqa: ASYNC110 - the line is the event
-                await asyncio.sleep(0.01)
+            await gateway.log.until()
             await settled(gateway, upstream, before)
             data, reset = await received(reader)
     answer = parse(data, reset=reset)
@@ -230,8 +229,7 @@ async def test_an_upstream_that_breaks_while_the_client_is_slow_leaves_no_connec
         ):
             before = len(asyncio.all_tasks())
             writer.write(request(body=STREAM_BODY))
-            while not gateway.log:  # noqa: ASYNC110 - the line is the event
-                await asyncio.sleep(0.01)
+            await gateway.log.until()
             await settled(gateway, upstream, before)
             answer = parse((await received(reader))[0])
     assert answer is not None

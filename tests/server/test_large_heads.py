@@ -125,8 +125,7 @@ async def test_what_waits_behind_an_unread_response_is_bounded(upstream: RawUpst
                 asked += 1
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(0.5):
-                        while len(gateway.log) < asked:  # noqa: ASYNC110 - the log is a list: it has no event
-                            await asyncio.sleep(0.001)
+                        await gateway.log.until(asked)
             with contextlib.suppress(TimeoutError):
                 while True:
                     async with asyncio.timeout(1):

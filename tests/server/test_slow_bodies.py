@@ -15,7 +15,7 @@ async def dribble(client: Client, pause_s: float) -> None:
     """Send a byte now and then, for ever."""
     while True:
         await client.send(b" ")
-        await asyncio.sleep(pause_s)
+        await asyncio.sleep(pause_s)  # the pace of the client is the test
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["a length", "chunks"])

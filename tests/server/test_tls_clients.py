@@ -30,8 +30,7 @@ from tests.support.raw import (
 async def _logged(gateway: Running) -> dict[str, Any]:
     """Wait for the first access line."""
     async with asyncio.timeout(30):
-        while not gateway.log:  # noqa: ASYNC110 - the log is a list
-            await asyncio.sleep(0.01)
+        await gateway.log.until()
     return gateway.log[-1]
 
 

@@ -1,5 +1,6 @@
 """Run a gateway on a loopback port inside a test."""
 
+import asyncio
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator
@@ -31,16 +32,34 @@ BODY = (
 STREAM_BODY = BODY[:-1] + b', "stream": true}'
 
 
+class AccessLines(list[dict[str, Any]]):
+    """Access lines, decoded, oldest first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._has_another = asyncio.Event()
+
+    def write(self, line: bytes) -> None:
+        self.append(msgspec.json.decode(line))
+        self._has_another.set()
+
+    async def until(self, count: int = 1) -> None:
+        """Wait until there are so many."""
+        while len(self) < count:
+            self._has_another.clear()
+            await self._has_another.wait()
+
+
 @dataclasses.dataclass(frozen=True)
 class Running:
-    """A gateway that listens. `log` holds its access lines, decoded, oldest first."""
+    """A gateway that listens. `log` holds its access lines."""
 
     url: str
     host: str
     port: int
     app: web.Application
     session: aiohttp.ClientSession
-    log: list[dict[str, Any]]
+    log: AccessLines
 
     @property
     def gateway(self) -> Gateway:
@@ -75,13 +94,13 @@ def config_for(upstream_url: str, **changes: Any) -> Config:
 @contextlib.asynccontextmanager
 async def running(config: Config) -> AsyncIterator[Running]:
     """Serve a gateway the way `anyrouter serve` does."""
-    log: list[dict[str, Any]] = []
+    log = AccessLines()
     if config.store is not None:
         # Here, so that tests of what is loaded without a store find nothing of SQLAlchemy.
         from tests.support.stores import make_file_of  # noqa: PLC0415 - see above
 
         make_file_of(config.store)
-    app = assemble(config, lambda line: log.append(msgspec.json.decode(line)))
+    app = assemble(config, log.write)
     async with (
         listening(app, config) as addresses,
         aiohttp.ClientSession(auto_decompress=False) as session,
