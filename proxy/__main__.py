@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from proxy.commands import standard_files
-from proxy.commands.failures import described
+from proxy.commands.failures import describe
 from proxy.commands.parser import FAILED, WRONG_USE, Parser
 from proxy.config_file.faults import ConfigError
 from proxy.version import __version__
@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return WRONG_USE
     # UnicodeError: a configured host that cannot be looked up is no OSError.
     except (OSError, RuntimeError, UnicodeError) as error:
-        said = " ".join(described(error, has_config=hasattr(args, "config")).splitlines())
+        said = " ".join(describe(error, has_config=hasattr(args, "config")).splitlines())
         standard_files.say_on_errors(f"anyrouter: {standard_files.printable(said)}")
         return FAILED
     except KeyboardInterrupt:

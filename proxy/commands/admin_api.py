@@ -77,13 +77,13 @@ async def _asked(
                 "the gateway again; or --url, for one that is elsewhere"
             ) from None
         raise RuntimeError(
-            f"{diagnosis.unreached(error, place)}; the admin API is where `admin` of its configuration says"
+            f"{diagnosis.why_unreached(error, place)}; the admin API is where `admin` of its configuration says"
         ) from None
     if status == _UNAUTHENTICATED:
         raise ConfigError(
             "--key: the admin API does not know it: `admin.keys` of the gateway has it"
         )
-    told = diagnosis.told(status, headers, body)
+    told = diagnosis.quote_error(status, headers, body)
     if status == _NOT_FOUND:
         raise ConfigError(f"{told}; is --url that of the admin API, and the name right?")
     if status != _OK:

@@ -4,7 +4,7 @@ import argparse
 
 from proxy.commands import bounds, options
 from proxy.commands.parser import add_command
-from proxy.commands.parts import counted, counted_models, parts
+from proxy.commands.parts import count_of, counted_models, parts
 from proxy.commands.standard_files import say, say_on_errors
 from proxy.config import Config, Key, Model
 from proxy.config_file.faults import ConfigError
@@ -77,8 +77,8 @@ def run(args: argparse.Namespace) -> int:
 def summary(config: Config) -> str:
     """Return how much of what a configuration holds."""
     return (
-        f"{counted(len(config.upstreams), 'upstream')}, {counted_models(config.models)}, "
-        f"{counted(len(config.keys), 'key')}"
+        f"{count_of(len(config.upstreams), 'upstream')}, {counted_models(config.models)}, "
+        f"{count_of(len(config.keys), 'key')}"
     )
 
 

@@ -42,7 +42,7 @@ def wrong_url(url: str) -> str | None:
     return None
 
 
-def unreached(error: Exception, url: URL) -> str:
+def why_unreached(error: Exception, url: URL) -> str:
     """Describe why nothing answers, or nothing that can be understood."""
     place = f"{url.host}:{url.port}"
     other = "https" if url.scheme == "http" else "http"
@@ -105,7 +105,7 @@ def not_the_gateway(url: URL, status: int, headers: CIMultiDictProxy[str], body:
     )
 
 
-def told(status: int, headers: CIMultiDictProxy[str], body: bytes) -> str:
+def quote_error(status: int, headers: CIMultiDictProxy[str], body: bytes) -> str:
     """Quote an error, and say where the gateway tells more about it."""
     try:
         error = msgspec.json.decode(body)["error"]

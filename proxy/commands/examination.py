@@ -11,7 +11,7 @@ from multidict import CIMultiDictProxy
 
 from proxy.commands import diagnosis
 from proxy.commands.greeting import FindingError, greet
-from proxy.commands.parts import counted
+from proxy.commands.parts import count_of
 
 # Asked when the gateway lists none: of the catalog that comes with it.
 WELL_KNOWN_MODEL = "anthropic/claude-haiku-4.5"
@@ -82,7 +82,7 @@ class Examination:
     async def _good(self, method: str, path: str, body: Any = None) -> Any:
         """Call as a client does; return what the good answer's body holds."""
         async with self._call(method, path, {"x-api-key": self._key}, body) as response:
-            return _decoded(response.status, response.headers, await response.read())
+            return _decode(response.status, response.headers, await response.read())
 
     async def gateway(self) -> str:
         """Look whether a gateway is there."""
@@ -96,12 +96,10 @@ class Examination:
             body = await response.read()
         if response.status == 401:  # noqa: PLR2004 - unauthenticated
             raise FindingError(diagnosis.UNKNOWN_KEY)
-        listed = [
-            entry["id"] for entry in _decoded(response.status, response.headers, body)["data"]
-        ]
+        listed = [entry["id"] for entry in _decode(response.status, response.headers, body)["data"]]
         if listed:
             self._model = self._model or next(filter(_is_small, listed), listed[0])
-            return f"{counted(len(listed), 'model')} that this key may use, those behind wildcards among them"
+            return f"{count_of(len(listed), 'model')} that this key may use, those behind wildcards among them"
         self._is_guess = self._model is None
         self._model = self._model or WELL_KNOWN_MODEL
         return Note(
@@ -113,7 +111,7 @@ class Examination:
         """Look whether the key is taken from the other header, too."""
         bearer = {"authorization": f"Bearer {self._key}"}
         async with self._call("GET", "/v1/models", bearer) as response:
-            _decoded(response.status, response.headers, await response.read())
+            _decode(response.status, response.headers, await response.read())
         return "accepted"
 
     async def wrong_key(self) -> str:
@@ -155,9 +153,9 @@ class Examination:
 
     async def stream(self) -> str:
         """Ask for a stream, and look whether it comes as it is written."""
-        streamed = await self._streamed({})
+        streamed = await self._read_stream({})
         if streamed.last_s <= _SOON_S:
-            streamed = await self._streamed(_SLOWLY)
+            streamed = await self._read_stream(_SLOWLY)
         at_once = streamed.last_s - streamed.first_s <= _AT_ONCE_S
         if streamed.has_length or (at_once and streamed.last_s > _SOON_S):
             raise FindingError(diagnosis.held_back(str(streamed), self._front))
@@ -172,12 +170,12 @@ class Examination:
         """Ask for a count, which not every upstream makes."""
         body = {"model": self._model, **_PROMPT}
         try:
-            counted = (await self._good("POST", "/v1/messages/count_tokens", body))["input_tokens"]
+            count = (await self._good("POST", "/v1/messages/count_tokens", body))["input_tokens"]
         except FindingError as error:
             return Note(f"clients will estimate, since the upstream does not count: {error}")
-        return f"{counted} tokens"
+        return f"{count} tokens"
 
-    async def _streamed(self, headers: Mapping[str, str]) -> _Streamed:
+    async def _read_stream(self, headers: Mapping[str, str]) -> _Streamed:
         body = {"model": self._model, "max_tokens": 64, "stream": True, **_LONG_PROMPT}
         started, first, received, pieces = time.monotonic(), 0.0, b"", 0
         credential = {"x-api-key": self._key, **headers}
@@ -188,10 +186,10 @@ class Examination:
                 pieces += 1
             last = time.monotonic()
         if response.content_type != "text/event-stream":
-            raise FindingError(diagnosis.told(response.status, response.headers, received))
+            raise FindingError(diagnosis.quote_error(response.status, response.headers, received))
         if b"event: error" in received:
             error = received.partition(b"event: error\ndata: ")[2]
-            raise FindingError(diagnosis.told(response.status, response.headers, error))
+            raise FindingError(diagnosis.quote_error(response.status, response.headers, error))
         if b"event: message_stop" not in received:
             raise FindingError("the stream ended without message_stop")
         return _Streamed(
@@ -208,9 +206,9 @@ def _is_small(model: str) -> bool:
     return "haiku" in model
 
 
-def _decoded(status: int, headers: CIMultiDictProxy[str], body: bytes) -> Any:
+def _decode(status: int, headers: CIMultiDictProxy[str], body: bytes) -> Any:
     if status != 200:  # noqa: PLR2004 - the one good status
-        raise FindingError(diagnosis.told(status, headers, body))
+        raise FindingError(diagnosis.quote_error(status, headers, body))
     if "request-id" not in headers:
         raise FindingError("no request-id header: something on the way removes it")
     return msgspec.json.decode(body)

@@ -24,7 +24,7 @@ def of_admin(error: OSError) -> OSError:
     return OSError(error.errno, f"{_ADMIN}{error.strerror}")
 
 
-def described(error: Exception, *, has_config: bool = True) -> str:
+def describe(error: Exception, *, has_config: bool = True) -> str:
     """Describe a failure.
 
     Args:

@@ -103,7 +103,7 @@ async def greet(session: aiohttp.ClientSession, given_url: str, key: str) -> Gre
         async with session.get(url, headers={"x-api-key": key}, allow_redirects=False) as response:
             body, status, headers = await response.read(), response.status, response.headers
     except (aiohttp.ClientError, OSError) as error:
-        raise FindingError(diagnosis.unreached(error, url)) from error
+        raise FindingError(diagnosis.why_unreached(error, url)) from error
     try:
         told = msgspec.json.decode(body, type=dict[str, str]) if status == 200 else {}  # noqa: PLR2004 - as the line says
     except msgspec.MsgspecError:

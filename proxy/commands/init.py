@@ -38,7 +38,7 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
 def run(args: argparse.Namespace) -> int:
     """Write the file, and print the key, which is stored nowhere."""
     key = keys.new_key()
-    text = with_key(_shipped(), _KEY_NAME, keys.digest(key))
+    text = with_key(_read_example(), _KEY_NAME, keys.digest(key))
     path = Path(args.config)
     is_made = False
     try:
@@ -79,7 +79,7 @@ def _next_lines(path: Path) -> str:
     return "\n".join(lines)
 
 
-def _shipped() -> str:
+def _read_example() -> str:
     """Read the example: inside the installed package, or beside it in a checkout."""
     installed = resources.files("proxy").joinpath("config.yaml")
     shipped = installed if installed.is_file() else Path(__file__).parents[2] / "config.yaml"

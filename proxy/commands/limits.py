@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     """Print what is left."""
     if (args.kind in ("key", "owner")) != (args.name is not None):
         raise ConfigError("limits show: key NAME, owner NAME, global, or nothing for all")
-    found = asyncio.run(_found(args))
+    found = asyncio.run(_find(args))
     if args.json:
         say(msgspec.json.encode({"data": found}).decode())
         return 0
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _found(args: argparse.Namespace) -> list[dict[str, Any]]:
+async def _find(args: argparse.Namespace) -> list[dict[str, Any]]:
     async with admin_api.asking(args) as ask:
         if args.kind is not None:
             name = "" if args.name is None else f"/{urllib.parse.quote(args.name, safe='')}"

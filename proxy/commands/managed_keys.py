@@ -16,7 +16,7 @@ from proxy.commands.opened_store import (
     HOW_TO_HAVE_ONE,
     actor,
     now_ms,
-    opened,
+    open_store,
     when_it_counts,
     with_store,
 )
@@ -37,8 +37,8 @@ _MS = 1000
 def create(tenants: Tenants, args: argparse.Namespace, patch: dict[str, Any], key: str) -> int:
     """Put a new key into the store; print it unless it is kept, which whoever uses it has already."""
     _refuse_configured(tenants, args.name)
-    record, sha256 = _patched(KeyRecord(name=args.name), patch), secrets.digest(key)
-    with opened(tenants) as engine:
+    record, sha256 = _apply(KeyRecord(name=args.name), patch), secrets.digest(key)
+    with open_store(tenants) as engine:
         made = _keys(tenants, engine).create(record, sha256, now_ms())
     new = {} if args.keep else {"key": key}
     if args.json:
@@ -58,7 +58,7 @@ def list_all(args: argparse.Namespace) -> int:
         shown.shown_static_key(key) for key in tenants.keys if args.owner in (None, key.owner)
     ]
     if tenants.store is not None:
-        with opened(tenants, is_made=False) as engine:
+        with open_store(tenants, is_made=False) as engine:
             entries += map(shown.shown_key, _all(_keys(tenants, engine), args.owner))
     entries.sort(key=lambda entry: entry["name"])
     if args.json:
@@ -84,7 +84,7 @@ def show(args: argparse.Namespace) -> int:
     if static is not None and tenants.store is None:
         _show(args, shown.shown_static_key(static))
         return 0
-    with opened(with_store(tenants), is_made=False) as engine:
+    with open_store(with_store(tenants), is_made=False) as engine:
         entry = (
             shown.shown_key(_keys(tenants, engine).get(args.name))
             if static is None
@@ -101,10 +101,8 @@ def update(args: argparse.Namespace) -> int:
     if not patch:
         raise ConfigError("nothing to change is given; `anyrouter keys update --help` has examples")
     with _changing(args) as (tenants, engine):
-        changed = _keys(tenants, engine).update(
-            args.name, lambda key: _patched(key, patch), now_ms()
-        )
-    return _told(args, changed, "changed", when_it_counts(tenants, changed))
+        changed = _keys(tenants, engine).update(args.name, lambda key: _apply(key, patch), now_ms())
+    return _tell(args, changed, "changed", when_it_counts(tenants, changed))
 
 
 def disable(args: argparse.Namespace) -> int:
@@ -126,7 +124,7 @@ def _turn(args: argparse.Namespace, *, disabled: bool) -> int:
             now_ms(),
             action,
         )
-    return _told(args, changed, f"{action}d", when_it_counts(tenants))
+    return _tell(args, changed, f"{action}d", when_it_counts(tenants))
 
 
 def rotate(args: argparse.Namespace) -> int:
@@ -162,19 +160,19 @@ def delete(args: argparse.Namespace) -> int:
 def _changing(args: argparse.Namespace) -> Iterator[tuple[Tenants, "sa.Engine"]]:
     tenants = read_tenants(options.config_file(args))
     _refuse_configured(tenants, args.name)
-    with opened(with_store(tenants), is_made=False) as engine:
+    with open_store(with_store(tenants), is_made=False) as engine:
         yield tenants, engine
 
 
 def _keys(tenants: Tenants, engine: "sa.Engine") -> "Keys":
-    from proxy.store.keys import Keys  # noqa: PLC0415 - as in `opened`
+    from proxy.store.keys import Keys  # noqa: PLC0415 - as in `open_store`
 
     return Keys(engine, actor(), frozenset(owner.name for owner in tenants.owners))
 
 
 def _spent(engine: "sa.Engine", name: str) -> dict[str, int]:
     """Return what a key has spent of the day and the month, as the ledger knows it."""
-    from proxy.store.spent import spent  # noqa: PLC0415 - as in `opened`
+    from proxy.store.spent import spent  # noqa: PLC0415 - as in `open_store`
 
     known = spent(engine, now_ms())
     return {
@@ -191,7 +189,7 @@ def _all(keys: "Keys", owner: str | None) -> Iterator[KeyRecord]:
         after = page[-1].name if len(page) == _PAGE else None
 
 
-def _patched(record: KeyRecord, patch: Mapping[str, Any]) -> KeyRecord:
+def _apply(record: KeyRecord, patch: Mapping[str, Any]) -> KeyRecord:
     try:
         return shapes.patched(record, json.dumps(patch).encode())
     except InvalidRequest as error:
@@ -212,7 +210,7 @@ def _hand_out(name: str, text: str) -> None:
         ) from None
 
 
-def _told(args: argparse.Namespace, record: KeyRecord, done: str, when: str) -> int:
+def _tell(args: argparse.Namespace, record: KeyRecord, done: str, when: str) -> int:
     if args.json:
         say(_json(shown.shown_key(record)))
     else:

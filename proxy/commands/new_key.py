@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         )
     tenants = _tenants(args)
     if tenants is not None and tenants.store is not None:
-        key = _given() if args.keep else keys.new_key()
+        key = _read_key() if args.keep else keys.new_key()
         return managed_keys.create(tenants, args, patch, key)
     if patch:
         file = "the configuration" if tenants is None else tenants.file
@@ -107,7 +107,7 @@ def _tenants(args: argparse.Namespace) -> Tenants | None:
 
 def _for_configuration(args: argparse.Namespace) -> int:
     """Print a key, which is stored nowhere, and its configuration entry."""
-    key = _given() if args.keep else keys.new_key()
+    key = _read_key() if args.keep else keys.new_key()
     sha256 = keys.digest(key)
     path = Path(args.write).resolve() if args.write else None
     new_text = with_key(FilesRead().read_text(path, args.write), args.name, sha256) if path else ""
@@ -130,7 +130,7 @@ def _for_configuration(args: argparse.Namespace) -> int:
     return 0
 
 
-def _given() -> str:
+def _read_key() -> str:
     """Read the key to keep: typed without an echo, or the one line of what is piped in."""
     try:
         key = getpass.getpass("key: ") if sys.stdin.isatty() else sys.stdin.read()

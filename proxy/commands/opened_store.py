@@ -52,7 +52,7 @@ _NOT_OPEN = (
 
 
 @contextlib.contextmanager
-def opened(
+def open_store(
     tenants: Tenants, *, is_made: bool = True, is_anew: bool = False
 ) -> Iterator["sa.Engine"]:
     """Open the store, its tables brought up to date.

@@ -9,7 +9,7 @@ import msgspec
 from proxy.access.records import OwnerRecord
 from proxy.admin import shapes, shown
 from proxy.commands import bounds, options
-from proxy.commands.opened_store import actor, now_ms, opened, tenants_of, when_it_counts
+from proxy.commands.opened_store import actor, now_ms, open_store, tenants_of, when_it_counts
 from proxy.commands.parser import add_command
 from proxy.commands.standard_files import say, say_on_errors
 from proxy.config_file.faults import ConfigError
@@ -70,11 +70,11 @@ def set_one(args: argparse.Namespace) -> int:
     tenants = tenants_of(args)
     _refuse_configured(tenants, args.name)
     given = bounds.given_bounds(args)
-    _changed(OwnerRecord(name=args.name), given)
-    with opened(tenants) as engine:
+    _change(OwnerRecord(name=args.name), given)
+    with open_store(tenants) as engine:
         owners = _owners(engine)
         before = next((each for each in owners.all() if each.name == args.name), None)
-        record = owners.put(_changed(before or OwnerRecord(name=args.name), given), now_ms())
+        record = owners.put(_change(before or OwnerRecord(name=args.name), given), now_ms())
     if args.json:
         _say_json(shown.shown_owner(record))
     else:
@@ -88,7 +88,7 @@ def list_all(args: argparse.Namespace) -> int:
     """List the owners of store and configuration."""
     tenants = tenants_of(args)
     entries = list(map(shown.shown_static_owner, tenants.owners))
-    with opened(tenants, is_made=False) as engine:
+    with open_store(tenants, is_made=False) as engine:
         entries += map(shown.shown_owner, _owners(engine).all())
     entries.sort(key=lambda entry: entry["name"])
     if args.json:
@@ -104,7 +104,7 @@ def delete(args: argparse.Namespace) -> int:
     """Forget an owner."""
     tenants = tenants_of(args)
     _refuse_configured(tenants, args.name)
-    with opened(tenants, is_made=False) as engine:
+    with open_store(tenants, is_made=False) as engine:
         _owners(engine).delete(args.name, now_ms())
     if args.json:
         _say_json({"type": "owner_deleted", "name": args.name})
@@ -114,12 +114,12 @@ def delete(args: argparse.Namespace) -> int:
 
 
 def _owners(engine: "sa.Engine") -> "Owners":
-    from proxy.store.owners import Owners  # noqa: PLC0415 - as in `opened`
+    from proxy.store.owners import Owners  # noqa: PLC0415 - as in `open_store`
 
     return Owners(engine, actor())
 
 
-def _changed(before: OwnerRecord, given: Mapping[str, Mapping[str, Any]]) -> OwnerRecord:
+def _change(before: OwnerRecord, given: Mapping[str, Mapping[str, Any]]) -> OwnerRecord:
     """Return an owner with what was given in place of what it had."""
     body = {
         "limits": {**msgspec.to_builtins(before.limits), **given.get("limits", {})},

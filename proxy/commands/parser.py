@@ -91,10 +91,10 @@ def add_command(
     if environment:
         notes["environment"] = _rows(environment)
     notes["exit status"] = _rows({**_EXIT_STATUS, **(exit_status or {})})
-    return subparsers.add_parser(name, help=does, description=wrapped(about), notes=notes)
+    return subparsers.add_parser(name, help=does, description=wrap(about), notes=notes)
 
 
-def wrapped(text: str) -> str:
+def wrap(text: str) -> str:
     """Break a text into lines of the terminal's width."""
     return textwrap.fill(text, min(shutil.get_terminal_size().columns, _MAX_WIDTH) - 2)
 

@@ -23,7 +23,7 @@ def parts(config: Config) -> list[tuple[str, str]]:
     return [(name, said) for name, said in rows if said]
 
 
-def counted(number: int, what: str) -> str:
+def count_of(number: int, what: str) -> str:
     """Return a number of things."""
     return f"{number} {what}{'' if number == 1 else 's'}"
 
@@ -32,9 +32,9 @@ def counted_models(models: Iterable[Model]) -> str:
     """Return how many models and wildcards a catalog has: a wildcard is as many as its upstream serves."""
     ids = [model.id for model in models]
     wildcards = sum(each.endswith("*") for each in ids)
-    said = [counted(len(ids) - wildcards, "model")] if wildcards < len(ids) else []
+    said = [count_of(len(ids) - wildcards, "model")] if wildcards < len(ids) else []
     if wildcards:
-        said.append(counted(wildcards, "wildcard"))
+        said.append(count_of(wildcards, "wildcard"))
     return " and ".join(said) or "none"
 
 
@@ -47,14 +47,14 @@ def _listen(config: Config) -> str:
     listen = config.listen
     where = f"{', '.join(listen.hosts)}; port {listen.port}, below {listen.base_path}"
     tls = "" if listen.tls is None else f"; TLS by {listen.tls.cert}"
-    return f"{where}; {counted(listen.workers, 'worker')}{tls}"
+    return f"{where}; {count_of(listen.workers, 'worker')}{tls}"
 
 
 def _store(config: Config) -> str:
     store = config.store
     if store is None:
         return "none: no usage is kept, and keys are those of the file"
-    kept = f"single requests kept {counted(store.retention_days, 'day')}"
+    kept = f"single requests kept {count_of(store.retention_days, 'day')}"
     return f"{_without_password(store.url)}; {kept}; state_dir {store.state_dir}"
 
 
@@ -75,7 +75,7 @@ def _bounds(limits: RateLimits, budgets: Budgets) -> str:
 def _prices(prices: Prices) -> str:
     said = f"{prices.file or 'the shipped list'}, of {price_file.load(prices.file).version}"
     if prices.overrides:
-        said += f"; {counted(len(prices.overrides), 'row')} before it"
+        said += f"; {count_of(len(prices.overrides), 'row')} before it"
     if prices.multiplier != 1:
         said += f"; times {float(prices.multiplier):g}"
     told = (f"{name} times {float(factor):g}" for name, factor in prices.upstreams.items())
@@ -86,7 +86,7 @@ def _admin(config: Config) -> str:
     admin = config.admin
     if admin is None:
         return "none"
-    return f"{admin.host}; port {admin.port}; {counted(len(admin.keys), 'credential')}"
+    return f"{admin.host}; port {admin.port}; {count_of(len(admin.keys), 'credential')}"
 
 
 def _alerts(config: Config) -> str:

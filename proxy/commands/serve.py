@@ -17,7 +17,7 @@ from proxy.app import assemble
 from proxy.commands import options, standard_files
 from proxy.commands.adjustments import THIS_RUN, Adjustments
 from proxy.commands.check import summary
-from proxy.commands.failures import described, of_admin
+from proxy.commands.failures import describe, of_admin
 from proxy.commands.parser import add_command
 from proxy.commands.parts import shown_store
 from proxy.config import Admin, Config, Listen
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         except (OSError, RuntimeError, UnicodeError) as error:
             if look is not Look.JSON:
                 raise
-            _log.critical("%s", described(error), extra=notice(Event.NOT_STARTED))
+            _log.critical("%s", describe(error), extra=notice(Event.NOT_STARTED))
             return 1
 
 
@@ -190,7 +190,7 @@ def _fail(parent: ParentLink, error: Exception, what: str = "") -> None:
     """Have the parent say what keeps this process from its work; with a traceback here when it is a defect."""
     if not isinstance(error, (OSError, RuntimeError, UnicodeError)):
         _log.exception("a worker cannot serve")
-    parent.fail(f"{what}{described(error)}")
+    parent.fail(f"{what}{describe(error)}")
 
 
 def serve_one(

@@ -8,7 +8,7 @@ import msgspec
 
 from proxy.admin.page import figures
 from proxy.commands import amounts, options
-from proxy.commands.opened_store import opened, tenants_of
+from proxy.commands.opened_store import open_store, tenants_of
 from proxy.commands.parser import add_command
 from proxy.commands.standard_files import say, say_on_errors
 
@@ -72,13 +72,13 @@ def _add_session_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]
 
 def run(args: argparse.Namespace) -> int:
     """Print the sessions."""
-    from proxy.store.scope import Scope  # noqa: PLC0415 - as in `opened`
-    from proxy.store.sessions import sessions  # noqa: PLC0415 - as in `opened`
+    from proxy.store.scope import Scope  # noqa: PLC0415 - as in `open_store`
+    from proxy.store.sessions import sessions  # noqa: PLC0415 - as in `open_store`
 
     tenants = tenants_of(args)
     since = args.since or datetime.datetime.now(datetime.UTC) - _DAY
     scope = Scope(since_ms=int(since.timestamp() * 1000), key=args.key)
-    with opened(tenants, is_made=False) as engine:
+    with open_store(tenants, is_made=False) as engine:
         found = sessions(engine, scope, order=args.order, limit=max(args.limit, 1))
     if args.json:
         say(msgspec.json.encode({"data": found}).decode())
@@ -110,12 +110,12 @@ def _row(session: "Session") -> tuple[str, ...]:
 
 def report_of(args: argparse.Namespace) -> int:
     """Print one session as a tree."""
-    from proxy.admin.session_report import report  # noqa: PLC0415 - as in `opened`
-    from proxy.store.find import sessions_like  # noqa: PLC0415 - as in `opened`
-    from proxy.store.scope import Scope  # noqa: PLC0415 - as in `opened`
+    from proxy.admin.session_report import report  # noqa: PLC0415 - as in `open_store`
+    from proxy.store.find import sessions_like  # noqa: PLC0415 - as in `open_store`
+    from proxy.store.scope import Scope  # noqa: PLC0415 - as in `open_store`
 
     tenants = tenants_of(args)
-    with opened(tenants, is_made=False) as engine:
+    with open_store(tenants, is_made=False) as engine:
         ids = sessions_like(engine, Scope(), args.id)
         if len(ids) > 1:
             raise RuntimeError(f"several sessions begin with {args.id!r}: {', '.join(ids)}")

@@ -3,7 +3,7 @@
 import argparse
 
 from proxy.commands import options
-from proxy.commands.opened_store import opened, tenants_of
+from proxy.commands.opened_store import open_store, tenants_of
 from proxy.commands.parser import add_command
 from proxy.commands.standard_files import say
 
@@ -39,9 +39,9 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
 
 def run(args: argparse.Namespace) -> int:
     """Migrate, if there is anything to do."""
-    from proxy.store.migrate import HEAD  # noqa: PLC0415 - as in `opened`
+    from proxy.store.migrate import HEAD  # noqa: PLC0415 - as in `open_store`
 
-    with opened(tenants_of(args), is_anew=args.new):
+    with open_store(tenants_of(args), is_anew=args.new):
         said = (
             f'{{"version":"{HEAD}"}}'
             if args.json

@@ -25,7 +25,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: int = 0)
         )
     for row in rows:
         drawn.add_row(*map(as_text, row))
-    return f"{_rendered(drawn)}\n"
+    return f"{_render(drawn)}\n"
 
 
 def finding(mark: str, style: str, text: str) -> str:
@@ -34,7 +34,7 @@ def finding(mark: str, style: str, text: str) -> str:
     drawn.add_column(width=6)
     drawn.add_column(overflow="fold")
     drawn.add_row(Text(f"  {mark}", style), as_text(text))
-    return _rendered(drawn)
+    return _render(drawn)
 
 
 def pairs(rows: Iterable[tuple[str, str]]) -> str:
@@ -44,7 +44,7 @@ def pairs(rows: Iterable[tuple[str, str]]) -> str:
     drawn.add_column()
     for name, meaning in rows:
         drawn.add_row(as_text(f"  {name}", "bold"), as_text(meaning))
-    return _rendered(drawn)
+    return _render(drawn)
 
 
 def as_text(text: str, style: str = "") -> Text:
@@ -52,7 +52,7 @@ def as_text(text: str, style: str = "") -> Text:
     return Text(printable(text), style)
 
 
-def _rendered(drawn: RenderableType) -> str:
+def _render(drawn: RenderableType) -> str:
     is_terminal = sys.stdout.isatty()
     has_width = is_terminal or "COLUMNS" in os.environ
     # Drawn into memory: what is captured of standard output flushes that, too, and it may be full.

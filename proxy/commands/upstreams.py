@@ -35,7 +35,7 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
 
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
-    told = asyncio.run(_told(args))
+    told = asyncio.run(_ask(args))
     if args.json:
         say(msgspec.json.encode(told).decode())
         return 0
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _told(args: argparse.Namespace) -> dict[str, Any]:
+async def _ask(args: argparse.Namespace) -> dict[str, Any]:
     async with admin_api.asking(args) as ask:
         return await ask("upstreams")
 

@@ -12,7 +12,7 @@ import msgspec
 
 from proxy.admin.shown import shown_group
 from proxy.commands import amounts, options
-from proxy.commands.opened_store import opened, tenants_of
+from proxy.commands.opened_store import open_store, tenants_of
 from proxy.commands.parser import add_command
 from proxy.commands.standard_files import say, say_on_errors
 from proxy.config_file.tenants import Tenants
@@ -85,7 +85,7 @@ def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> Non
 def run(args: argparse.Namespace) -> int:
     """Print the sums."""
     tenants = tenants_of(args)
-    with opened(tenants, is_made=False) as engine:
+    with open_store(tenants, is_made=False) as engine:
         groups = list(_groups(engine, args.by, _scope(args)))
         breaks = _breaks(engine, args)
     if not any(name in _TIMES for name in args.by):
@@ -120,7 +120,7 @@ def _dimensions(text: str) -> list[str]:
 
 
 def _scope(args: argparse.Namespace) -> "Scope":
-    from proxy.store.scope import Scope  # noqa: PLC0415 - as in `opened`
+    from proxy.store.scope import Scope  # noqa: PLC0415 - as in `open_store`
 
     return Scope(
         since_ms=None if args.since is None else int(args.since.timestamp() * 1000),
@@ -132,7 +132,7 @@ def _scope(args: argparse.Namespace) -> "Scope":
 
 
 def _groups(engine: "sa.Engine", by: Sequence[str], scope: "Scope") -> "Iterator[Group]":
-    from proxy.store.usage import usage  # noqa: PLC0415 - as in `opened`
+    from proxy.store.usage import usage  # noqa: PLC0415 - as in `open_store`
 
     after = None
     while True:
@@ -145,8 +145,8 @@ def _groups(engine: "sa.Engine", by: Sequence[str], scope: "Scope") -> "Iterator
 
 def _breaks(engine: "sa.Engine", args: argparse.Namespace) -> dict[tuple[str, ...], int] | None:
     """Return what cache breaks cost, by what the table is by; None: they are not known by that."""
-    from proxy.ledger.cache_breaks import REASONS  # noqa: PLC0415 - as in `opened`
-    from proxy.store.views import cache_sums  # noqa: PLC0415 - as in `opened`
+    from proxy.ledger.cache_breaks import REASONS  # noqa: PLC0415 - as in `open_store`
+    from proxy.store.views import cache_sums  # noqa: PLC0415 - as in `open_store`
 
     if not set(args.by) <= set(_OF_BREAKS) or args.owner is not None:
         return None

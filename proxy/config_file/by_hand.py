@@ -105,13 +105,13 @@ def _plain(value: Any) -> Any:
         case tuple():
             return [_plain(each) for each in value]
         case datetime.datetime():
-            return _written(value)
+            return _format_time(value)
         case Fraction():
             return float(value)
     return _plain(_fields(value)) if dataclasses.is_dataclass(value) else value
 
 
-def _written(at: datetime.datetime) -> str:
+def _format_time(at: datetime.datetime) -> str:
     """Return a time as YAML has it, in whole seconds of UTC; one without a zone stays so, and is refused."""
     if at.tzinfo is None:
         return at.isoformat()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from proxy.config import Budgets, Config, Listen, RateLimits
-from proxy.config_file.faults import shown
+from proxy.config_file.faults import safe_name
 
 # Entries are told apart by these, whatever their order.
 _NAMES = {"upstreams": "name", "pools": "name", "models": "id", "keys": "name", "owners": "name"}
@@ -17,7 +17,7 @@ def between(old: Config, new: Config) -> list[str]:
     return list(_sections(old, new, ""))
 
 
-def told(changes: list[str]) -> str:
+def describe(changes: list[str]) -> str:
     """Write changes one after the other, not too many."""
     more = f" and {len(changes) - _MAX_TOLD} more" if len(changes) > _MAX_TOLD else ""
     return ", ".join(changes[:_MAX_TOLD]) + more
@@ -94,7 +94,7 @@ def _sections(old: Any, new: Any, prefix: str) -> Iterator[str]:
 def _entries(path: str, before: tuple[Any, ...], after: tuple[Any, ...]) -> Iterator[str]:
     """Yield of a list how many entries came and went, and which fields of which changed."""
     name_of = _NAMES[path]
-    named = _shown_id if path == "models" else shown
+    named = _shown_id if path == "models" else safe_name
     old = {getattr(each, name_of): each for each in before}
     new = {getattr(each, name_of): each for each in after}
     counts = [
@@ -121,4 +121,4 @@ def _entries(path: str, before: tuple[Any, ...], after: tuple[Any, ...]) -> Iter
 
 def _shown_id(text: str) -> str:
     """Return a model's id, which has a vendor before a slash, as it may be shown."""
-    return text if all(shown(part) == part for part in text.split("/")) else shown(text)
+    return text if all(safe_name(part) == part for part in text.split("/")) else safe_name(text)

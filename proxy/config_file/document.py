@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from proxy.config_file import faults, rules
-from proxy.config_file.faults import ConfigError, Fault, shown, suggest
+from proxy.config_file.faults import ConfigError, Fault, safe_name, suggest
 from proxy.config_file.files import FilesRead
 
 _MERGE = "tag:yaml.org,2002:merge"
@@ -164,9 +164,9 @@ class References:
             # An environment is full of names that have nothing to do with it.
             known = (
                 suggest(name, self._environ, _SLIP)
-                or f"; export {shown(name)}=... before the start"
+                or f"; export {safe_name(name)}=... before the start"
             )
-            self._fail(path, f"environment variable {shown(name)} is not set{known}")
+            self._fail(path, f"environment variable {safe_name(name)} is not set{known}")
         return ""
 
     def _file(self, name: str, written: str) -> str:
@@ -176,8 +176,8 @@ class References:
         folder = self._environ.get(_CREDENTIALS)
         if not folder:
             raise ConfigError(
-                f"{_CREDENTIALS} is not set: systemd sets it for LoadCredential={shown(name)}:FILE"
+                f"{_CREDENTIALS} is not set: systemd sets it for LoadCredential={safe_name(name)}:FILE"
             )
         if name in ("", ".", "..") or "/" in name:
             raise ConfigError("credential: takes a name, as LoadCredential= has it, and no path")
-        return self._files.read_text(Path(folder, name), f"credential {shown(name)}")
+        return self._files.read_text(Path(folder, name), f"credential {safe_name(name)}")

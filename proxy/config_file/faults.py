@@ -71,10 +71,10 @@ def _one_line(text: str) -> str:
 
 def dotted_path(path: Sequence[str | int]) -> str:
     """Write the path of a field."""
-    return ".".join(map(shown, path)) or "file"
+    return ".".join(map(safe_name, path)) or "file"
 
 
-def shown(name: object) -> str:
+def safe_name(name: object) -> str:
     """Return a name as it may be shown: a slip of the indentation makes a name of a secret."""
     text = str(name)
     if _NAME.fullmatch(text) is None or looks_secret(text):
@@ -103,7 +103,7 @@ def suggest(given: object, known: Iterable[str], likeness: float = 0.6) -> str:
         likeness: from 0 to 1, of what is near; where names are anybody's, a slip of the finger at the most.
     """
     near = difflib.get_close_matches(str(given)[:64], list(known), n=1, cutoff=likeness)
-    return f"; did you mean {shown(near[0])}?" if near else ""
+    return f"; did you mean {safe_name(near[0])}?" if near else ""
 
 
 def doubles(
@@ -119,7 +119,7 @@ def doubles(
 
 def join_names(names: Iterable[str]) -> str:
     """Write names one after the other, not too many."""
-    every = list(map(shown, names))
+    every = list(map(safe_name, names))
     more = f" and {len(every) - _MAX_LISTED} more" if len(every) > _MAX_LISTED else ""
     return ", ".join(every[:_MAX_LISTED]) + more
 

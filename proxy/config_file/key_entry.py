@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from proxy.config_file.document import parse
-from proxy.config_file.faults import ConfigError, shown
+from proxy.config_file.faults import ConfigError, safe_name
 
 
 def key_entry(name: str, sha256: str) -> str:
@@ -25,7 +25,7 @@ def with_key(text: str, name: str, sha256: str) -> str:
     if not isinstance(before, list):
         raise ConfigError("the file holds no configuration")
     if any(isinstance(each, dict) and each.get("name") == name for each in before):
-        raise ConfigError(f"keys: there is one named {shown(name)} already")
+        raise ConfigError(f"keys: there is one named {safe_name(name)} already")
     entry = key_entry(name, sha256)
     # A file of another system keeps its line ends.
     new = _insert(text, entry, "\r\n" if "\r\n" in text else "\n")

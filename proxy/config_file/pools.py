@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from proxy.config_file.faults import Fault, Path, doubles, join_names, shown, suggest
+from proxy.config_file.faults import Fault, Path, doubles, join_names, safe_name, suggest
 from proxy.routing.model_ids import OwnIds, native
 
 # Returns what stands at a path of the document; None: nothing, or nothing sound.
@@ -44,7 +44,7 @@ def find_unserved(at: At, path: Path, name: str) -> Iterator[Fault]:
     names = [name] if at("pools", name) is None else [each for _, each in _members(at, name)]
     own_ids = [OwnIds((at("upstreams", each, "model_ids") or {}).items()) for each in names]
     if own_ids and all(each.own(model) is None for each in own_ids):
-        yield Fault((*path, "upstream"), f"{shown(model)} is in no model_ids there")
+        yield Fault((*path, "upstream"), f"{safe_name(model)} is in no model_ids there")
 
 
 def _members(at: At, name: str) -> list[tuple[Path, str]]:

@@ -73,22 +73,22 @@ def answer(prompt: Prompt, knobs: Knobs, *, echoed: str = "") -> Answer:
         echoed: the request as JSON, when `echo` is on.
     """
     if knobs.refuse is None:
-        return _willing(prompt, knobs, echoed)
+        return _comply(prompt, knobs, echoed)
     if knobs.events is None:
         return Answer((), REFUSAL, 0, refusal=knobs.refuse)
-    return replace(_willing(prompt, knobs, echoed), stop_reason=REFUSAL, refusal=knobs.refuse)
+    return replace(_comply(prompt, knobs, echoed), stop_reason=REFUSAL, refusal=knobs.refuse)
 
 
-def _willing(prompt: Prompt, knobs: Knobs, echoed: str) -> Answer:
+def _comply(prompt: Prompt, knobs: Knobs, echoed: str) -> Answer:
     thinking = (Thinking(),) if knobs.think else ()
     thinking_tokens = sum(_tokens(block.pieces) for block in thinking)
     if echoed:
         body = Text(_characters(echoed, knobs.events or DEFAULT_EVENTS))
-        return _finished((*thinking, body), "end_turn", thinking_tokens)
+        return _make_answer((*thinking, body), "end_turn", thinking_tokens)
     sized = knobs.events is not None or knobs.event_bytes is not None
     if knobs.stamp or (sized and prompt.tool is None):
-        body = Text(_sized(_words(prompt), knobs))
-        return _finished((*thinking, body), "end_turn", thinking_tokens)
+        body = Text(_cut_to_size(_words(prompt), knobs))
+        return _make_answer((*thinking, body), "end_turn", thinking_tokens)
     left = prompt.max_tokens - thinking_tokens
     if left <= 0:
         thinking, thinking_tokens, left = (), 0, prompt.max_tokens
@@ -98,15 +98,15 @@ def _willing(prompt: Prompt, knobs: Knobs, echoed: str) -> Answer:
         tool, given = prompt.tool
         given = given if given is not None else _object(example(tool.input_schema or {}))
         pieces = _characters(_json(given), knobs.events or DEFAULT_EVENTS)
-        return _finished((*thinking, ToolUse(tool.name, pieces)), "tool_use", thinking_tokens)
+        return _make_answer((*thinking, ToolUse(tool.name, pieces)), "tool_use", thinking_tokens)
     text = _words(prompt)
     room = left * _CHARACTERS_PER_TOKEN
-    body = Text(_grouped(text[:room], DEFAULT_EVENTS))
+    body = Text(_group_words(text[:room], DEFAULT_EVENTS))
     stop_reason = "end_turn" if len(text) <= room else "max_tokens"
-    return _finished((*thinking, body), stop_reason, thinking_tokens)
+    return _make_answer((*thinking, body), stop_reason, thinking_tokens)
 
 
-def _finished(
+def _make_answer(
     blocks: tuple[Text | Thinking | ToolUse, ...], stop_reason: str, thinking_tokens: int
 ) -> Answer:
     tokens = sum(_tokens(block.pieces) for block in blocks)
@@ -132,7 +132,7 @@ def _words(prompt: Prompt) -> str:
     return _json(example(prompt.schema, text=said)) if prompt.schema is not None else said
 
 
-def _sized(text: str, knobs: Knobs) -> tuple[str, ...]:
+def _cut_to_size(text: str, knobs: Knobs) -> tuple[str, ...]:
     """Return exactly as many pieces as the knobs ask for, each of the size they ask for."""
     count = knobs.events or DEFAULT_EVENTS
     size = knobs.event_bytes
@@ -145,14 +145,14 @@ def _sized(text: str, knobs: Knobs) -> tuple[str, ...]:
     if missing > 0:
         repeated = _FILLER_WORDS * (missing // len(_FILLER_WORDS) + 1)
         text = f"{text} {''.join(repeated[:missing])}"
-    return _grouped(text, count)
+    return _group_words(text, count)
 
 
 def _filler(length: int) -> str:
     return (_FILLER * (max(0, length) // len(_FILLER) + 1))[: max(0, length)]
 
 
-def _grouped(text: str, count: int) -> tuple[str, ...]:
+def _group_words(text: str, count: int) -> tuple[str, ...]:
     """Cut a text between words into at most `count` pieces of about as many words each."""
     words = _WORD.findall(text)
     count = min(count, len(words))

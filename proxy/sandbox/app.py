@@ -23,12 +23,12 @@ from proxy.sandbox.intake import (
     KNOBS,
     MAX_BODY_BYTES,
     REQUESTS,
-    admitted,
-    decoded,
-    received,
+    admit,
+    decode_body,
+    receive,
 )
 from proxy.sandbox.knobs import Knobs
-from proxy.sandbox.plan import identified, writes
+from proxy.sandbox.plan import identify, writes
 from proxy.sandbox.prompt import read
 from proxy.sandbox.served import SERVED, Record, of_events, of_message
 
@@ -64,7 +64,7 @@ def create_sandbox(knobs: Knobs = _DEFAULTS) -> web.Application:
     app.router.add_get("/v1/models/{id:.+}", _model)
     if knobs.serve_record:
         app[SERVED] = Record()
-        app.router.add_get("/sandbox/served", _served)
+        app.router.add_get("/sandbox/served", _report_served)
     app.router.add_get("/", _hello)
     app.router.add_get("/api/hello", _hello)
     return app
@@ -107,7 +107,7 @@ async def _shape(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every failure in the API's shape."""
     try:
         if request.app[KNOBS].record:
-            request.app[REQUESTS].append(await received(request))
+            request.app[REQUESTS].append(await receive(request))
         return await handler(request)
     except ApiError as exc:
         error = exc
@@ -126,14 +126,14 @@ async def _shape(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 async def _messages(request: web.Request) -> web.StreamResponse:
-    knobs = await admitted(request)
-    body = await decoded(request)
+    knobs = await admit(request)
+    body = await decode_body(request)
     if knobs.echo:
-        answered = _answered(body, knobs, await _echo(request, knobs.echo))
+        answered = _write_answer(body, knobs, await _echo(request, knobs.echo))
     elif len(body) <= _KEPT_BODY_BYTES and knobs.text_size <= _KEPT_TEXT:
         answered = _kept_answer(body, knobs)
     else:
-        answered = _answered(body, knobs)
+        answered = _write_answer(body, knobs)
     token = _token()
     headers = _headers(token)
     served = None
@@ -143,14 +143,14 @@ async def _messages(request: web.Request) -> web.StreamResponse:
     if knobs.encoding is not None:
         headers[hdrs.CONTENT_ENCODING] = knobs.encoding
     if isinstance(answered, bytes):
-        return await send_json(request, headers, identified(answered, token), knobs, served)
+        return await send_json(request, headers, identify(answered, token), knobs, served)
     planned = writes(answered, knobs, token)
     return await send_stream(
         request, headers, planned, knobs, closing=request.app[_CLOSING], served=served
     )
 
 
-def _answered(body: bytes, knobs: Knobs, echoed: str = "") -> bytes | tuple[wire.Event, ...]:
+def _write_answer(body: bytes, knobs: Knobs, echoed: str = "") -> bytes | tuple[wire.Event, ...]:
     prompt = read(body)
     decided = answer(prompt, knobs, echoed=echoed)
     merged = msgspec.json.decode(knobs.usage, type=dict[str, Any]) if knobs.usage else {}
@@ -159,26 +159,26 @@ def _answered(body: bytes, knobs: Knobs, echoed: str = "") -> bytes | tuple[wire
 
 
 # A benchmark repeats its requests; it should measure its subject, not how fast we build answers.
-_kept_answer = lru_cache(maxsize=64)(_answered)
+_kept_answer = lru_cache(maxsize=64)(_write_answer)
 
 
 async def _count_tokens(request: web.Request) -> web.StreamResponse:
-    await admitted(request)
-    prompt = read(await decoded(request), counting=True)
+    await admit(request)
+    prompt = read(await decode_body(request), counting=True)
     return _json({"input_tokens": prompt.usage.total})
 
 
 async def _models(request: web.Request) -> web.StreamResponse:
-    await admitted(request)
+    await admit(request)
     return _json(catalog.page(request.query))
 
 
 async def _model(request: web.Request) -> web.StreamResponse:
-    await admitted(request)
+    await admit(request)
     return _json(catalog.find(request.match_info["id"]))
 
 
-async def _served(request: web.Request) -> web.StreamResponse:
+async def _report_served(request: web.Request) -> web.StreamResponse:
     return web.Response(body=request.app[SERVED].shown(), content_type="application/json")
 
 
@@ -187,7 +187,7 @@ async def _hello(_request: web.Request) -> web.StreamResponse:
 
 
 async def _echo(request: web.Request, detail: int) -> str:
-    seen = await received(request)
+    seen = await receive(request)
     shown: dict[str, object] = {
         "method": seen.method,
         "path_qs": seen.path_qs,

@@ -8,7 +8,7 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from proxy.sandbox.knobs import Knobs
-from proxy.sandbox.plan import Encoder, Write, stamped
+from proxy.sandbox.plan import Encoder, Write, stamp
 from proxy.sandbox.served import Served
 from proxy.sandbox.wire import PING
 
@@ -24,7 +24,7 @@ async def send_json(
 ) -> web.StreamResponse:
     """Send a JSON answer with the faults that the knobs ask for; `served` notes how much of it."""
     encoder = Encoder(knobs)
-    body = encoder.encode(stamped(body, knobs)) + encoder.finish()
+    body = encoder.encode(stamp(body, knobs)) + encoder.finish()
     if served is not None:
         served.size = len(body)
         served.delivered = len(body) if knobs.cut is None else max(0, min(knobs.cut, len(body)))
@@ -70,7 +70,7 @@ async def send_stream(
     if len(writes) == 1 and knobs.cut is None and knobs.stall is None:
         # Headers, events and terminator in one packet.
         encoder = Encoder(knobs)
-        body = encoder.encode(stamped(writes[0].chunk, knobs)) + encoder.finish()
+        body = encoder.encode(stamp(writes[0].chunk, knobs)) + encoder.finish()
         if served is not None:
             served.delivered = len(writes[0].chunk)
         whole = web.Response(body=body, headers=headers)
@@ -119,7 +119,7 @@ async def _play(
         # Also a write that is late lets other requests run.
         await asyncio.sleep(max(0.0, due - time.monotonic()))
         left = room
-        going = await send(encoder.encode(stamped(chunk, knobs)))
+        going = await send(encoder.encode(stamp(chunk, knobs)))
         if served is not None:
             served.delivered += len(chunk) if left is None else min(left, len(chunk))
         if not going:

@@ -15,7 +15,7 @@ def example(schema: Any, *, text: str = "sandbox") -> Any:
 def _value(schema: Any, root: Any, text: str, depth: int) -> Any:
     if not isinstance(schema, dict) or depth == 0:
         return None
-    for fixed in _fixed(schema):
+    for fixed in _fixed_values(schema):
         return fixed
     for instead in _instead(schema, root):
         return _value(instead, root, text, depth - 1)
@@ -34,7 +34,7 @@ def _value(schema: Any, root: Any, text: str, depth: int) -> Any:
             return text if scalar == "string" else schema.get("minimum", _SCALARS.get(scalar))
 
 
-def _fixed(schema: dict[str, Any]) -> Iterator[Any]:
+def _fixed_values(schema: dict[str, Any]) -> Iterator[Any]:
     """Yield the values that a schema names."""
     yield from (schema[name] for name in ("const", "default") if name in schema)
     yield from schema.get("enum", ())

@@ -36,13 +36,13 @@ CHANCE = web.AppKey("CHANCE", random.Random)
 REQUESTS = web.AppKey("REQUESTS", deque[Received])
 
 
-async def received(request: web.Request) -> Received:
+async def receive(request: web.Request) -> Received:
     """Return the request as it arrived."""
     raw_headers = tuple((bytes(name), bytes(value)) for name, value in request.raw_headers)
     return Received(request.method, request.raw_path, raw_headers, await request.read())
 
 
-async def admitted(request: web.Request) -> Knobs:
+async def admit(request: web.Request) -> Knobs:
     """Check what the API checks in the headers and return the knobs of this request.
 
     Raises:
@@ -50,7 +50,7 @@ async def admitted(request: web.Request) -> Knobs:
     """
     knobs = request.app[KNOBS]
     if wanted := request.headers.get(X_SANDBOX):
-        knobs = _turned(wanted, knobs)
+        knobs = _apply_header(wanted, knobs)
     if knobs.ttfb:
         await asyncio.sleep(knobs.ttfb)
     _authenticate(request, knobs)
@@ -60,7 +60,7 @@ async def admitted(request: web.Request) -> Knobs:
     return knobs
 
 
-def _turned(wanted: str, base: Knobs) -> Knobs:
+def _apply_header(wanted: str, base: Knobs) -> Knobs:
     try:
         knobs = Knobs.parse(wanted, base)
     except ValueError as exc:
@@ -94,7 +94,7 @@ def _fail(knobs: Knobs, chance: random.Random) -> None:
         raise ApiError("overloaded_error", "Overloaded", headers=headers)
 
 
-async def decoded(request: web.Request) -> bytes:
+async def decode_body(request: web.Request) -> bytes:
     """Return the body without its Content-Encoding.
 
     Raises:

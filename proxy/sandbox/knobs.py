@@ -159,7 +159,7 @@ class Knobs:
         Raises:
             ValueError: an unknown knob, a knob given twice, a value that is wrong for it.
         """
-        return _parsed(text, base if base is not None else cls())
+        return _parse(text, base if base is not None else cls())
 
 
 STATUSES = {
@@ -182,7 +182,7 @@ METADATA: Mapping[str, Mapping[str, Any]] = {
 
 
 @lru_cache(maxsize=512)
-def _parsed(text: str, base: Knobs) -> Knobs:
+def _parse(text: str, base: Knobs) -> Knobs:
     values: dict[str, Any] = {}
     for name, assigned, value in pairs(text):
         if name not in METADATA:

@@ -29,18 +29,18 @@ def writes(events: Sequence[Event], knobs: Knobs, token: str) -> list[Write]:
     """
     events = _faulty(list(events), knobs)
     if knobs.split is not None:
-        whole = stamped(identified(_joined(events), token), knobs)
+        whole = stamp(identify(_join(events), token), knobs)
         starts = range(0, len(whole), knobs.split)
         return [
             Write(place * knobs.interval, whole[at : at + knobs.split])
             for place, at in enumerate(starts)
         ]
     if not knobs.interval:
-        return [Write(0.0, identified(_joined(events), token))] if events else []
+        return [Write(0.0, identify(_join(events), token))] if events else []
     planned: list[Write] = []
     paced = 0
     for event in events:
-        frame = identified(event.frame, token)
+        frame = identify(event.frame, token)
         if event.paced or not planned:
             planned.append(Write(paced * knobs.interval, frame))
             paced += event.paced
@@ -50,11 +50,11 @@ def writes(events: Sequence[Event], knobs: Knobs, token: str) -> list[Write]:
     return planned
 
 
-def _joined(events: Sequence[Event]) -> bytes:
+def _join(events: Sequence[Event]) -> bytes:
     return b"".join(event.frame for event in events)
 
 
-def identified(chunk: bytes, token: str) -> bytes:
+def identify(chunk: bytes, token: str) -> bytes:
     """Put a unique token into the ids of an answer."""
     return chunk.replace(_BLANK, token.encode())
 
@@ -69,7 +69,7 @@ def _faulty(events: list[Event], knobs: Knobs) -> list[Event]:
     return events
 
 
-def stamped(chunk: bytes, knobs: Knobs) -> bytes:
+def stamp(chunk: bytes, knobs: Knobs) -> bytes:
     """Put the time where `stamp` wants it; to be called right before the bytes are sent."""
     return chunk.replace(_STAMP, b"t=%d " % time.monotonic_ns()) if knobs.stamp else chunk
 

@@ -225,12 +225,10 @@ def say_reloaded(name: str, was: str, loaded: Loaded, reloaded: Reloaded) -> Non
     for warning in loaded.warnings:
         _log.warning(warning, extra=notice(Event.CONFIG_DOUBTED))
     if reloaded.after_restart:
-        line = (
-            f"after a restart only: {changes.told(reloaded.after_restart)}{reloaded.why_it_waits}"
-        )
+        line = f"after a restart only: {changes.describe(reloaded.after_restart)}{reloaded.why_it_waits}"
         _log.warning(line, extra=notice(Event.RESTART_NEEDED))
     nothing = "nothing has changed" if name == was else "the content of files changed"
-    said = changes.told(reloaded.changes) or nothing
+    said = changes.describe(reloaded.changes) or nothing
     line = f"configuration {name} is served: {said}"
     _log.info(line)
 

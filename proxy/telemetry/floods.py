@@ -68,13 +68,13 @@ class Floods(Generic[Line]):
         told = []
         for kind, window in [pair for pair in self._windows.items() if pair[1].ends <= now]:
             if window.repeated:
-                told.append(_folded(window))
+                told.append(_fold(window))
                 # The flood may go on: what comes next is counted, too.
                 window.is_flood |= window.repeated > 1
                 window.ends, window.repeated = now + WINDOW_S, 0
             else:
                 if window.is_flood:
-                    told.append(_folded(window))
+                    told.append(_fold(window))
                 del self._windows[kind]
         return told
 
@@ -82,8 +82,8 @@ class Floods(Generic[Line]):
         """Return what was counted of the kinds that are over, and forget them: another line of theirs is news."""
         over = [kind for kind in self._windows if is_over(kind)]
         windows = [self._windows.pop(kind) for kind in over]
-        return [_folded(window) for window in windows if window.repeated]
+        return [_fold(window) for window in windows if window.repeated]
 
 
-def _folded(window: _Window[Line]) -> Folded[Line]:
+def _fold(window: _Window[Line]) -> Folded[Line]:
     return Folded(window.last, window.repeated, window.total, window.first_s)

@@ -54,9 +54,9 @@ def row_of(record: Record, *, coloured: bool) -> str:
     words: list[str] = []
     for text, colour in _words(record):
         if len(text) > left:
-            words.append(_painted(f"{text[: left - 1]}…", colour, coloured=coloured))
+            words.append(_paint(f"{text[: left - 1]}…", colour, coloured=coloured))
             break
-        words.append(_painted(text, colour, coloured=coloured))
+        words.append(_paint(text, colour, coloured=coloured))
         left -= len(text) + 1
         if left < len("…"):
             break
@@ -65,8 +65,8 @@ def row_of(record: Record, *, coloured: bool) -> str:
 
 def log_row(time: str, level: str, text: str, *, coloured: bool) -> str:
     """Return a line of the log: whole, for it says what to do."""
-    clock = _painted(time[_TIME_OF_DAY], _DIM, coloured=coloured)
-    return f"{clock} {_painted(level, _COLOURS.get(level, _PLAIN), coloured=coloured)} {text}"
+    clock = _paint(time[_TIME_OF_DAY], _DIM, coloured=coloured)
+    return f"{clock} {_paint(level, _COLOURS.get(level, _PLAIN), coloured=coloured)} {text}"
 
 
 def _words(record: Record) -> Iterator[tuple[str, str]]:
@@ -74,12 +74,12 @@ def _words(record: Record) -> Iterator[tuple[str, str]]:
     yield record.time[_TIME_OF_DAY], _DIM
     colour = _COLOURS[record.level]
     yield "---" if record.status is None else str(record.status), colour
-    yield _shown(record.method), _PLAIN
-    yield _shown(_BASE.sub("", record.path, 1)), _PLAIN
+    yield _show(record.method), _PLAIN
+    yield _show(_BASE.sub("", record.path, 1)), _PLAIN
     if record.model is not None:
-        yield _shown(record.model.removeprefix("anthropic/")), _PLAIN
+        yield _show(record.model.removeprefix("anthropic/")), _PLAIN
     if record.key is not None:
-        yield _shown(record.key), _PLAIN
+        yield _show(record.key), _PLAIN
     yield _duration(record.total_ms), _PLAIN
     if record.usage and (tokens := _tokens(record.usage)):
         yield tokens, _PLAIN
@@ -91,30 +91,30 @@ def _words(record: Record) -> Iterator[tuple[str, str]]:
         return
     yield record.cause, colour
     if record.error_type is not None and record.cause == "upstream_error":
-        yield _shown(record.error_type), colour
-    yield _shown(record.request_id), _DIM
+        yield _show(record.error_type), colour
+    yield _show(record.request_id), _DIM
     if record.detail is not None:
         yield " ".join(_ODD.sub("?", word) for word in record.detail.split()), _PLAIN
     if record.client_product is not None:
         version = f"/{record.client_version}" if record.client_version else ""
-        yield _shown(record.client_product + version), _DIM
+        yield _show(record.client_product + version), _DIM
 
 
 def _way(record: Record) -> str:
     """Return which upstreams were asked, when it was not the conversation's own alone."""
     if record.attempts:
         *failed, last = record.attempts
-        said = [f"{_shown(each.upstream)}:{each.cause or each.status}" for each in failed]
-        return ">".join((*said, _shown(last.upstream)))
-    return _shown(record.upstream or "") if record.away else ""
+        said = [f"{_show(each.upstream)}:{each.cause or each.status}" for each in failed]
+        return ">".join((*said, _show(last.upstream)))
+    return _show(record.upstream or "") if record.away else ""
 
 
-def _shown(text: str) -> str:
+def _show(text: str) -> str:
     plain = _ODD.sub("?", text)
     return plain if len(plain) <= _MAX_NAME_CHARS else f"{plain[: _MAX_NAME_CHARS - 1]}…"
 
 
-def _painted(text: str, colour: str, *, coloured: bool) -> str:
+def _paint(text: str, colour: str, *, coloured: bool) -> str:
     return f"\x1b[{colour}m{text}\x1b[0m" if coloured and colour else text
 
 

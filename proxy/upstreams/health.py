@@ -86,7 +86,7 @@ class Health:
         if condition.strikes < _STRIKES:
             return 0.0
         condition.strikes = _STRIKES - 1
-        cooling = _doubled(_FIRST_COOLING_S, _LONGEST_COOLING_S, condition.doublings) * jitter
+        cooling = _double(_FIRST_COOLING_S, _LONGEST_COOLING_S, condition.doublings) * jitter
         condition.doublings += 1
         condition.was_told = False
         return _begin(condition, now, cooling, why)
@@ -110,7 +110,7 @@ class Health:
         if most_s:
             if was_cooling:
                 return 0.0
-            for_s = _doubled(for_s, most_s, condition.doublings)
+            for_s = _double(for_s, most_s, condition.doublings)
             condition.doublings += 1
         began = _begin(condition, now, for_s, why)
         return 0.0 if was_cooling else began
@@ -172,5 +172,5 @@ def _begin(condition: Condition, now: float, for_s: float, why: str) -> float:
     return for_s
 
 
-def _doubled(first_s: float, most_s: float, doublings: int) -> float:
+def _double(first_s: float, most_s: float, doublings: int) -> float:
     return min(first_s * 2.0 ** min(doublings, _MAX_DOUBLINGS), most_s)

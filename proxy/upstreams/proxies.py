@@ -46,7 +46,7 @@ def proxy_of(upstream: Upstream, environ: Mapping[str, str]) -> Proxy | None:
         ProxyUnusableError: it is no HTTP proxy.
     """
     if upstream.proxy is not None:
-        return _parsed(upstream.proxy, f"upstreams.{upstream.name}.proxy")
+        return _parse(upstream.proxy, f"upstreams.{upstream.name}.proxy")
     return proxy_for(URL(upstream.base_url, encoded=True), environ)
 
 
@@ -62,7 +62,7 @@ def proxy_for(url: URL, environ: Mapping[str, str]) -> Proxy | None:
     for scheme in (url.scheme, "all"):
         text, variable = _value(f"{scheme}_proxy", environ)
         if variable:
-            return _parsed(text, variable) if text else None
+            return _parse(text, variable) if text else None
     return None
 
 
@@ -74,7 +74,7 @@ def _value(name: str, environ: Mapping[str, str]) -> tuple[str, str]:
     return "", ""
 
 
-def _parsed(text: str, variable: str) -> Proxy:
+def _parse(text: str, variable: str) -> Proxy:
     try:
         url = URL(text if "://" in text else f"http://{text}")
         usable = url.scheme in _DEFAULT_PORTS and bool(url.host) and url.port is not None

@@ -13,7 +13,7 @@ from yarl import URL
 
 from proxy import Key, Model
 from proxy.access.keys import digest
-from proxy.commands.diagnosis import unreached
+from proxy.commands.diagnosis import why_unreached
 from proxy.commands.examination import WELL_KNOWN_MODEL
 from proxy.commands.greeting import FindingError, client, greet
 from proxy.sandbox import Knobs, serve_sandbox
@@ -108,7 +108,7 @@ def test_a_certificate_that_is_not_good_is_explained(code: int, said: str) -> No
     fault.verify_code = code
     key = ConnectionKey("h", 443, True, True, None, None, None)
     error = aiohttp.ClientConnectorCertificateError(key, fault)
-    assert unreached(error, URL("https://h/")).startswith(f"the certificate of h:443 {said}")
+    assert why_unreached(error, URL("https://h/")).startswith(f"the certificate of h:443 {said}")
 
 
 async def test_a_wrong_path_is_told_which_base_url_is_right(doctor: Doctor) -> None:

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from proxy.commands.failures import described, of_admin
+from proxy.commands.failures import describe, of_admin
 
 FREE_PORT = "`ss -ltnp` shows what has it: end that, or take another with --port or `listen.port`"
 OTHER_PORT = (
@@ -31,11 +31,11 @@ FAILURES: list[tuple[Exception, str]] = [
 
 @pytest.mark.parametrize(("error", "said"), FAILURES, ids=[said[:24] for _, said in FAILURES])
 def test_a_failure_is_told_with_what_to_do_where_that_is_known(error: Exception, said: str) -> None:
-    assert described(error) == said
+    assert describe(error) == said
 
 
 def test_where_no_configuration_is_none_of_its_settings_is_advised() -> None:
-    said = described(
+    said = describe(
         OSError(errno.EADDRINUSE, "cannot listen on h, port 1: in use"), has_config=False
     )
     assert said.endswith("end that, or take another with --port")

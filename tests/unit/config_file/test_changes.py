@@ -83,7 +83,7 @@ def test_each_change_is_told_by_its_name(given: dict[str, Any], told: list[str])
 
 def test_of_many_changes_the_first_are_told_and_the_rest_counted() -> None:
     others = tuple(dataclasses.replace(each, tags={"a": "b"}) for each in _keys())
-    said = changes.told(
+    said = changes.describe(
         changes.between(
             dataclasses.replace(BEFORE, keys=_keys()), dataclasses.replace(BEFORE, keys=others)
         )
