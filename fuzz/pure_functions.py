@@ -150,7 +150,7 @@ def encoded_body(data: bytes) -> None:
     expected = _undone(body, encoding)
     parts = []
     try:
-        for part in content_encoding.decoded(body, encoding, max_bytes):
+        for part in content_encoding.decode_steps(body, encoding, max_bytes):
             parts.append(part)
             if len(part) > _STEP_BYTES:
                 raise Broken("too large a step", len(part))

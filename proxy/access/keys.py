@@ -36,7 +36,7 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def presented(inbound: MultiMapping[str]) -> list[str]:
+def read_keys(inbound: MultiMapping[str]) -> list[str]:
     """Return what a request carries as keys, none of it blank: by `x-api-key`, then by `Authorization: Bearer`.
 
     SDKs send an empty `x-api-key` when its variable is set and empty; some send a vendor's key or login beside ours.
@@ -98,7 +98,7 @@ class KeyRing:
             KeysUnavailable: unknown, and what is managed may know it by now.
         """
         reason, remark = "", ""
-        for value in presented(inbound):
+        for value in read_keys(inbound):
             sha256 = digest(value)
             key = self._keys.get(sha256)
             if key is None and managed is not None:

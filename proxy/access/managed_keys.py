@@ -58,7 +58,7 @@ class ManagedKeys:
         """Return the key of a digest; None when there is none."""
         return self._by_digest.get(sha256)
 
-    def listed(self) -> list[Key]:
+    def all_keys(self) -> list[Key]:
         """Return every key once, by its newest secret; a key without a secret is not among them."""
         return [self._by_digest[digests[0]] for digests in self._digests.values() if digests]
 
@@ -84,5 +84,5 @@ class ManagedKeys:
 
     def _take(self, record: KeyRecord) -> None:
         for secret in record.secrets:
-            self._by_digest[secret.sha256] = record.opened_by(secret)
+            self._by_digest[secret.sha256] = record.key_of(secret)
         self._digests[record.name] = tuple(secret.sha256 for secret in record.secrets)

@@ -45,7 +45,7 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     deleted_at_ms: int | None = None
     secrets: tuple[Secret, ...] = ()
 
-    def opened_by(self, secret: Secret) -> Key:
+    def key_of(self, secret: Secret) -> Key:
         """Return the key that one of its secrets opens, as the gateway knows keys."""
         return Key(
             name=self.name,

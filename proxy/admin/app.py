@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from proxy import errors
-from proxy.access.keys import presented
+from proxy.access.keys import read_keys
 from proxy.admin import (
     breaks,
     errors_told,
@@ -134,7 +134,7 @@ def create_app(
         try:
             check(request.method, request.headers, admin)
         except (ForeignHost, OriginForbidden):
-            shows_key = presented(request.headers)
+            shows_key = read_keys(request.headers)
             if not (shows_key and (ring.knows(request.headers) or await opens_pages(request))):
                 raise
         if _path(request).startswith(_API):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from multidict import MultiMapping
 
-from proxy.access.keys import digest, presented
+from proxy.access.keys import digest, read_keys
 from proxy.config import AdminKey
 from proxy.errors import AdminForbidden, AdminUnauthenticated
 
@@ -17,7 +17,7 @@ class AdminRing:
 
     def knows(self, inbound: MultiMapping[str]) -> bool:
         """Return whether a request shows a credential of ours, whatever it may do."""
-        return any(digest(value) in self._keys for value in presented(inbound))
+        return any(digest(value) in self._keys for value in read_keys(inbound))
 
     def authenticate(
         self, inbound: MultiMapping[str], *, writes: bool = False, metrics: bool = False
@@ -33,7 +33,7 @@ class AdminRing:
             AdminUnauthenticated: none of ours.
             AdminForbidden: it may look only, or at the metrics only.
         """
-        for value in presented(inbound):
+        for value in read_keys(inbound):
             if (key := self._keys.get(digest(value))) is not None:
                 if key.role == "metrics" and not metrics:
                     raise AdminForbidden(

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from proxy.access.keys import presented
+from proxy.access.keys import read_keys
 from proxy.admin.added import page_of
 from proxy.admin.context import CONTEXT, AdminContext
 from proxy.admin.credentials import AdminRing
@@ -49,7 +49,7 @@ class Gate:
         Raises:
             AdminUnauthenticated: it shows no credential, or a wrong one.
         """
-        if not self._is_open or presented(request.headers) or _is_passed_on(request):
+        if not self._is_open or read_keys(request.headers) or _is_passed_on(request):
             self._ring.authenticate(request.headers, metrics=True)
 
     async def breaks(self, context: AdminContext) -> list[CacheSums]:

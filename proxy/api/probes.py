@@ -4,7 +4,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from proxy.access.keys import presented
+from proxy.access.keys import read_keys
 from proxy.api.context import EXCHANGE, LIVE, SNAPSHOT
 from proxy.errors import KeysUnavailable, Unauthenticated
 from proxy.gateway import GATEWAY
@@ -28,11 +28,11 @@ async def say_hello(request: web.Request) -> web.Response:
     Who brings a key asks about it, which is more than a probe: it is in the log.
     """
     gateway = request[LIVE]
-    request[EXCHANGE].is_probe = not presented(request.headers)
+    request[EXCHANGE].is_probe = not read_keys(request.headers)
     key = await gateway.host_key(request)
     if key is None:
         tenancy = gateway.tenancy
-        if tenancy is not None and presented(request.headers):
+        if tenancy is not None and read_keys(request.headers):
             await tenancy.first_keys.came()
         managed = None if tenancy is None else tenancy.managed
         try:

@@ -16,7 +16,7 @@ from proxy.errors import (
 )
 from proxy.exchange import Exchange, Phase
 from proxy.protocol import headers
-from proxy.protocol.content_encoding import DECODED, decoded, encodings
+from proxy.protocol.content_encoding import DECODED, decode_steps, encodings
 
 _JSON = headers.JSON
 # While its parts are joined, a body is there twice.
@@ -81,7 +81,7 @@ async def read_body(
 async def _decoded(body: bytes, encoding: str, max_bytes: int, permit: Permit | None) -> bytes:
     parts = []
     size = 0
-    for part in decoded(body, encoding, max_bytes):
+    for part in decode_steps(body, encoding, max_bytes):
         parts.append(part)
         size += len(part)
         if permit is not None:

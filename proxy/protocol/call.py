@@ -219,7 +219,7 @@ def _parse_with_care(body: bytes, schema_name: str) -> Generator[None, None, Cal
     if len(spans) < len(outline.members):
         if named:
             raise InvalidRequest("body: a name comes twice, where further models are named")
-        body, spans = json_members.rewritten(body, spans)
+        body, spans = json_members.rewrite(body, spans)
     is_message = schema_name == MESSAGES
     return Call(
         body=body,

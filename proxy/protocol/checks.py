@@ -17,7 +17,7 @@ import msgspec
 from proxy import schema_files
 from proxy.errors import InvalidRequest
 from proxy.protocol import member_names, model_places
-from proxy.protocol.explain import compiled, explain
+from proxy.protocol.explain import compile_schema, explain
 from proxy.protocol.schema_types import type_of
 
 MESSAGES = "messages-request"
@@ -30,7 +30,7 @@ _UTF8_SLICE_BYTES = 1 << 16
 def prepare() -> None:
     """Read and compile the schemas now: a process without files left could not, and no first request waits."""
     for name in (MESSAGES, COUNT_TOKENS):
-        compiled(name)
+        compile_schema(name)
         checked_names(name)
         plain_decoder(name)
         naming_decoder(name)
@@ -51,7 +51,7 @@ def check(body: bytes, schema_name: str) -> Any:
     finally:
         if collects:
             gc.enable()
-    if not compiled(schema_name).is_valid(decoded):
+    if not compile_schema(schema_name).is_valid(decoded):
         raise InvalidRequest(explain(schema_name, decoded))
     return decoded
 

@@ -22,7 +22,7 @@ def encodings(values: Iterable[str]) -> list[str]:
     return [name for name in names if name not in ("", "identity")]
 
 
-def decoded(body: bytes, encoding: str, max_bytes: int) -> Iterator[bytes]:
+def decode_steps(body: bytes, encoding: str, max_bytes: int) -> Iterator[bytes]:
     """Undo gzip or deflate, a step at a time.
 
     Args:

@@ -30,7 +30,7 @@ def explain(schema_name: str, decoded: Any) -> str:
     worded = next(rule.iter_errors(_shorten(error.instance)), None)
     # The shortened value may pass `maxLength` or `maxItems`: then the rule is named.
     said = (
-        _spelled(error.instance, worded.message)
+        _spell(error.instance, worded.message)
         if worded
         else f"breaks {error.kind.name} {error.kind.value}"
     )
@@ -40,7 +40,7 @@ def explain(schema_name: str, decoded: Any) -> str:
 def _first_error(schema_name: str, decoded: Any) -> jsonschema_rs.ValidationError | None:
     """Return one error only: all of them, on 100,000 wrong messages, would hold the event loop for seconds."""
     try:
-        compiled(schema_name).validate(decoded)
+        compile_schema(schema_name).validate(decoded)
     except jsonschema_rs.ValidationError as error:
         # Its frames know whoever asked, down to the request, and whoever asked knows it.
         return error.with_traceback(None)
@@ -49,7 +49,7 @@ def _first_error(schema_name: str, decoded: Any) -> jsonschema_rs.ValidationErro
     return None
 
 
-def _spelled(value: Any, message: str) -> str:
+def _spell(value: Any, message: str) -> str:
     """Return a message that begins with Python's word for a value as JSON spells it, for whom no Python is."""
     for word, spelled in _SPELLED:
         if value is word:
@@ -69,7 +69,7 @@ def _shorten(value: Any) -> Any:
 
 
 @functools.cache
-def compiled(schema_name: str) -> jsonschema_rs.Draft202012Validator:
+def compile_schema(schema_name: str) -> jsonschema_rs.Draft202012Validator:
     """Compile a schema by its name."""
     schemas = [schema_files.load(name) for name in schema_files.names()]
     registry = jsonschema_rs.Registry([(schema["$id"], schema) for schema in schemas])

@@ -95,7 +95,7 @@ def splice(
     """
     place = span(body, members, name)
     if place is None:
-        return (_written({**members, name: msgspec.Raw(value)}),)
+        return (_write({**members, name: msgspec.Raw(value)}),)
     view = memoryview(body)
     return view[: place[0]], value, view[place[1] :]
 
@@ -125,7 +125,7 @@ def edit(body: bytes, edits: Iterable[tuple[Span, bytes]]) -> tuple[bytes | memo
     return (*pieces, view[done:])
 
 
-def rewritten(body: bytes, values: dict[str, Span]) -> tuple[bytes, dict[str, Span]]:
+def rewrite(body: bytes, values: dict[str, Span]) -> tuple[bytes, dict[str, Span]]:
     """Write an object anew, of the values at these spans, without white space; return it and its own spans."""
     view = memoryview(body)
     pieces: list[bytes | memoryview] = []
@@ -147,11 +147,11 @@ def without(body: bytes, names: Collection[str]) -> bytes:
         return body
     found = spans(body, members)
     if found is None:
-        return _written({name: raw for name, raw in members.items() if name not in names})
-    return rewritten(body, {name: each for name, each in found.items() if name not in names})[0]
+        return _write({name: raw for name, raw in members.items() if name not in names})
+    return rewrite(body, {name: each for name, each in found.items() if name not in names})[0]
 
 
-def _written(members: Members) -> bytes:
+def _write(members: Members) -> bytes:
     return b"{%b}" % b",".join(_encode_name(name) + bytes(raw) for name, raw in members.items())
 
 

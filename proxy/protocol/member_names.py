@@ -75,7 +75,7 @@ def refuse_spelling(name: str, meant: str, path: str = "") -> None:
         InvalidRequest: it is not the very one that is meant.
     """
     if name != meant:
-        raise InvalidRequest(f"{path}{_shown(name)}: must be written {meant}")
+        raise InvalidRequest(f"{path}{_show(name)}: must be written {meant}")
 
 
 def _bound_number(names: AbstractSet[str], path: str) -> None:
@@ -103,5 +103,5 @@ def _fold(name: str) -> str:
     return name.partition("\0")[0].strip().upper().casefold().translate(_IGNORED)
 
 
-def _shown(name: str) -> str:
+def _show(name: str) -> str:
     return ascii(name[:_MAX_QUOTED_CHARS])[1:-1]

@@ -93,17 +93,17 @@ def read(body: bytes, echo: Echo | None, *, tell: bool = True) -> Message:
         is_error = "error" in members and _is_error(members, bytes(members["error"]) != b"null")
         told = None
         if tell:
-            told = _told({name: _decode(members[name]) for name in _TOLD if name in members})
+            told = _read_told({name: _decode(members[name]) for name in _TOLD if name in members})
         if echo is not None:
             body = echo.in_members(body, readable, members)
         return Message(usage, body, is_error, told)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         whole = _read_whole(body)
         is_error = _is_error(whole, whole.get("error") is not None)
-        return Message(whole.get("usage"), body, is_error, _told(whole) if tell else None)
+        return Message(whole.get("usage"), body, is_error, _read_told(whole) if tell else None)
 
 
-def _told(message: dict[str, Any]) -> Told:
+def _read_told(message: dict[str, Any]) -> Told:
     told = Told()
     told.take_message(message)
     return told

@@ -32,7 +32,7 @@ def ids_in(value: str) -> tuple[str, str] | tuple[None, None]:
 def begun_by(request_id: str) -> str:
     """Return the id of the trace that a request begins which comes without one."""
     found = _OURS.fullmatch(request_id)
-    return "0000" + (_hashed(request_id)[:28] if found is None else found[1])
+    return "0000" + (_hash(request_id)[:28] if found is None else found[1])
 
 
 def span_of(request_id: str, attempt: int = 0) -> str:
@@ -40,7 +40,7 @@ def span_of(request_id: str, attempt: int = 0) -> str:
     try:
         number = int(request_id[-_SPAN_DIGITS:], _HEX)
     except ValueError:  # no id of ours
-        number = int(_hashed(request_id)[:_SPAN_DIGITS], _HEX)
+        number = int(_hash(request_id)[:_SPAN_DIGITS], _HEX)
     return f"{(number + attempt) % _SPANS or 1:016x}"
 
 
@@ -62,5 +62,5 @@ def line(value: str | None, request_id: str, attempt: int) -> bytes:
     return f"traceparent: 00-{trace_id}-{span_of(request_id, attempt)}-{flags}\r\n".encode()
 
 
-def _hashed(request_id: str) -> str:
+def _hash(request_id: str) -> str:
     return hashlib.sha256(request_id.encode()).hexdigest()

@@ -62,7 +62,7 @@ async def _left(tenancy: Tenancy, key: Key, subject: str) -> dict[str, Any]:
 
 def _keys(tenancy: Tenancy, config: Config) -> list[Key]:
     """Return the keys of configuration and store, and those of the host that have asked for something."""
-    managed = tenancy.managed.listed() if tenancy.managed is not None else ()
+    managed = tenancy.managed.all_keys() if tenancy.managed is not None else ()
     known = {key.name: key for key in (*config.keys, *managed)}
     return [*({key.name: key for key in tenancy.admission.policies.seen()} | known).values()]
 

@@ -226,7 +226,7 @@ class Tenancy:
 
     def _raise(self, spent: "Spent") -> None:
         """Raise what was spent of every budget to what the ledger knows: it never knows more than what was settled."""
-        keys = [*self._static_keys, *(self.managed.listed() if self.managed is not None else ())]
+        keys = [*self._static_keys, *(self.managed.all_keys() if self.managed is not None else ())]
         budgeted = self.admission.policies.budgeted(keys)
         sums = {name: each for name, each in spent_by_subject(spent).items() if name in budgeted}
         periods = periods_of_day(spent.day)

@@ -10,7 +10,7 @@ import time
 from aiohttp import web
 
 from proxy.access.client_address import TrustedProxies
-from proxy.access.keys import digest, presented
+from proxy.access.keys import digest, read_keys
 from proxy.access.records import KeyRecord
 from proxy.admin.page.cookies import VALID_S, Cookies
 from proxy.admin.page.page import View
@@ -55,7 +55,7 @@ class SignIn:
             Unauthenticated: a header has what opens nothing.
             TooManyTries: too many wrong ones came from there.
         """
-        if given := presented(request.headers):
+        if given := read_keys(request.headers):
             return (await self._opened(request, view, given[0]))[0]
         sha256 = await self._cookies.read(view, request.cookies.get(self._cookie, ""))
         return None if sha256 is None else await self._good(sha256, view)
@@ -136,7 +136,7 @@ class SignIn:
             return None
         secrets = [each for each in record.secrets if each.sha256 == sha256]
         now = datetime.datetime.now(datetime.UTC)
-        return _holder(record.opened_by(secrets[0]), now) if secrets else None
+        return _holder(record.key_of(secrets[0]), now) if secrets else None
 
     async def _managed(self, sha256: str, view: View) -> KeyRecord | None:
         if not view.has_store:

@@ -81,7 +81,7 @@ def test_a_rotated_secret_works_strictly_before_the_end_of_its_grace() -> None:
     with pytest.raises(Unauthenticated):
         _open(managed, "ar-old")
     assert _open(managed, "ar-new") == "laptop"
-    assert [key.sha256 for key in managed.listed()] == [digest("ar-new")]
+    assert [key.sha256 for key in managed.all_keys()] == [digest("ar-new")]
 
 
 def test_the_earlier_of_expiry_and_grace_counts() -> None:
@@ -140,7 +140,7 @@ def test_a_secret_may_go_from_a_deleted_key_to_another_in_one_batch() -> None:
     managed.apply(Changes(3, keys=(_record("b", "ar-one"), _record("z", deleted_at_ms=5))))
     assert _open(managed, "ar-one") == "b"
     managed.apply(Changes(4, keys=(_record("b", "ar-one", disabled=True),)))
-    assert [key.name for key in managed.listed()] == ["b"]
+    assert [key.name for key in managed.all_keys()] == ["b"]
 
 
 def test_a_key_that_expires_at_the_end_of_all_time_is_in_nobodys_way() -> None:
