@@ -136,7 +136,7 @@ async def _post(
     session: aiohttp.ClientSession, receiver: Receiver, message: Message, now_ms: int
 ) -> str:
     """Post a message; return why it was not taken, empty when it was."""
-    headers, body = written(receiver, message, now_ms)
+    headers, body = render(receiver, message, now_ms)
     try:
         # Where a redirect leads to, nobody has configured.
         async with session.post(
@@ -153,7 +153,7 @@ def place_of(receiver: Receiver) -> str:
     return str(URL(receiver.url, encoded=True).origin())
 
 
-def written(receiver: Receiver, message: Message, now_ms: int) -> tuple[dict[str, str], bytes]:
+def render(receiver: Receiver, message: Message, now_ms: int) -> tuple[dict[str, str], bytes]:
     """Return headers and body of a message as a receiver wants them."""
     headers = {"content-type": "application/json"}
     if receiver.format == "slack":

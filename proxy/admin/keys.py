@@ -61,7 +61,7 @@ async def patch(request: web.Request) -> web.Response:
     _refuse_static(request.app[CONTEXT], name)
     text = await request.read()
     changed = await _ask(
-        request, lambda keys: keys.update(name, lambda key: shapes.patched(key, text), now_ms())
+        request, lambda keys: keys.update(name, lambda key: shapes.apply_patch(key, text), now_ms())
     )
     return json(shown.shown_key(changed))
 

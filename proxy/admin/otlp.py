@@ -43,7 +43,7 @@ class _Session(requests.Session):
         return response
 
 
-def worded(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """Return why nobody took spans; the package's own words quote objects of Python."""
     url = next(filter(None, map(os.environ.get, _ENDPOINTS)), _DEFAULT_ENDPOINT)
     place = urlsplit(url).netloc.rpartition("@")[2]  # without a password
@@ -74,7 +74,7 @@ def _reason(record: logging.LogRecord) -> str:
         if isinstance(each, _RedirectError):
             return str(each)
         if isinstance(each, BaseException):
-            return worded(each)
+            return describe(each)
         if isinstance(each, int):
             return f"answered with status {each}"
     return record.getMessage()
@@ -110,7 +110,7 @@ class Sender:
         try:
             result = self._exporter.export(spans)
         except Exception as error:  # noqa: BLE001 - of whatever the package uses; the reason is told
-            return worded(error)
+            return describe(error)
         if result is SpanExportResult.SUCCESS:
             return None
         return " ".join(self._said.text.split())[:_MAX_CHARS] or "no reason is known"

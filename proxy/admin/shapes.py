@@ -81,23 +81,23 @@ def parse_key(text: bytes) -> KeyRecord:
     Raises:
         InvalidRequest: it is not one.
     """
-    return _record(_decoded(text, KeyBody))
+    return _record(_decode(text, KeyBody))
 
 
 def parse_owner(name: str, text: bytes) -> OwnerRecord:
     """Read an owner; as `parse_key`."""
-    _converted(name, _Name, "name")
-    body = _decoded(text, OwnerBody)
+    _convert(name, _Name, "name")
+    body = _decode(text, OwnerBody)
     return OwnerRecord(name=name, limits=_limits(body.limits), budgets=_budgets(body.budgets))
 
 
 def parse_rotation(text: bytes) -> RotateBody:
     """Read for how long older secrets work; as `parse_key`."""
-    body: RotateBody = _decoded(text or b"{}", RotateBody)
+    body: RotateBody = _decode(text or b"{}", RotateBody)
     return body
 
 
-def patched(record: KeyRecord, text: bytes) -> KeyRecord:
+def apply_patch(record: KeyRecord, text: bytes) -> KeyRecord:
     """Return a key with a JSON merge patch (RFC 7396) applied: null takes off a limit or a budget.
 
     Raises:
@@ -121,7 +121,7 @@ def patched(record: KeyRecord, text: bytes) -> KeyRecord:
     }
     if patch.get("name", record.name) != record.name:
         raise InvalidRequest("name: a key's name never changes; make another key")
-    changed = _record(_converted(_merged(now, patch), KeyBody, ""))
+    changed = _record(_convert(_merge(now, patch), KeyBody, ""))
     return msgspec.structs.replace(
         changed,
         created_at_ms=record.created_at_ms,
@@ -130,7 +130,7 @@ def patched(record: KeyRecord, text: bytes) -> KeyRecord:
     )
 
 
-def _merged(value: Any, patch: Any) -> Any:
+def _merge(value: Any, patch: Any) -> Any:
     if not isinstance(patch, dict):
         return patch
     merged = dict(value) if isinstance(value, dict) else {}
@@ -140,7 +140,7 @@ def _merged(value: Any, patch: Any) -> Any:
         elif each is None:
             merged.pop(name, None)
         else:
-            merged[name] = _merged(merged.get(name), each)
+            merged[name] = _merge(merged.get(name), each)
     return merged
 
 
@@ -168,7 +168,7 @@ def _budgets(body: BudgetsBody) -> Budgets:
     return Budgets(**msgspec.structs.asdict(body))
 
 
-def _decoded(text: bytes, kind: type[Any]) -> Any:
+def _decode(text: bytes, kind: type[Any]) -> Any:
     try:
         return msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as error:
@@ -177,7 +177,7 @@ def _decoded(text: bytes, kind: type[Any]) -> Any:
         raise InvalidRequest(f"body: not JSON: {error}") from None
 
 
-def _converted(value: Any, kind: Any, place: str) -> Any:
+def _convert(value: Any, kind: Any, place: str) -> Any:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:

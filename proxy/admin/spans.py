@@ -54,9 +54,9 @@ class Spans:
         is_chosen = int(trace_id[16:], 16) < self._below
         if not (is_chosen or row.is_failed or row.is_refused or (row.total_ms or 0) > SLOW_MS):
             return []
-        return list(self._made(row, int(trace_id, 16)))
+        return list(self._make_spans(row, int(trace_id, 16)))
 
-    def _made(self, row: Row, trace_id: int) -> Iterator[ReadableSpan]:
+    def _make_spans(self, row: Row, trace_id: int) -> Iterator[ReadableSpan]:
         own = _context(trace_id, traceparent.span_of(row.id))
         parent = None
         if row.trace_id is not None and row.parent_span_id is not None:

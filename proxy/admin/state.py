@@ -23,7 +23,7 @@ async def limits(request: web.Request) -> web.Response:
     refuse_unknown(request.query)
     kind, name = request.match_info["kind"], request.match_info.get("name", "-")
     answers = await request.app[WORKERS].limits(kind, name)
-    return json({**added(_told(answers)), **_counted(answers)})
+    return json({**added(_read_answers(answers)), **_count_workers(answers)})
 
 
 async def all_limits(request: web.Request) -> web.Response:
@@ -32,10 +32,10 @@ async def all_limits(request: web.Request) -> web.Response:
     refuse_unknown(query, "limit", "after")
     limit, after = page_limit(query), query.get("after", "")
     answers = await request.app[WORKERS].all_limits(limit, after)
-    return json({**page_of(_told(answers), limit), **_counted(answers)})
+    return json({**page_of(_read_answers(answers), limit), **_count_workers(answers)})
 
 
-def _told(answers: Sequence[Answer | None]) -> list[Any]:
+def _read_answers(answers: Sequence[Answer | None]) -> list[Any]:
     """Return what workers say.
 
     Raises:
@@ -51,7 +51,7 @@ def _told(answers: Sequence[Answer | None]) -> list[Any]:
     return told
 
 
-def _counted(answers: Sequence[Answer | None]) -> dict[str, int]:
+def _count_workers(answers: Sequence[Answer | None]) -> dict[str, int]:
     return {"workers": len(answers), "workers_silent": answers.count(None)}
 
 
@@ -72,6 +72,6 @@ async def ledger(request: web.Request) -> web.Response:
             "oldest_ms": min(oldest, default=None),
             "oldest_at": shown_time(min(oldest, default=None)),
             **{name: sum(each[name] for each in known) for name in _SUMS},
-            **_counted(answers),
+            **_count_workers(answers),
         }
     )

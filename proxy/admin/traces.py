@@ -164,7 +164,7 @@ async def running(app: web.Application) -> AsyncIterator[None]:
     if otel is None:
         yield
         return
-    sent = _made(context, app[WORKERS], otel)
+    sent = _make_traces(context, app[WORKERS], otel)
     task = asyncio.create_task(_run(sent))
     yield
     task.cancel()
@@ -173,7 +173,7 @@ async def running(app: web.Application) -> AsyncIterator[None]:
     sent.close()
 
 
-def _made(context: AdminContext, workers: Workers, otel: Otel) -> Traces:
+def _make_traces(context: AdminContext, workers: Workers, otel: Otel) -> Traces:
     try:
         # Here alone, so that no process loads any of it that sends no spans.
         from proxy.admin.otlp import Sender  # noqa: PLC0415 - see above

@@ -86,7 +86,7 @@ def tree(rows: Iterable[Row], breaks: Mapping[str, Broken]) -> list[Node]:
         node.rows.append(row)
         node.agent_type = node.agent_type or (row.agent_type if agent else None)
         node.own = node.own.plus(_sums(row, breaks))
-    return _joined(groups, _without_circles(parents, homes))
+    return _join(groups, _without_circles(parents, homes))
 
 
 def flat(
@@ -140,7 +140,7 @@ def _without_circles(parents: Mapping[str, str], homes: Mapping[str, str]) -> di
     return kept
 
 
-def _joined(groups: Mapping[tuple[str, str], Node], parents: Mapping[str, str]) -> list[Node]:
+def _join(groups: Mapping[tuple[str, str], Node], parents: Mapping[str, str]) -> list[Node]:
     prompts: dict[str, Node] = {}
     for (prompt, agent), node in groups.items():
         if not agent:
@@ -154,10 +154,10 @@ def _joined(groups: Mapping[tuple[str, str], Node], parents: Mapping[str, str]) 
             if prompt not in prompts:
                 prompts[prompt] = Node("prompt", prompt, at_ms=node.at_ms)
             prompts[prompt].nodes.append(node)
-    return [_summed(node) for node in sorted(prompts.values(), key=_began)]
+    return [_sum_up(node) for node in sorted(prompts.values(), key=_began)]
 
 
-def _summed(root: Node) -> Node:
+def _sum_up(root: Node) -> Node:
     """Sum what is below, the deepest first."""
     order = [root]
     for node in order:
@@ -167,11 +167,11 @@ def _summed(root: Node) -> Node:
         node.below = node.own
         for each in node.nodes:
             node.below = node.below.plus(each.below)
-        node.nodes = _folded(node.nodes)
+        node.nodes = _fold(node.nodes)
     return root
 
 
-def _folded(nodes: Sequence[Node]) -> list[Node]:
+def _fold(nodes: Sequence[Node]) -> list[Node]:
     """Return nodes with those of one type in one, when they are many."""
     by_type: dict[str, list[Node]] = {}
     for node in nodes:

@@ -191,7 +191,7 @@ def _all(keys: "Keys", owner: str | None) -> Iterator[KeyRecord]:
 
 def _apply(record: KeyRecord, patch: Mapping[str, Any]) -> KeyRecord:
     try:
-        return shapes.patched(record, json.dumps(patch).encode())
+        return shapes.apply_patch(record, json.dumps(patch).encode())
     except InvalidRequest as error:
         raise ConfigError(error.message) from None
 
