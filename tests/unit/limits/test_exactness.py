@@ -26,19 +26,10 @@ from proxy.limits.policy import Policy
 from proxy.limits.verdict import Ask, Grant
 from tests.unit.limits.making import NOW_US, PERIODS, policy_of
 from tests.unit.limits.model import Model, Request
+from tests.unit.limits.strategies import BOUNDS, MICROS, TOKENS
 
-LIMITS = st.none() | st.integers(1, 50)
-TERMS = st.fixed_dictionaries({
-    "requests_per_minute": LIMITS,
-    "input_tokens_per_minute": LIMITS,
-    "output_tokens_per_minute": LIMITS,
-    "max_in_flight": st.none() | st.integers(1, 4),
-    "day_micros": st.none() | st.integers(0, 60),
-    "month_micros": st.none() | st.integers(0, 200),
-})  # fmt: skip
-TOKENS = st.integers(0, 40)
+TERMS = st.fixed_dictionaries(BOUNDS)
 RESERVED = st.integers(1, 40)
-MICROS = st.integers(0, 20)
 LAST_DAY_OF_MONTH = PERIODS.month_ends_s // 86_400 - 1
 
 

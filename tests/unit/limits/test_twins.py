@@ -29,20 +29,13 @@ from proxy.limits.script import SCRIPT
 from proxy.limits.verdict import Ask, Grant, Refusal
 from tests.support.redis_server import RedisServer
 from tests.unit.limits.making import NOW_US, PERIODS, policy_of
+from tests.unit.limits.strategies import BOUNDS, MICROS, TOKENS
 
-LIMITS = st.none() | st.integers(1, 50)
 TERMS = st.fixed_dictionaries({
-    "requests_per_minute": LIMITS,
-    "input_tokens_per_minute": LIMITS,
-    "output_tokens_per_minute": LIMITS,
-    "max_in_flight": st.none() | st.integers(1, 4),
-    "day_micros": st.none() | st.integers(0, 60),
-    "month_micros": st.none() | st.integers(0, 200),
+    **BOUNDS,
     "limits_shadow": st.booleans(),
     "budgets_shadow": st.booleans(),
 })  # fmt: skip
-TOKENS = st.integers(0, 40)
-MICROS = st.integers(0, 20)
 ASKS = st.tuples(st.integers(0, 1), TOKENS, TOKENS, MICROS, st.booleans())
 
 
