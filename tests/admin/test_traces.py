@@ -17,6 +17,8 @@ from opentelemetry.trace import SpanKind
 from proxy import Admin, AdminKey, Otel, Store
 from proxy.access.keys import digest
 from proxy.admin.app import create_app
+from proxy.admin.otlp import Sender
+from proxy.admin.spans import Spans
 from proxy.admin.traces import BATCH_ROWS, CATCH_UP_MS
 from proxy.notices.events import Event
 from proxy.store import traces as stored_traces
