@@ -124,6 +124,14 @@ def postgres() -> Iterator[Postgres]:
         server.remove()
 
 
+@pytest.fixture
+def postgres_again(postgres: Postgres) -> Iterator[Postgres]:
+    """Return the server, which is started again whatever a test does with it."""
+    yield postgres
+    if not postgres.runs:
+        postgres.start()
+
+
 @pytest.fixture(scope="session")
 def redis_process() -> Iterator[RedisServer]:
     """Run a Redis server."""

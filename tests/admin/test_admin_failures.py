@@ -1,6 +1,5 @@
 """What the admin API answers while the store is away."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,20 +10,12 @@ from tests.admin.conftest import Start
 from tests.support.postgres import Postgres
 
 
-@pytest.fixture
-def server(postgres: Postgres) -> Iterator[Postgres]:
-    """Return the server, which is started again whatever a test does with it."""
-    yield postgres
-    if not postgres.runs:
-        postgres.start()
-
-
 async def test_what_needs_the_store_is_a_503_until_it_is_back_and_nothing_is_half_done(
-    admin: Start, server: Postgres, postgres_store: str
+    admin: Start, postgres_again: Postgres, postgres_store: str
 ) -> None:
     async with admin(store=Store(postgres_store)) as ask:
         assert (await ask("GET", "/usage?by=key"))[0] == 200
-        server.stop()
+        postgres_again.stop()
         for method, path, body in (
             ("GET", "/usage?by=key", None),
             ("GET", "/requests", None),
@@ -35,7 +26,7 @@ async def test_what_needs_the_store_is_a_503_until_it_is_back_and_nothing_is_hal
             assert (status, told["error"]["type"]) == (503, "api_error"), path
             assert "store" in told["error"]["message"]
         assert (await ask("GET", "/ledger"))[0] == 200
-        server.start()
+        postgres_again.start()
         assert (await ask("POST", "/keys", {"name": "laptop"}))[0] == 201
 
 

@@ -5,26 +5,21 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from tests.cli.listening import LISTENING
-from tests.support.client import Client, connected, request
+from tests.cli.one_stream import Held, one_stream
 from tests.support.commands import (
-    Command,
     environment,
     started,
     status_of,
     write_config,
 )
-from tests.support.gateways import HEADERS, STREAM_BODY
-from tests.support.raw import EVENTS, SSE_HEAD, Script, UpstreamSide, chunk, raw_upstream
-
-BEGUN = b"}}}\n\n\r\n"
-REST = b"".join(map(chunk, EVENTS[1:])) + chunk(b"")
+from tests.support.gateways import HEADERS
+from tests.support.raw import EVENTS, SSE_HEAD, UpstreamSide, chunk, raw_upstream
 
 
 async def test_a_second_signal_and_what_it_does_is_told_only_when_there_is_something_to_end(
@@ -72,40 +67,21 @@ async def test_it_ends_when_nobody_reads_its_access_lines(tmp_path: Path) -> Non
     assert b"Traceback" not in said
 
 
-@contextlib.asynccontextmanager
-async def _stream(
-    tmp_path: Path, workers: str, script: Script
-) -> AsyncIterator[tuple[Command, Client]]:
-    """Serve, have one stream in flight that has begun, and see that the command ends well after it."""
-    async with raw_upstream(script) as upstream:
-        config = write_config(tmp_path, upstream.url)
-        async with started("serve", "--config", config, "--workers", workers) as command:
-            port = int(await command.says(LISTENING))
-            async with connected("127.0.0.1", port) as client:
-                await client.send(request(body=STREAM_BODY))
-                await client.until(BEGUN)
-                yield command, client
-            assert await command.ended() == 0
-
-
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("by", ["SIGTERM", "SIGINT", "SIGINT to the group", "SIGTERM to the group"])
 async def test_a_signal_lets_the_running_stream_finish(
     tmp_path: Path, by: str, workers: str
 ) -> None:
-    go_on = asyncio.Event()
-
-    async def script(exchange: UpstreamSide) -> None:
-        await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
-        await go_on.wait()
-        await exchange.send(REST)
-
-    async with _stream(tmp_path, workers, script) as (command, client):
-        number = signal.Signals[by.split(maxsplit=1)[0]]
-        (command.tell_group if "group" in by else command.tell)(number)
-        await command.says(b"draining: 1")
-        go_on.set()
-        assert b"message_stop" in await client.until(b"0\r\n\r\n")
+    async with raw_upstream(script := Held()) as upstream:
+        config = write_config(tmp_path, upstream.url)
+        async with started("serve", "--config", config, "--workers", workers) as command:
+            async with one_stream(command) as client:
+                number = signal.Signals[by.split(maxsplit=1)[0]]
+                (command.tell_group if "group" in by else command.tell)(number)
+                await command.says(b"draining: 1")
+                script.go_on.set()
+                assert b"message_stop" in await client.until(b"0\r\n\r\n")
+            assert await command.ended() == 0
     assert b"Traceback" not in command.err
 
 
@@ -115,10 +91,14 @@ async def test_a_second_signal_hurries(tmp_path: Path, workers: str) -> None:
         await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
         await exchange.until_closed()
 
-    async with _stream(tmp_path, workers, script) as (command, client):
-        command.tell(signal.SIGINT)
-        told = await command.says(b"draining: 1 in flight, for 30 s at the most; ")
-        assert told == "a second Ctrl-C or SIGTERM ends them now"
-        command.tell(signal.SIGINT)
-        assert b"event: error" in await client.until(b"0\r\n\r\n")
+    async with raw_upstream(script) as upstream:
+        config = write_config(tmp_path, upstream.url)
+        async with started("serve", "--config", config, "--workers", workers) as command:
+            async with one_stream(command) as client:
+                command.tell(signal.SIGINT)
+                told = await command.says(b"draining: 1 in flight, for 30 s at the most; ")
+                assert told == "a second Ctrl-C or SIGTERM ends them now"
+                command.tell(signal.SIGINT)
+                assert b"event: error" in await client.until(b"0\r\n\r\n")
+            assert await command.ended() == 0
     assert b'"cause":"draining"' in command.out

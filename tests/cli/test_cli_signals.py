@@ -7,20 +7,15 @@ import os
 import signal
 import sys
 import termios
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.client import connected, request
-from tests.support.commands import Command, environment, started, write_config
-from tests.support.gateways import STREAM_BODY
-from tests.support.raw import EVENTS, SSE_HEAD, Exchange, chunk, raw_upstream
-
-BEGUN = b"}}}\n\n\r\n"
-REST = b"".join(map(chunk, EVENTS[1:])) + chunk(b"")
-LISTENING = b"listening on http://127.0.0.1:"
+from tests.cli.listening import LISTENING
+from tests.cli.one_stream import Held, one_stream
+from tests.support.commands import Command, attended, environment, started, write_config
+from tests.support.raw import raw_upstream
 
 
 class Terminal:
@@ -53,46 +48,24 @@ async def in_a_terminal(
         stderr=asyncio.subprocess.PIPE,
         preexec_fn=terminal.take,
     )
-    command = Command(process, time.monotonic())
-    assert process.stdout is not None
-    assert process.stderr is not None
-    reading = [
-        asyncio.create_task(command.collect(process.stdout, command.out)),
-        asyncio.create_task(command.collect(process.stderr, command.err)),
-    ]
-    try:
+    async with attended(process) as command:
         yield command
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-        await asyncio.gather(*reading)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_a_closed_terminal_lets_the_running_stream_finish(
     tmp_path: Path, workers: str
 ) -> None:
-    go_on = asyncio.Event()
-
-    async def script(exchange: Exchange) -> None:
-        await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
-        await go_on.wait()
-        await exchange.send(REST)
-
     terminal = Terminal()
-    async with raw_upstream(script) as upstream:
+    async with raw_upstream(script := Held()) as upstream:
         config = write_config(tmp_path, upstream.url)
         async with in_a_terminal(
             terminal, "serve", "--config", config, "--workers", workers
         ) as command:
-            port = int(await command.says(LISTENING))
-            async with connected("127.0.0.1", port) as client:
-                await client.send(request(body=STREAM_BODY))
-                await client.until(BEGUN)
+            async with one_stream(command) as client:
                 terminal.close()
                 await command.says(b"draining: 1")
-                go_on.set()
+                script.go_on.set()
                 assert b"message_stop" in await client.until(b"0\r\n\r\n")
             assert await command.ended() == 0
     assert b"the terminal has gone" in command.err
@@ -117,26 +90,16 @@ async def test_with_nohup_a_closed_terminal_changes_nothing(tmp_path: Path) -> N
 async def test_signals_that_ask_for_no_end_cut_no_stream(
     tmp_path: Path, workers: str, to: str, *, terminal: bool
 ) -> None:
-    go_on = asyncio.Event()
-
-    async def script(exchange: Exchange) -> None:
-        await exchange.send(SSE_HEAD + chunk(EVENTS[0]))
-        await go_on.wait()
-        await exchange.send(REST)
-
     pty = Terminal()
-    async with raw_upstream(script) as upstream:
+    async with raw_upstream(script := Held()) as upstream:
         config = write_config(tmp_path, upstream.url)
         args = ("serve", "--config", config, "--workers", workers)
         async with in_a_terminal(pty, *args) if terminal else started(*args) as command:
-            port = int(await command.says(LISTENING))
-            async with connected("127.0.0.1", port) as client:
-                await client.send(request(body=STREAM_BODY))
-                await client.until(BEGUN)
+            async with one_stream(command) as client:
                 for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
                     (command.tell if to == "the process" else command.tell_group)(number)
                 await command.says(b"nothing has changed")
-                go_on.set()
+                script.go_on.set()
                 assert b"message_stop" in await client.until(b"0\r\n\r\n")
             command.tell()
             assert await command.ended() == 0

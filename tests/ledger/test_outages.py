@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,27 +13,19 @@ from tests.support.postgres import Postgres
 from tests.support.postgres_cutter import Cut, cutting
 
 
-@pytest.fixture
-def server(postgres: Postgres) -> Iterator[Postgres]:
-    """Return the server, which is started again whatever a test does with it."""
-    yield postgres
-    if not postgres.runs:
-        postgres.start()
-
-
 async def test_rows_wait_while_the_database_is_down_and_come_when_it_is_back(
-    server: Postgres, postgres_store: str, tmp_path: Path
+    postgres_again: Postgres, postgres_store: str, tmp_path: Path
 ) -> None:
     """Elsewhere spend is lost with a failed commit, and the connection is never made again: BerriAI/litellm#35531."""
     async with ledger(postgres_store, tmp_path) as running:
         running.add(row(1))
         await until(lambda: running.status().stored_rows == 1)
-        server.stop()
+        postgres_again.stop()
         for n in range(2, 500):
             running.add(row(n))
         await until(lambda: not running.status().store_up)
         assert running.status().spooled_rows == 498
-        server.start()
+        postgres_again.start()
         await until(lambda: running.status().stored_rows == 499)
         assert running.status().store_up
     with opened(postgres_store) as engine:
@@ -43,15 +34,15 @@ async def test_rows_wait_while_the_database_is_down_and_come_when_it_is_back(
 
 
 async def test_a_start_while_the_database_is_down_goes_on_by_itself(
-    server: Postgres, postgres_store: str, tmp_path: Path
+    postgres_again: Postgres, postgres_store: str, tmp_path: Path
 ) -> None:
-    server.stop()
+    postgres_again.stop()
     told: list[object] = []
     async with ledger(postgres_store, tmp_path, on_spent=told.append) as running:
         running.add(row(1))
         await until(lambda: running.status().spooled_rows == 1 and running.status().reason)
         assert not told
-        server.start()
+        postgres_again.start()
         await until(lambda: running.status().stored_rows == 1 and told)
     with opened(postgres_store) as engine:
         assert stored(engine) == [row(1)]

@@ -124,6 +124,13 @@ async def started(
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
     )
+    async with attended(process) as command:
+        yield command
+
+
+@contextlib.asynccontextmanager
+async def attended(process: asyncio.subprocess.Process) -> AsyncIterator[Command]:
+    """Collect what a process says by its pipes; what is left of its group is killed at the end."""
     command = Command(process, time.monotonic())
     if process.stdout is None or process.stderr is None:
         raise AssertionError("pipes were asked for")

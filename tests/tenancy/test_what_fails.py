@@ -6,7 +6,7 @@ that cannot be used in `tests/unit/config_file`.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -116,22 +116,14 @@ async def _until_keys_are_known(gateway: Running) -> None:
     await until(lambda: managed.is_fresh and tenancy.admission.sums_known.is_set())
 
 
-@pytest.fixture
-def server(postgres: Postgres) -> Iterator[Postgres]:
-    """Return the server, which is started again whatever a test does with it."""
-    yield postgres
-    if not postgres.runs:
-        postgres.start()
-
-
 async def test_a_store_that_goes_away_is_noticed_by_unknown_keys_only(
-    server: Postgres, postgres_store: str, tmp_path: Path
+    postgres_again: Postgres, postgres_store: str, tmp_path: Path
 ) -> None:
     """Elsewhere an outage is hours of "invalid API key": BerriAI/litellm#29986, #38121."""
     async with _gateway(postgres_store, tmp_path) as gateway, _admin(gateway) as ask:
         await _until_keys_are_known(gateway)
         assert await _ask(gateway, UNKNOWN_KEY) == NO_KEY
-        server.stop()
+        postgres_again.stop()
         assert await _ask(gateway, KEY) == SERVED
         assert await _needs_the_store(ask)
         tenancy = gateway.gateway.tenancy
@@ -146,7 +138,7 @@ async def test_a_store_that_goes_away_is_noticed_by_unknown_keys_only(
         assert await _is_ready(gateway)
         _, backlog = await ask("GET", "/ledger")
         assert (backlog["store_up"], backlog["spooled_rows"], backlog["lost_rows"]) == (False, 4, 0)
-        server.start()
+        postgres_again.start()
         await until(lambda: managed.is_fresh)
         assert await _ask(gateway, UNKNOWN_KEY) == NO_KEY
         assert (await ask("POST", "/keys", {"name": "laptop"}))[0] == 201
@@ -179,10 +171,10 @@ def outage(request: pytest.FixtureRequest, tmp_path: Path) -> Outage:
             make_file(barred / "store.db")  # as a command does: what serves makes no store
 
         return Outage(f"sqlite:///{barred / 'store.db'}", end)
-    server: Postgres = request.getfixturevalue("server")
+    postgres_again: Postgres = request.getfixturevalue("postgres_again")
     url: str = request.getfixturevalue("postgres_store")
-    server.stop()
-    return Outage(url, server.start)
+    postgres_again.stop()
+    return Outage(url, postgres_again.start)
 
 
 async def test_a_start_without_its_store_serves_whom_it_knows_and_recovers(
