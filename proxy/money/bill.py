@@ -28,8 +28,6 @@ from proxy.progress import Progress
 
 _REFUSAL = "refusal"
 _UNBILLED_REFUSALS = (None, "cyber", "general_harms")
-# Of a delta of text: its two lines and its JSON, but for the text.
-_DELTA_FRAMING_BYTES = 115
 _OUTPUT_TOKENS_PER_S = 50
 _MAX_ID_CHARS = 100
 _MAX_WORD_CHARS = 32
@@ -54,7 +52,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
         served_model, stop_reason, refusal: as the response names them; `refusal` is the category of one.
         stream: whether the response was one, or was to be one.
         opaque: whether the response was compressed, so that nothing of it could be read.
-        deltas, delta_bytes: the stream's `content_block_delta` events: how many, of how many bytes.
+        output_bytes: what the stream's `content_block_delta` events hold of output.
         bytes_out: of the response's body.
         client_left: whether it was not the upstream that ended it early.
         waited_s: for the response.
@@ -72,8 +70,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     refusal: str | None = None
     stream: bool = False
     opaque: bool = False
-    deltas: int = 0
-    delta_bytes: int = 0
+    output_bytes: int = 0
     bytes_out: int = 0
     client_left: bool = False
     waited_s: float = 0.0
@@ -174,21 +171,17 @@ def _estimated(facts: Facts, max_tokens: int) -> Billed:
     elif facts.client_left and not facts.stream:
         output = int(_OUTPUT_TOKENS_PER_S * max(0.0, facts.waited_s))
     else:
-        output = _output_sent(facts)
+        output = facts.output_bytes // BYTES_PER_TOKEN
     reserve = min(output, max_tokens)
     return estimate.expected(facts.body_bytes, max_tokens, reserve, facts.ratio)
-
-
-def _output_sent(facts: Facts) -> int:
-    """Return how many tokens a stream's deltas held, by their number and size."""
-    return max(0, facts.delta_bytes - _DELTA_FRAMING_BYTES * facts.deltas) // BYTES_PER_TOKEN
 
 
 def _with_output_sent(
     billed: tuple[Billed, ...], facts: Facts, max_tokens: int
 ) -> tuple[Billed, ...]:
     """Return the entries of a stream that broke: what was sent of the answer was made."""
-    missing = min(_output_sent(facts), max_tokens) - sum(each.output for each in billed)
+    sent = min(facts.output_bytes // BYTES_PER_TOKEN, max_tokens)
+    missing = sent - sum(each.output for each in billed)
     if missing <= 0:
         return billed
     *before, last = billed

@@ -7,7 +7,7 @@ cumulative, so the last one overlays it, field by field, nulls apart; `message_s
 stream, and nothing else does, because clients do not notice a missing `message_stop`. SDKs read the last event also
 when its blank line is missing.
 
-Only the few events named here are ever decoded: 0.5 µs per delta of 150 bytes. Deltas are counted, not read.
+Only the few events named here are ever decoded: 0.5 µs per delta of 150 bytes. Of deltas, output is measured, not read.
 """
 
 from typing import Any, Protocol
@@ -16,13 +16,18 @@ import msgspec
 
 from proxy.protocol import events
 from proxy.protocol.message import ApiError, Echo, error_in
-from proxy.protocol.told import DELTA, DELTA_FRAMING_BYTES, Told
+from proxy.protocol.told import DELTA, Told
 
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 
 _MAX_EVENT_BYTES = 1 << 20
 _MAX_HELD_BYTES = 1 << 16
 _DELTA_BEGINS = b'event: content_block_delta\ndata: {"type":"content_block_delta"'
+_DATA_AT = _DELTA_BEGINS.index(b"{")
+# What follows in a delta of text, behind the number of its block when that is one digit.
+_TEXT_BEGINS = b',"delta":{"type":"text_delta","text":"'
+_TEXT_AT = len(_DELTA_BEGINS) + len(b',"index":0')
+_TEXT_FRAMING_BYTES = _TEXT_AT + len(_TEXT_BEGINS) + len(b'"}}\n\n')
 
 
 def error_event(body: bytes) -> bytes:
@@ -35,7 +40,7 @@ class Tap(Protocol):
 
     Attributes:
         usage: the usage so far, in the API's field names; final once `finished`.
-        told: what else it has said of itself so far, and how many deltas there were.
+        told: what else it has said of itself so far, and how much output there was.
         finished: whether the stream is over, as far as can be told.
         failed: whether it was an `error` that ended it.
         error: what that one says; None when there was none, or it is not of the API's shape.
@@ -85,7 +90,7 @@ class StreamTap:
 
     Attributes:
         usage: the usage so far, in the API's field names; final once `finished`.
-        told: what else it has said of itself so far; of whole events, how many deltas there were.
+        told: what else it has said of itself so far; of whole events, how much output there was.
         finished: whether the stream said that it is over (`message_stop` or `error`).
         failed: whether it was an `error` that ended it.
         error: what that one says; None when there was none, or it is not of the API's shape.
@@ -135,7 +140,10 @@ class StreamTap:
         complete = chunk if whole else self._complete(chunk)
         if whole and chunk.startswith(_DELTA_BEGINS) and chunk.find(b"\n\n") == len(chunk) - 2:
             # One delta as the API writes it, which is what most chunks are.
-            self.told.count(1, len(chunk))
+            if chunk.startswith(_TEXT_BEGINS, _TEXT_AT):
+                self.told.output_bytes += len(chunk) - _TEXT_FRAMING_BYTES
+            else:
+                self.told.count_delta(chunk[_DATA_AT:])
         elif _may_tell(complete):
             complete = self._read(complete)
         else:
@@ -195,7 +203,7 @@ class StreamTap:
         out = complete
         for event in events.split(complete, begins=self._begins):
             if DELTA in event.data:
-                self.told.count(1, len(event.data) + DELTA_FRAMING_BYTES)
+                self.told.count_delta(event.data)
             if not _may_tell(event.data):
                 continue
             decoded = events.decode(event.data)

@@ -9,11 +9,16 @@ _MAX_CHARS = 256
 
 DELTA = b'"content_block_delta"'
 """Stands once in each delta, and in no text: there its quotes are escaped."""
-DELTA_FRAMING_BYTES = len(b"event: content_block_delta\ndata: \n\n")
-"""Of a delta, what is not its data."""
 
 _BETWEEN_EVENTS = re.compile(rb"\n\n|\n\r\n?|\r\r\n?")
-_BLANK_LINE_BYTES = 2
+_OUTPUT = re.compile(rb'_delta", ?"(?:text|thinking|partial_json)": ?"([^\r\n]*)"')
+# Of one of text, what stands before it and behind it, as the API writes them.
+_TEXT_BEGINS, _TEXT_ENDS = b'"text_delta","text":"', b'"}}\n\n'
+_NO_OUTPUT = (b'"signature_delta"', b'"citations_delta"')
+# Of the data of a delta of text, all but the text.
+_DATA_FRAMING_BYTES = len(
+    b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":""}}'
+)
 
 
 class Told(msgspec.Struct):
@@ -23,34 +28,43 @@ class Told(msgspec.Struct):
         model: that answers. `id`: of its message.
         stop_reason: why it ended. `refusal`: the category, when it refused.
         cache_miss: why the prompt's cache was not used, when the request asked for a diagnosis.
-        deltas, delta_bytes: of a stream, its `content_block_delta` events: how many, of how many bytes.
+        output_bytes: of a stream, what its `content_block_delta` events hold of text, thinking and input of tools; an
+            escape counts as a byte, or nearly.
     """
 
     model: str | None = None
     stop_reason: str | None = None
     refusal: str | None = None
     cache_miss: str | None = None
-    deltas: int = 0
-    delta_bytes: int = 0
+    output_bytes: int = 0
     id: str | None = None
 
-    def count(self, deltas: int, delta_bytes: int) -> None:
-        """Count some more deltas."""
-        self.deltas += deltas
-        self.delta_bytes += delta_bytes
-
     def count_in(self, events: bytes) -> None:
-        """Count the deltas among events, with their bytes."""
+        """Count the output among events."""
         deltas = events.count(DELTA)
         if not deltas:
             return
-        if events.count(b"\n\n") == deltas:
-            self.count(deltas, len(events))
-            return
         plain = b"\r" not in events
+        if plain and events.count(_TEXT_BEGINS) == deltas == events.count(b"\n\n"):
+            # All are of text, and each has around it what the first one has.
+            framing = events.find(_TEXT_BEGINS) + len(_TEXT_BEGINS) + len(_TEXT_ENDS)
+            self.output_bytes += max(0, len(events) - deltas * framing - events.count(b"\\"))
+            return
+        found = _OUTPUT.findall(events)
+        if len(found) == deltas:
+            self.output_bytes += sum(map(len, found)) - events.count(b"\\")
+            return
         for event in events.split(b"\n\n") if plain else _BETWEEN_EVENTS.split(events):
             if DELTA in event:
-                self.count(1, len(event) + _BLANK_LINE_BYTES)
+                self.count_delta(event[event.find(b"{") :])
+
+    def count_delta(self, data: bytes) -> None:
+        """Count the output of a delta, by its data; of one that is written as nobody does, by its size."""
+        found = _OUTPUT.search(data)
+        if found is not None:
+            self.output_bytes += len(found[1]) - found[1].count(b"\\")
+        elif not any(kind in data for kind in _NO_OUTPUT):
+            self.output_bytes += max(0, len(data) - _DATA_FRAMING_BYTES)
 
     def take_message(self, message: dict[str, Any]) -> None:
         """Take what a message says, of a stream that of its `message_start`."""

@@ -118,11 +118,10 @@ async def _play(
             next_ping += knobs.ping
         # Also a write that is late lets other requests run.
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        left = room
-        going = await send(encoder.encode(stamp(chunk, knobs)))
         if served is not None:
-            served.delivered += len(chunk) if left is None else min(left, len(chunk))
-        if not going:
+            # Before it is written: its reader may have it, and leave, while the write still waits.
+            served.delivered += len(chunk) if room is None else min(room, len(chunk))
+        if not await send(encoder.encode(stamp(chunk, knobs))):
             return False
     return knobs.stall is not None or await send(encoder.finish())
 

@@ -32,8 +32,7 @@ def facts_of(exchange: Exchange, ratio: float = START_RATIO) -> Facts:
         told.refusal,
         exchange.stream,
         exchange.opaque,
-        told.deltas,
-        told.delta_bytes,
+        told.output_bytes,
         exchange.bytes_out,
         exchange.cause in _NOT_THE_UPSTREAM,  # client_left
         time.monotonic() - exchange.sent_s,  # waited_s

@@ -36,7 +36,7 @@ def _exchange() -> Exchange:
     exchange.progress, exchange.opaque, exchange.usage = Progress.COMPLETE, True, _USAGE
     exchange.body_bytes, exchange.max_tokens, exchange.sent_s = 16, 17, time.monotonic()
     exchange.speed, exchange.geo = "speed", "geo"
-    exchange.told = Told("served", "end_turn", "refusal", "cache_miss", 18, 19)
+    exchange.told = Told("served", "end_turn", "refusal", "cache_miss", 18)
     exchange.hints = Hints(
         "parent", "prompt", "class", "type", compacted=True, tag="tag", client_retry=20,
         trace_id="trace", parent_span_id="span",
@@ -75,6 +75,6 @@ async def test_the_facts_have_each_value_under_its_name() -> None:
     assert facts == Facts(
         progress=Progress.COMPLETE, upstream="b", upstream_model=exchange.route.native,  # type: ignore[union-attr] # set above
         usage=_USAGE, served_model="served", stop_reason="end_turn", refusal="refusal", stream=True,
-        opaque=True, deltas=18, delta_bytes=19, bytes_out=13, client_left=True,
+        opaque=True, output_bytes=18, bytes_out=13, client_left=True,
         waited_s=facts.waited_s, body_bytes=16, max_tokens=17, ratio=0.5, speed="speed", geo="geo",
     )  # fmt: skip

@@ -1,5 +1,7 @@
 """What a response says about itself is told the same of a message and of its stream, however that was cut."""
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -35,9 +37,18 @@ def delta(text: str) -> str:
     return DELTA % said
 
 
+def output_of(*texts: str) -> int:
+    """Return what the deltas of texts hold, each escape as a byte."""
+    return sum(len(msgspec.json.encode(each)) - 2 - escapes(each) for each in texts)
+
+
+def escapes(text: str) -> int:
+    return msgspec.json.encode(text).count(b"\\")
+
+
 @pytest.mark.parametrize("line_ends", MIXTURES.values(), ids=MIXTURES.keys())
 @given(data=st.data())
-def test_deltas_are_counted_with_their_bytes_whatever_the_chunks_and_what_stands_between(
+def test_output_is_measured_whatever_the_chunks_and_what_stands_between(
     line_ends: tuple[str, str], data: st.DataObject
 ) -> None:
     texts = data.draw(st.lists(st.sampled_from(TEXTS), max_size=6))
@@ -47,22 +58,50 @@ def test_deltas_are_counted_with_their_bytes_whatever_the_chunks_and_what_stands
     for chunk in data.draw(chunked(mixed("".join(parts), *line_ends))):
         tap.feed(chunk)
     tap.rest()
-    sizes = [len(mixed(delta(text), *line_ends)) for text in texts]
-    assert tap.told.deltas == len(texts)
-    # A line end may be one byte or two.
-    assert abs(tap.told.delta_bytes - sum(sizes)) <= 3 * len(texts)
+    # Of a text that comes alone, escapes are counted as they are written.
+    assert 0 <= tap.told.output_bytes - output_of(*texts) <= sum(map(escapes, texts))
 
 
 @given(data=st.data())
-def test_of_a_stream_that_is_cut_the_whole_deltas_are_counted(data: st.DataObject) -> None:
-    stream = "".join(map(delta, TEXTS)).encode()
+def test_of_a_stream_that_is_cut_the_whole_deltas_are_measured(data: st.DataObject) -> None:
+    texts = ("plain", "", "é\U0001f600", 'message_stop and "error"', "more", "and more")
+    stream = "".join(map(delta, texts)).encode()
     cut = data.draw(st.integers(2, len(stream)))
     tap = StreamTap(ECHO, framed=False)
     for chunk in data.draw(chunked(stream[:cut])):
         tap.feed(chunk)
-    whole = stream[:cut].count(b"\n\n")
-    assert tap.told.deltas == whole
-    assert tap.told.delta_bytes == sum(len(delta(text).encode()) for text in TEXTS[:whole])
+    whole = texts[: stream[:cut].count(b"\n\n")]
+    assert 0 <= tap.told.output_bytes - output_of(*whole) <= sum(map(escapes, whole))
+
+
+KINDS = {
+    "text": ({"type": "text_delta", "text": "twelve bytes"}, 12),
+    "thinking": ({"type": "thinking_delta", "thinking": "twelve bytes"}, 12),
+    "input of a tool": ({"type": "input_json_delta", "partial_json": '{"a": "b c"}'}, 12),
+    "a signature": ({"type": "signature_delta", "signature": "c2ln" * 500}, 0),
+    "a citation": ({"type": "citations_delta", "citation": {"cited_text": "x" * 500}}, 0),
+    "in another order": ({"text": "twelve bytes", "type": "text_delta"}, 12),
+    "unknown": ({"type": "new_delta", "text": "twelve bytes"}, 12),
+}
+LAYOUTS = {
+    "as the API": (DELTA, msgspec.json.encode),
+    "block 10": (DELTA.replace("0", "10"), msgspec.json.encode),
+    "padded": (DELTA.replace("}\n", "}      \n"), msgspec.json.encode),
+    "with spaces": (DELTA, lambda each: json.dumps(each).encode()),
+    "by other lines": (DELTA.replace("event: content_block_delta\n", ""), msgspec.json.encode),
+}
+
+
+@pytest.mark.parametrize("together", [1, 4])
+@pytest.mark.parametrize(("frame", "encode"), LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize(("said", "output"), KINDS.values(), ids=KINDS)
+def test_each_kind_of_delta_holds_its_output_however_it_is_written(
+    said: dict[str, Any], output: int, frame: str, encode: Callable[[Any], bytes], together: int
+) -> None:
+    tap = StreamTap(None, framed=True)
+    tap.feed((frame % encode(said).decode()).encode() * together)
+    # Those that nobody writes so are measured by their size.
+    assert abs(tap.told.output_bytes - output * together) <= 8 * together
 
 
 def test_a_giant_delta_counts_as_far_as_it_was_looked_at() -> None:
@@ -70,10 +109,10 @@ def test_a_giant_delta_counts_as_far_as_it_was_looked_at() -> None:
     giant = delta("x" * (1 << 21)).encode()
     for at in range(0, len(giant), 1 << 16):
         tap.feed(giant[at : at + (1 << 16)])
-    assert tap.told.deltas == 1
-    assert tap.told.delta_bytes > 1 << 20
+    assert 1 << 20 < tap.told.output_bytes <= 1 << 21
+    before = tap.told.output_bytes
     tap.feed(delta("y").encode())
-    assert tap.told.deltas == 2
+    assert tap.told.output_bytes == before + 1
 
 
 SAYINGS: dict[str, tuple[dict[str, Any], Told]] = {
