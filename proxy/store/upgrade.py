@@ -21,6 +21,8 @@ def upgrade(engine: sa.Engine) -> None:
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
+        # Of one that is not, processes of the release before may be about, which have not written yet.
+        config.attributes["is_new"] = not sa.inspect(connection).has_table("alembic_version")
         command.upgrade(config, "head")
 
 

@@ -25,7 +25,7 @@ _SUMS = (
 
 
 def upgrade() -> None:
-    """Make them; of a store that has requests already, the sums count from tomorrow on."""
+    """Make them; of a store that was there already, the sums count from tomorrow on."""
     op.create_table(
         "usage_hour",
         sa.Column("hour", sa.BigInteger, primary_key=True, autoincrement=False),
@@ -41,7 +41,8 @@ def upgrade() -> None:
         ("request_failed_key_at", ["key", "at_ms"]),
     ):
         op.create_index(name, "request", columns, sqlite_where=failed, postgresql_where=failed)
-    has_requests = op.get_bind().execute(sa.text("SELECT 1 FROM request LIMIT 1")).first()
-    whole_from = int(time.time()) // _HOUR_S + 1 + _OVERLAP_HOURS if has_requests else 0
+    config = op.get_context().config
+    is_new = config is not None and config.attributes["is_new"]
+    whole_from = 0 if is_new else int(time.time()) // _HOUR_S + 1 + _OVERLAP_HOURS
     meta = sa.table("meta", sa.column("name", sa.Text), sa.column("value", sa.BigInteger))
     op.bulk_insert(meta, [{"name": "hours_from", "value": whole_from}])
