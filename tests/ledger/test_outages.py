@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.store.rows import MAX_ROWS
 from tests.ledger.rows import ledger, until
 from tests.store.rows import days, opened, row, stored
 from tests.support.postgres import Postgres
@@ -53,16 +54,19 @@ async def test_a_connection_cut_inside_commit_neither_loses_nor_doubles(
     postgres_store: str, tmp_path: Path, cut: Cut
 ) -> None:
     """Whether the rows are there cannot be known from the error: they are put again."""
+    count = MAX_ROWS + 100  # two transactions: rows that are found to be there are not put again
     async with cutting(postgres_store) as way:
         way.due = [cut, cut]
         async with ledger(way.url, tmp_path) as running:
-            for n in range(300):
+            for n in range(count):
                 running.add(row(n))
-            await until(lambda: running.status().stored_rows == 300)
+            await until(lambda: running.status().stored_rows == count)
         assert not way.due
     with opened(postgres_store) as engine:
-        assert [each.id for each in stored(engine)] == [row(n).id for n in range(300)]
-        assert [(day["requests"], day["cost_micros"]) for day in days(engine)] == [(300, 2_100)]
+        assert [each.id for each in stored(engine)] == [row(n).id for n in range(count)]
+        assert [(day["requests"], day["cost_micros"]) for day in days(engine)] == [
+            (count, 7 * count)
+        ]
 
 
 async def test_a_state_folder_that_was_moved_away_is_told_once_and_its_rows_come_when_it_is_back(

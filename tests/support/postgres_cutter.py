@@ -40,7 +40,9 @@ class Cutter:
             while data := await reader.read(1 << 16):
                 if data.endswith(_COMMIT) and self.due:
                     if self.due.pop() is Cut.AFTER_COMMIT:
-                        back.cancel()  # the server's word stays here
+                        back.cancel()
+                        # One may read at a time; the server's word stays here.
+                        await asyncio.wait((back,))
                         server[1].write(data)
                         await server[0].read(1)
                     return
