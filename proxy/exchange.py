@@ -62,7 +62,7 @@ class Exchange:
         upstream_request_id: the upstream's, when the client got another: it came too late, or with what was refused.
         client: what the client calls itself, and its version.
         is_probe: whether it asks how the gateway is, and nothing of the API.
-        key: whose request it is; None until authenticated. `refused_key`: the name of one that has expired, or is off.
+        key: whose request it is; None until authenticated. `refused_key`: one that has expired, or is off.
         endpoint: what it asks for, in the ledger's words; empty before its key is known.
         session_id, agent_id: what Claude Code says of itself, cut. `model`: the id the client asked for, cut.
         call: the checked body; None before it was read, and again once the response head is there.
@@ -105,7 +105,7 @@ class Exchange:
     client: Client = NOBODY
     is_probe: bool = False
     key: Key | None = None
-    refused_key: str | None = None
+    refused_key: Key | None = None
     endpoint: str = ""
     session_id: str | None = None
     agent_id: str | None = None

@@ -74,6 +74,19 @@ def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
+class KeyRefused(Unauthenticated):
+    """A key that is known, and is `expired` or `disabled`; its client is told no more than of an unknown one.
+
+    Args:
+        key: that one.
+        reason, remark: as of `Unauthenticated`.
+    """
+
+    def __init__(self, key: Key, reason: str, remark: str) -> None:
+        super().__init__(reason, remark)
+        self.key = key
+
+
 class KeyRing:
     """The keys that open the gateway."""
 
@@ -94,7 +107,8 @@ class KeyRing:
             clock: returns the current time, timezone-aware.
 
         Raises:
-            Unauthenticated: none, unknown, disabled, or expired.
+            Unauthenticated: none, or unknown.
+            KeyRefused: disabled, or expired.
             KeysUnavailable: unknown, and what is managed may know it by now.
         """
         reason, remark = "", ""
@@ -109,9 +123,9 @@ class KeyRing:
                     reason, remark = ("malformed", flaw) if flaw else ("unknown", _doubt(value))
                 continue
             if key.disabled:
-                raise Unauthenticated("disabled", key.name, _doubt(value))
+                raise KeyRefused(key, "disabled", _doubt(value))
             if key.expires_at is not None and key.expires_at <= clock():
-                raise Unauthenticated("expired", key.name, _doubt(value))
+                raise KeyRefused(key, "expired", _doubt(value))
             return key
         if reason == "unknown" and managed is not None and not managed.is_fresh:
             raise KeysUnavailable

@@ -43,6 +43,13 @@ _BEFORE_SENDING = frozenset(
 )
 
 
+# The ledger has only keys that are known.
+_OF_KNOWN_KEYS = (
+    "somebody still uses a key that has expired, is disabled or was rotated: give the client a good one; Keys shows "
+    "whose, under refused"
+)
+
+
 class Failure(msgspec.Struct, frozen=True):
     """Requests that failed for one cause at one upstream.
 
@@ -78,6 +85,14 @@ class OfClient(msgspec.Struct, frozen=True):
     retried: int
 
 
+def what_to_do(cause: str, upstream: str | None) -> str:
+    """Return what to do about a failure of the ledger's; '': nobody knows."""
+    if cause == Cause.UNAUTHENTICATED:
+        return _OF_KNOWN_KEYS
+    advice = ADVICE.get(cause)
+    return "" if advice is None else advice.for_subject(upstream or "")
+
+
 def fault_of(cause: str) -> str:
     """Return whose fault it is that a request failed."""
     if cause.startswith("upstream_"):
@@ -111,7 +126,6 @@ def by_client(failures: Sequence[Failures]) -> tuple[OfClient, ...]:
 
 
 def _failure(cause: str, upstream: str | None, of: Sequence[Failures]) -> Failure:
-    advice = ADVICE.get(cause)
     upstream_ids = [each.sample_upstream_id for each in of if each.sample_upstream_id is not None]
     return Failure(
         fault=fault_of(cause),
@@ -124,5 +138,5 @@ def _failure(cause: str, upstream: str | None, of: Sequence[Failures]) -> Failur
         last_ms=max(each.last_ms for each in of),
         ids=tuple(each.sample_id for each in of)[:_SAMPLES],
         upstream_ids=tuple(upstream_ids)[:_SAMPLES],
-        do="" if advice is None else advice.for_subject(upstream or ""),
+        do=what_to_do(cause, upstream),
     )

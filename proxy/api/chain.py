@@ -6,10 +6,11 @@ Which route has which is in `routes.py`. Each puts what it found into the reques
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from proxy.access.keys import KeyRefused
 from proxy.api.context import EXCHANGE, LIVE, SNAPSHOT
 from proxy.api.request_body import read_body
 from proxy.config import Key
-from proxy.errors import Draining, InvalidRequest, KeysUnavailable, Unauthenticated
+from proxy.errors import Draining, InvalidRequest, KeysUnavailable
 from proxy.protocol import headers, hints, json_members
 from proxy.protocol.call import Call, parse_small, parse_steps
 from proxy.protocol.version import check_version
@@ -49,8 +50,9 @@ def authenticate(endpoint: str) -> Middleware:
                     if gateway.tenancy is None or not await gateway.tenancy.first_keys.came():
                         raise
                     exchange.key = ring.authenticate(request.headers, managed)
-            except Unauthenticated as error:
-                exchange.refused_key = error.refused_key
+            except KeyRefused as error:
+                # Whose it was is known: it is counted, and kept in the ledger, as what else its key is refused.
+                exchange.refused_key, exchange.endpoint = error.key, endpoint
                 raise
         exchange.endpoint = endpoint
         exchange.session_id = _cut(request.headers.get(headers.SESSION_ID))

@@ -25,7 +25,6 @@ class Unauthenticated(ClientFault):
 
     Args:
         reason: for the log: `missing`, `malformed`, `unknown`, `expired` or `disabled`.
-        refused_key: the name of the key that is one of the last two.
         remark: what can be seen of what was sent, whatever key it is.
     """
 
@@ -34,9 +33,8 @@ class Unauthenticated(ClientFault):
     cause = Cause.UNAUTHENTICATED
     retry = False
 
-    def __init__(self, reason: str, refused_key: str | None = None, remark: str = "") -> None:
+    def __init__(self, reason: str, remark: str = "") -> None:
         self.reason = reason
-        self.refused_key = refused_key
         said = _REFUSED_KEYS.get(
             reason, "invalid gateway key: not known here, or not good any more"
         )

@@ -1,8 +1,10 @@
 """Many refusals alike become one row, so that a client in a loop does not fill the store. Pure."""
 
+from proxy.causes import Cause
 from proxy.ledger.row import Row, folded
 
-MAX_A_MINUTE = 600
+# Of a key that is off, or has expired, some tell which client still has it: there is no more to learn from the others.
+MAX_A_MINUTE, MAX_OF_REFUSED_KEY = 600, 10
 
 
 class _Alike:
@@ -18,7 +20,7 @@ class _Alike:
 
 
 class Folding:
-    """Counts the refusals of each key, cause and minute; what is beyond 600 shares rows.
+    """Counts the refusals of each key, cause and minute; what is beyond 600 shares rows; of a refused key, beyond 10.
 
     A shared row says what all have in common: not which model or session it was.
     """
@@ -37,7 +39,8 @@ class Folding:
             self._complete += _shared(alike)
             alike = self._alike[whose] = _Alike(minute)
         alike.count += row.requests
-        if alike.count <= MAX_A_MINUTE:
+        is_of_refused_key = row.cause == Cause.UNAUTHENTICATED
+        if alike.count <= (MAX_OF_REFUSED_KEY if is_of_refused_key else MAX_A_MINUTE):
             return row
         alike.first = alike.first or row
         alike.waiting += row.requests

@@ -16,6 +16,7 @@ _OWN: Mapping[str, str] = {
     Cause.LIMITED_REQUESTS: "look for a client in a loop",
     Cause.MODEL_FORBIDDEN: _KNOWN_MODEL,
     Cause.REQUEST_TOO_LARGE: "shorten the conversation",
+    Cause.UNAUTHENTICATED: "give the client the newest secret of this key",
     Cause.UNKNOWN_MODEL: _KNOWN_MODEL,
     Cause.UNSUPPORTED_MEDIA: "have the client send JSON, plain or compressed by gzip or deflate",
 }

@@ -109,6 +109,7 @@ class AccessLog:
         received, key, route = exchange.received, exchange.key, exchange.route
         started_s, first_byte_s = received.started_s, exchange.first_byte_s
         bill, (product, version) = exchange.bill, exchange.client
+        whose = exchange.refused_key if key is None else key
         # In the order of its fields: by their names it would take four times as long, 1.3 us of each request.
         record = AccessRecord(
             self._clock(received.at_unix_s),  # time
@@ -122,7 +123,7 @@ class AccessLog:
             exchange.bytes_in,
             exchange.bytes_out,
             None if received.id == exchange.request_id else received.id,  # id
-            exchange.refused_key if key is None else key.name,  # key
+            None if whose is None else whose.name,  # key
             exchange.model,
             None if route is None else route.upstream,
             None if route is None else route.upstream_model[:_MAX_ID_CHARS],

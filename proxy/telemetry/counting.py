@@ -56,7 +56,7 @@ class Counting:
             self._kinds[kind][0] += 1
         except KeyError:
             self._kind(*kind)[0] += 1
-        key, route = exchange.key, exchange.route
+        key, route = exchange.key or exchange.refused_key, exchange.route
         if key is None:
             return
         try:

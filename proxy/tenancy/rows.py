@@ -17,7 +17,7 @@ def row_of(exchange: Exchange, bill: Bill, now_s: float, would_refuse: str | Non
     """Return the ledger's row.
 
     Args:
-        exchange: of a known key; ended, or in flight as if it ended now.
+        exchange: of a known key, though that may be refused; ended, or in flight as if it ended now.
         bill: what it cost.
         now_s: `time.monotonic()`.
         would_refuse: the rule that would have refused it, were it not in shadow mode.
@@ -25,8 +25,8 @@ def row_of(exchange: Exchange, bill: Bill, now_s: float, would_refuse: str | Non
     Raises:
         ValueError: nobody knows whose it is.
     """
-    key, received, route = exchange.key, exchange.received, exchange.route
-    pooled = exchange.pooled
+    key, pooled = exchange.key or exchange.refused_key, exchange.pooled
+    received, route = exchange.received, exchange.route
     if key is None:
         raise ValueError("a request without a key has no row")
     hints, told = exchange.hints or _NOTHING_SAID, exchange.told or _NOTHING_TOLD

@@ -39,7 +39,6 @@ _log = logging.getLogger(__name__)
 
 _KILLED = "gateway_killed"
 _NOT_BILLED = (Progress.UNSENT, Progress.REFUSED)
-_MS_PER_S = 1000
 
 
 def is_wanted(config: Config) -> bool:
@@ -151,8 +150,9 @@ class Tenancy:
     def ended(self, exchange: Exchange) -> None:
         """Bill an exchange, settle what it took, and record it. Nothing here waits."""
         if exchange.key is None:
+            if exchange.refused_key is not None and self.ledger is not None:
+                self.ledger.add(row_of(exchange, Bill(), time.monotonic()))
             return
-        now_s = time.monotonic()
         bill = exchange.bill = self._bill(exchange)
         grant, counted = exchange.grant, bill.counted_input
         if grant is not None:
@@ -161,7 +161,7 @@ class Tenancy:
             self.admission.ratio(exchange.key.name).learn(exchange.body_bytes, counted)
         if self.ledger is not None:
             would = grant.would.rule if grant is not None and grant.would is not None else None
-            self.ledger.add(row_of(exchange, bill, now_s, would))
+            self.ledger.add(row_of(exchange, bill, time.monotonic(), would))
 
     def _rows_in_flight(self) -> Iterator[Row]:
         """Yield the rows of what costs something, as they are to be if this process dies now."""
@@ -246,5 +246,5 @@ def _shared(
 ) -> Shared | None:
     if redis is None:
         return None
-    server = Server(redis.url, redis.name, redis.timeout_ms / _MS_PER_S)
+    server = Server(redis.url, redis.name, redis.timeout_ms / 1000)
     return Shared(server, local, on_unknown)

@@ -21,7 +21,7 @@ from tests.support.gateways import BODY, HEADERS, STREAM_BODY
 
 _REQUESTS = 2_000
 _AT_ONCE = 40
-_NARROW = "ar-narrow-key-0123456789"
+_NARROW, _EXPIRED, _OFF = "ar-narrow-key-0123456789", "ar-expired-0123456789", "ar-off-0123456789"
 _KINDS: tuple[tuple[str, bytes, dict[str, str]], ...] = (
     ("messages", BODY, {}),
     ("messages", STREAM_BODY, {}),
@@ -30,6 +30,8 @@ _KINDS: tuple[tuple[str, bytes, dict[str, str]], ...] = (
     ("messages", BODY[:-1], {}),
     ("messages", BODY, {"x-api-key": "ar-nobody"}),
     ("messages", BODY, {"x-api-key": _NARROW}),
+    ("messages", BODY, {"x-api-key": _EXPIRED}),
+    ("messages", BODY, {"x-api-key": _OFF}),
     ("messages/count_tokens", BODY, {}),
 )
 
@@ -93,7 +95,10 @@ admin: {{port: {_free_port()}, keys: [{{name: ops, key: {ADMIN_KEY}}}]}}
     )
     text = config.read_text("utf-8").replace("{port: 0}", "{port: 0, workers: 2}")
     narrow = f"{{name: narrow, sha256: {digest(_NARROW)}, models: [anthropic/claude-opus-4.8]}}"
-    config.write_text(text.replace("keys: [{name: tester", f"keys: [{narrow}, {{name: tester"))
+    expired = f"{{name: expired, sha256: {digest(_EXPIRED)}, expires_at: 2020-01-01T00:00:00Z}}"
+    off = f"{{name: 'off', sha256: {digest(_OFF)}, disabled: true}}"
+    ours = f"keys: [{narrow}, {expired}, {off}, {{name: tester"
+    config.write_text(text.replace("keys: [{name: tester", ours))
     try:
         async with started("serve", "--config", str(config)) as command:
             async with aiohttp.ClientSession() as session:
@@ -117,7 +122,7 @@ admin: {{port: {_free_port()}, keys: [{{name: ops, key: {ADMIN_KEY}}}]}}
     causes = Counter(line.get("cause", "") for line in lines)
     assert {name: sums["requests_total", "cause", name] for name in causes} == causes
     assert usage["requests"] == len(known) == sums["key_requests_total",]
-    assert usage["refused"] == sums["key_requests_total", "outcome", "refused"] == 2 * each
+    assert usage["refused"] == sums["key_requests_total", "outcome", "refused"] == 4 * each
     assert usage["failed"] == sums["key_requests_total", "outcome", "failed"] == 2 * each
     micros = sum(line.get("cost_micros", 0) for line in lines)
     assert micros == usage["cost_micros"] == sums["key_cost_usd_total",] > 0

@@ -6,13 +6,13 @@ from typing import TypeVar
 import msgspec
 import sqlalchemy as sa
 
+from proxy.admin.failed import what_to_do
 from proxy.admin.page.bounds import Budget, Limit, bounds_of
 from proxy.admin.page.known_keys import KnownKey, known_key
 from proxy.admin.page.page import Elsewhere, Page, Query, View
 from proxy.admin.page.viewer import Viewer
 from proxy.errors import NotFound
 from proxy.notices.for_holders import advice_for_holder
-from proxy.notices.notice import ADVICE
 from proxy.store import sessions, usage, views
 from proxy.store.scope import Scope
 from proxy.store.sessions import Session
@@ -166,8 +166,7 @@ def _refused(failures: views.Failures, viewer: Viewer, view: View) -> Refused:
     if viewer.key is not None:
         do = advice_for_holder(failures.cause, view.config.quota.contact)
     else:
-        advice = ADVICE.get(failures.cause)
-        do = "" if advice is None else advice.for_subject(failures.upstream or "")
+        do = what_to_do(failures.cause, failures.upstream)
     return Refused(
         cause=failures.cause,
         status=failures.status,

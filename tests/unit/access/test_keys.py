@@ -7,6 +7,7 @@ import pytest
 from multidict import CIMultiDict
 
 from proxy.access import keys
+from proxy.access.keys import KeyRefused
 from proxy.config import Key
 from proxy.errors import Unauthenticated
 
@@ -114,8 +115,8 @@ def test_a_short_key_is_told_alike_whether_it_exists_or_not() -> None:
 
 def test_nothing_tells_an_unknown_key_from_one_that_exists() -> None:
     told = {
-        reason: Unauthenticated(reason, "k").message
-        for reason in ("unknown", "expired", "disabled")
+        "unknown": Unauthenticated("unknown").message,
+        **{each: KeyRefused(LAPTOP, each, "").message for each in ("expired", "disabled")},
     }
     assert len(set(told.values())) == 1
     assert (

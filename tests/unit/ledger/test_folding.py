@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy.ledger.folding import MAX_A_MINUTE, Folding
+from proxy.causes import Cause
+from proxy.ledger.folding import MAX_A_MINUTE, MAX_OF_REFUSED_KEY, Folding
 from proxy.ledger.row import Row
 
 REFUSED = Row(
@@ -34,6 +35,13 @@ def test_the_first_600_keep_rows_of_their_own() -> None:
     folding = Folding()
     assert _through(folding, rows) == rows
     assert folding.flush() == []
+
+
+def test_of_a_key_that_opens_nothing_a_few_have_rows_of_their_own_and_all_are_counted() -> None:
+    folding = Folding()
+    rows = [_row(n, status=401, cause=Cause.UNAUTHENTICATED) for n in range(MAX_A_MINUTE)]
+    assert _through(folding, rows) == rows[:MAX_OF_REFUSED_KEY]
+    assert sum(each.requests for each in folding.flush()) == MAX_A_MINUTE - MAX_OF_REFUSED_KEY
 
 
 def test_what_is_beyond_shares_a_row_that_says_what_all_have_in_common() -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from proxy.causes import Cause
-from proxy.config import Log
+from proxy.config import Key, Log
 from proxy.telemetry.access_log import AccessLog, AccessRecord
 from proxy.telemetry.looks import Look
 from tests.unit.telemetry.access_lines import ended_exchange, line, lines
@@ -238,7 +238,7 @@ def test_what_errors_say_is_logged_when_a_setting_asks_for_it(
 
 
 def test_the_name_of_a_key_that_has_expired_is_logged() -> None:
-    decoded = msgspec.json.decode(line(Look.JSON, status=401, refused_key="laptop"))
+    decoded = msgspec.json.decode(line(Look.JSON, status=401, refused_key=Key("laptop")))
     assert decoded["key"] == "laptop"
 
 
