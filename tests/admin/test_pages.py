@@ -1,63 +1,25 @@
 """What the pages say of a ledger: an empty one, one that is full of markup, and one that does not answer."""
 
-import asyncio
 import contextlib
 import csv
 import dataclasses
 import gzip
-import html
 import io
-import json
-import re
-import shutil
-import threading
 import time
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 
-from proxy import Budgets, Certificate, Key, Listen
+from proxy import Certificate, Listen
 from proxy.access.keys import digest
-from proxy.admin.context import CONTEXT
-from proxy.admin.page import doors, key
-from proxy.client_variables import SAFE
-from proxy.errors import StoreUnavailable
-from proxy.store import bounded
-from proxy.store.engine import open_engine
-from proxy.store.keys import Keys
-from proxy.store.rows import RowStore
 from tests.admin.conftest import WRITER
-from tests.admin.viewing import ADMIN, ANNA, Browser, managed, viewed
-from tests.store.rows import opened, row
+from tests.admin.viewing import ADMIN, managed, model, put, viewed
+from tests.store.rows import row
 
 MARKUP = "\"><script>alert(1)</script><b a='"
 ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;"
 PAGES = ("/", "/keys", "/keys/anna", "/spend", "/sessions", "/cache", "/find?q=a")
 _MAX_ZIPPED_BYTES = 15_000
-
-
-def put(url: str, *rows: dict[str, Any]) -> None:
-    """Store requests of now."""
-    now_ms = int(time.time() * 1000)
-    engine = open_engine(url)
-    try:
-        RowStore(engine).put(
-            [
-                row(number, **{"at_ms": now_ms, "key": "anna", **fields})
-                for number, fields in enumerate(rows, 1)
-            ]
-        )
-    finally:
-        engine.dispose()
-
-
-async def model(browser: Browser, path: str) -> Any:
-    """Return the model of a page, as JSON."""
-    told = await browser(path)
-    assert told.status == 200, told.text
-    return msgspec.json.decode(told.text)
 
 
 async def test_an_empty_ledger_waits_for_the_first_request_and_turns_into_its_page(
@@ -117,80 +79,6 @@ async def test_the_overview_sums_what_the_ledger_has(store_url: str) -> None:
             ("ben", "7"),
             ("anna", "5"),
         ]
-
-
-async def test_the_keys_of_configuration_store_and_ledger_are_listed(store_url: str) -> None:
-    managed(store_url, "cleo", "ar-cleo-0123456789-0123456789", disabled=True)
-    managed(store_url, "dora", "ar-dora-0123456789-0123456789")
-    with opened(store_url) as engine:
-        Keys(engine, "ops").delete("dora", 1)
-    put(
-        store_url,
-        {"cost_micros": 5},
-        {"key": "gone", "cost_micros": 9},
-        {"key": "dora", "cost_micros": 7},
-    )
-    async with viewed(store_url) as browser:
-        await browser.sign_in(WRITER)
-        told = await model(browser, "/keys.json")
-        assert [(each["name"], each["source"], each["state"]) for each in told["keys"]] == [
-            ("gone", "elsewhere", ""),
-            ("dora", "store", "deleted"),
-            ("anna", "configuration", "active"),
-            ("ben", "configuration", "active"),
-            ("cleo", "store", "disabled"),
-        ]
-        assert [each["last_day"] is None for each in told["keys"]] == [
-            False,
-            False,
-            False,
-            True,
-            True,
-        ]
-        assert (await model(browser, "/keys/gone.json"))["known"] is None
-        assert (await browser("/keys/none")).status == 404
-
-
-async def test_a_holder_sees_what_was_refused_and_what_to_do(store_url: str) -> None:
-    put(store_url, {"status": 429, "cause": "limited_in_flight", "client": "claude-cli/2"})
-    keys = (Key("anna", digest(ANNA), budgets=Budgets(day_micros=50)),)
-    async with viewed(store_url, keys=keys) as browser:
-        await browser.sign_in(ANNA)
-        told = await model(browser, "/me.json")
-        (refused,) = told["refused"]
-        assert (refused["cause"], refused["requests"]) == ("limited_in_flight", 1)
-        assert refused["do"] == "let fewer requests run at once, or ask whoever runs the gateway"
-        (failure,) = (await model(browser, "/errors.json"))["failures"]
-        assert failure["do"] == refused["do"]
-        assert [each["client"] for each in told["clients"]] == ["claude-cli/2"]
-
-
-async def test_a_holder_is_told_the_settings_that_the_command_sets(store_url: str) -> None:
-    put(store_url, {})
-    async with viewed(store_url, keys=(Key("anna", digest(ANNA)),)) as browser:
-        await browser.sign_in(ANNA)
-        (settings,) = re.findall(
-            r'<pre id="settings".*?>(.*?)</pre>', (await browser("/me")).text, re.DOTALL
-        )
-        told = json.loads(html.unescape(settings))["env"]
-        base_url = (await model(browser, "/me.json"))["base_url"]
-    safe = {name: value for name, value, _ in SAFE}
-    assert told == {"ANTHROPIC_BASE_URL": base_url, "ANTHROPIC_AUTH_TOKEN": "your key", **safe}
-
-
-async def test_what_of_a_key_takes_too_long_is_left_out_and_the_rest_is_shown(
-    sqlite_made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    url = f"sqlite:///{shutil.copy(sqlite_made, tmp_path / 'store.db')}"
-    put(url, {"status": 429, "cause": "limited_in_flight", "cost_micros": 7, "session_id": "s"})
-    monkeypatch.setattr(key, "_PART_WITHIN_S", 0)
-    monkeypatch.setattr(bounded, "_INSTRUCTIONS", 1)
-    async with viewed(url) as browser:
-        await browser.sign_in(ANNA)
-        told = await model(browser, "/me.json")
-        assert told["missing"] == ["sessions", "refused", "clients"]
-        assert told["today_micros"] == 7
-        assert "not shown: sessions, refused, clients" in (await browser("/me")).text
 
 
 @pytest.mark.parametrize("field", ["id", "upstream_request_id", "session_id", "agent_id"])
@@ -258,60 +146,6 @@ async def test_sessions_are_nowhere_when_they_may_not_be_shown(store_url: str) -
             assert "a-secret" not in told.text, path
 
 
-async def test_an_answer_equal_to_the_last_is_empty(store_url: str) -> None:
-    async with viewed(store_url) as browser:
-        await browser.sign_in(WRITER)
-        digest_ = (await browser("/")).text.split('"If-Was": "')[1].partition('"')[0]
-        assert (await browser("/", headers={"if-was": digest_})).status == 204
-        assert (await browser("/", headers={"if-was": "other"})).status == 200
-        assert (
-            "hx-trigger"
-            not in (await browser("/?pause=1")).text.partition("<main")[2].partition(">")[0]
-        )
-
-
-async def test_tabs_that_ask_alike_share_one_question(store_url: str) -> None:
-    async with viewed(store_url) as browser:
-        await browser.sign_in(WRITER)
-        view, asked = browser.app[doors.VIEW], 0
-        ask = view.ask
-
-        async def counting(*args: Any) -> Any:
-            nonlocal asked
-            asked += 1
-            return await ask(*args)
-
-        view.ask = counting  # type: ignore[assignment]  # counts
-        for path in ("/overview.json", "/", "/overview.csv"):
-            assert (await browser(path)).status == 200
-        assert asked <= 2
-
-
-async def test_no_key_holder_keeps_operators_or_another_holder_waiting(store_url: str) -> None:
-    ends, running, most = threading.Event(), 0, 0
-    counts = threading.Lock()
-
-    def long(_: object) -> None:
-        nonlocal running, most
-        with counts:
-            running += 1
-            most = max(most, running)
-        ends.wait(30)
-        with counts:
-            running -= 1
-
-    async with viewed(store_url) as browser:
-        context = browser.app[CONTEXT]
-        asked = [asyncio.create_task(context.ask(long, 0.2, holder="anna")) for _ in range(12)]
-        told = await asyncio.gather(*asked, return_exceptions=True)
-        assert {type(each) for each in told} == {StoreUnavailable}
-        assert await context.ask(lambda _: 1) == 1
-        assert await context.ask(lambda _: 2, holder="ben") == 2
-        assert most == 1
-        ends.set()
-        assert await context.ask(lambda _: 3, holder="anna") == 3
-
-
 async def test_a_store_that_is_gone_is_told_with_the_time_since_when(tmp_path: Path) -> None:
     file = tmp_path / "none" / "store.db"
     file.parent.write_text("no folder")
@@ -332,7 +166,7 @@ async def test_without_a_store_pages_of_money_say_what_is_missing() -> None:
         await browser.sign_in(WRITER)
         told = await browser("/")
         assert told.status == 503
-        assert "see `store` in the configuration" in told.text
+        assert "see <code>store</code> in the configuration" in told.text
 
 
 async def test_nothing_secret_is_in_any_page_or_model(store_url: str) -> None:

@@ -3,10 +3,12 @@
 import contextlib
 import dataclasses
 import http.cookies
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
+import msgspec
 from aiohttp import web
 
 from proxy import Admin, AdminKey, Config, Key, Store
@@ -16,7 +18,9 @@ from proxy.admin.app import create_app
 from proxy.admin.workers import Workers
 from proxy.store.engine import open_engine
 from proxy.store.keys import Keys
+from proxy.store.rows import RowStore
 from tests.admin.conftest import READER, WRITER
+from tests.store.rows import row
 from tests.support.gateways import config_for
 
 ANNA, BEN = "ar-anna-0123456789-0123456789", "ar-ben-0123456789-01234567890"
@@ -93,3 +97,25 @@ def managed(url: str, name: str, secret: str, **fields: Any) -> None:
         Keys(engine, "test").create(KeyRecord(name=name, **fields), digest(secret), 1)
     finally:
         engine.dispose()
+
+
+def put(url: str, *rows: dict[str, Any]) -> None:
+    """Store requests of now."""
+    now_ms = int(time.time() * 1000)
+    engine = open_engine(url)
+    try:
+        RowStore(engine).put(
+            [
+                row(number, **{"at_ms": now_ms, "key": "anna", **fields})
+                for number, fields in enumerate(rows, 1)
+            ]
+        )
+    finally:
+        engine.dispose()
+
+
+async def model(browser: Browser, path: str) -> Any:
+    """Return the model of a page, as JSON."""
+    told = await browser(path)
+    assert told.status == 200, told.text
+    return msgspec.json.decode(told.text)
