@@ -30,6 +30,7 @@ from proxy.admin.credentials import AdminRing
 from proxy.admin.guard import HEADERS, check
 from proxy.admin.http_errors import MAX_BODY_BYTES, MAX_PATH_CHARS, to_proxy_error
 from proxy.admin.state import WORKERS
+from proxy.admin.times import Lately
 from proxy.admin.workers import OwnGateway, SocketWorkers, Workers
 from proxy.config import Config
 from proxy.errors import ForeignHost, InternalError, OriginForbidden, ProxyError
@@ -148,6 +149,7 @@ def create_app(
     app[CONTEXT] = AdminContext(config)
     app[WORKERS] = SocketWorkers(()) if workers is None else workers
     app[metrics.GATE] = metrics.Gate(ring, is_open=open_metrics)
+    app[upstreams.LATELY] = Lately()
     app.add_routes(TABLE)
     app.router.add_get("/healthz", _health)
     if all(importlib.util.find_spec(each) for each in _OF_THE_VIEW):
@@ -164,6 +166,7 @@ def create_app(
     app.cleanup_ctx.append(_close)
     if config.store is not None:
         app.cleanup_ctx.append(_look_for_breaks)
+    app.cleanup_ctx.append(upstreams.keep_times)
     app.cleanup_ctx.append(rounds.running)
     app.cleanup_ctx.append(traces.running)
     return app

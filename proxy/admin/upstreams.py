@@ -1,6 +1,8 @@
 """The admin API's report of the upstreams: what each worker knows of them, put together."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -10,6 +12,7 @@ from proxy.admin.context import json, now_ms
 from proxy.admin.paging import refuse_unknown
 from proxy.admin.shown import shown_time
 from proxy.admin.state import WORKERS
+from proxy.admin.times import Lately
 from proxy.admin.workers import Answer
 from proxy.errors import WorkerUnavailable
 from proxy.upstreams.counts import Count
@@ -18,13 +21,21 @@ from proxy.upstreams.report import Account, Cooling, FailingRun, Report
 _COUNTS = ("requests", "failures", "homes", "moved_away", "stood_in")
 
 
+_log = logging.getLogger(__name__)
+LATELY = web.AppKey("lately", Lately)
+_KEEP_EVERY_S = 60.0
+
+
 async def upstreams(request: web.Request) -> web.Response:
     """Serve `GET /admin/v1/upstreams`."""
     refuse_unknown(request.query)
     answers = await request.app[WORKERS].upstreams()
+    data, lately = merged(told(answers), now_ms()), request.app[LATELY]
+    lately.take([None if each is None else _reports(each) for each in answers])
     return json(
         {
-            "data": merged(told(answers), now_ms()),
+            "data": [{**each, "times": lately.of(each["upstream"])} for each in data],
+            "times": {"since": shown_time(lately.since_ms), **lately.of()},
             "workers": len(answers),
             "workers_silent": answers.count(None),
         }
@@ -37,10 +48,32 @@ def told(answers: Sequence[Answer | None]) -> list[list[Report]]:
     Raises:
         WorkerUnavailable: none does.
     """
-    known = [msgspec.convert(each[1], list[Report]) for each in answers if each is not None]
+    known = [_reports(each) for each in answers if each is not None]
     if not known:
         raise WorkerUnavailable("no worker of this machine answers")
     return known
+
+
+def _reports(answer: Answer) -> list[Report]:
+    return msgspec.convert(answer[1], list[Report])
+
+
+async def keep_times(app: web.Application) -> AsyncIterator[None]:
+    """Note once a minute what workers have counted of times: one of the application's cleanup contexts."""
+
+    async def keep() -> None:
+        while True:
+            try:
+                answers = await app[WORKERS].upstreams()
+                app[LATELY].take([None if each is None else _reports(each) for each in answers])
+                app[LATELY].keep(now_ms())
+            except Exception:  # noqa: BLE001 - logged with its traceback; the next minute may do better
+                _log.exception("the times of upstreams cannot be noted: a defect")
+            await asyncio.sleep(_KEEP_EVERY_S)
+
+    keeping = asyncio.create_task(keep())
+    yield
+    keeping.cancel()
 
 
 def merged(workers: Sequence[Sequence[Report]], at_ms: int) -> list[dict[str, Any]]:

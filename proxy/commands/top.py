@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import shutil
 import sys
 import termios
 import tty
@@ -84,7 +85,8 @@ class _Screen:
 
     def drawn(self) -> "RenderableType":
         """Return what is to be drawn."""
-        return self._draw(self.told, self._sort, self._key)
+        width = shutil.get_terminal_size().columns
+        return self._draw(self.told, self._sort, self._key, width)
 
     def press(self) -> None:
         """Read what was typed."""

@@ -88,9 +88,9 @@ def table(*left: str, right: Sequence[str]) -> Table:
     """Return an empty table, of columns to the left and to the right."""
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for name in left:
-        drawn.add_column(name, overflow="ellipsis", no_wrap=True)
+        drawn.add_column(name, overflow="ellipsis", no_wrap=True, vertical="bottom")
     for name in right:
-        drawn.add_column(name, justify="right", no_wrap=True)
+        drawn.add_column(name, justify="right", no_wrap=True, vertical="bottom")
     return drawn
 
 

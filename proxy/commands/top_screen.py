@@ -16,6 +16,7 @@ from proxy.commands.top_keys import Key, by_key, keys_table, prompt_tokens, requ
 # As many as are asked for.
 _MOST_GROUPS = 1_000
 _PER_H = 60
+_WIDE = 112
 _HINT = "q quit  s sort  k key"
 _STYLES = {"up": "green", "cooling": "yellow", "failing": "red"}
 _TOKENS = ("tokens", "input_tokens")
@@ -55,20 +56,22 @@ class Told:
         return by_key(_data(self.live), _data(self.usage), _data(self.limits), sort)
 
 
-def screen(told: Told, sort: str, key: str | None = None) -> RenderableType:
+def screen(told: Told, sort: str, key: str | None = None, width: int = _WIDE) -> RenderableType:
     """Return what is drawn.
 
     Args:
         told: what is known.
         sort: the column of keys that the largest comes first of: one of `SORTS`.
         key: that is shown alone, with its requests in flight; None: all.
+        width: of the terminal; a narrow one has fewer columns.
     """
     how = f"sorted by {sort}" if key is None else f"key {printable(key)}"
     parts: list[RenderableType] = [_heading(told), Text(f"{how}   {_HINT}", "dim")]
     if told.trouble:
         parts.append(Text(f"no answer, asked again: {printable(told.trouble)}", "red"))
     if told.upstreams is not None:
-        parts += [Text(), _upstreams(told.upstreams["data"])]
+        parts += [Text(), _upstreams(told.upstreams, is_wide=width >= _WIDE)]
+        parts += [Text(_times_of(told.upstreams), "dim")]
     if told.live is not None:
         keys = [each for each in told.keys(sort) if key in (None, each.name)]
         parts += [Text(), keys_table(keys, told.minutes)]
@@ -109,21 +112,47 @@ def _workers(live: Mapping[str, Any]) -> str:
     return f"{live['workers'] - silent} of {all_}" if silent else all_
 
 
-def _upstreams(of: Sequence[Mapping[str, Any]]) -> Table:
+def _upstreams(told: Mapping[str, Any], *, is_wide: bool) -> Table:
+    times = [("first_byte_ms", "first"), ("total_ms", "total")][: 2 if is_wide else 1]
     drawn = table(
-        *("upstream", "state"), right=("in flight", "requests", "failed", "cached", "tokens left")
+        *("upstream", "state"),
+        right=(
+            "in\nflight",
+            *(f"{word}\n{percent}" for _, word in times for percent in ("p50", "p95")),
+            *(("requests",) if is_wide else ()),
+            *("failed", "cached", "tokens\nleft"),
+        ),
     )
+    of = told["data"]
     for each in of:
         drawn.add_row(
             as_text(each["upstream"]),
             Text(_state(each), _STYLES.get(each["state"], "")),
             figures.count(each["in_flight"]),
-            figures.count(each["requests"]),
+            *_percentiles(each.get("times"), times),
+            *((figures.count(each["requests"]),) if is_wide else ()),
             figures.share(each["failures"], each["requests"]),
             figures.share(each["cache"]["hit_share"], 1),
             _tokens_left(each["account"]),
         )
+    if len(of) > 1:
+        in_flight = figures.count(sum(each["in_flight"] for each in of))
+        drawn.add_row("all", "", in_flight, *_percentiles(told.get("times"), times))
     return drawn
+
+
+def _percentiles(told: Answer, times: Sequence[tuple[str, str]]) -> list[str]:
+    """Return how long requests take; a gateway of an older release does not tell."""
+    percents = [(name, percent) for name, _ in times for percent in ("p50", "p95")]
+    return [figures.duration(told[name][each] if told else None) for name, each in percents]
+
+
+def _times_of(told: Mapping[str, Any]) -> str:
+    since = told.get("times", {}).get("since")
+    return (
+        f"first byte and total: since {since[11:16] if since else 'the workers began'}; "
+        "requests, failed, cached: since the workers began"
+    )
 
 
 def _state(upstream: Mapping[str, Any]) -> str:

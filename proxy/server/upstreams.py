@@ -16,7 +16,7 @@ def upstreams_here(gateway: Gateway) -> list[Report]:
         if exchange.route is not None
         and (exchange.gateway_s is not None or exchange.phase is Phase.RESPONSE_HEAD)
     ]
-    return reports(
+    told = reports(
         gateway.snapshot.config,
         gateway.standing,
         asked,
@@ -24,3 +24,8 @@ def upstreams_here(gateway: Gateway) -> list[Report]:
         int(time.time() * 1000),
         printed_s=gateway.credentials.printed_s,
     )
+    times = {} if gateway.counting is None else gateway.counting.tally.times()
+    for each in told:
+        if each.upstream in times:
+            each.first_byte, each.total = times[each.upstream]
+    return told

@@ -36,6 +36,11 @@ class Histogram:
         self.counts = [0] * (len(bounds) + 1)
         self.sum_s = 0.0
 
+    def add(self, other: "Histogram") -> None:
+        """Add the values of another one with the same buckets."""
+        self.counts = [own + others for own, others in zip(self.counts, other.counts, strict=True)]
+        self.sum_s += other.sum_s
+
     def told(self) -> "Times":
         """Return it as it is told."""
         return Times(self.counts, self.sum_s)
@@ -177,6 +182,17 @@ class Tally:
         if len(self._statuses) < MAX_STATUSES:
             self._statuses.add(said)
         return self.kinds.at(endpoint, said if said in self._statuses else OTHER, cause or "")
+
+    def times(self) -> dict[str, tuple[Times, Times]]:
+        """Return by upstream how long it took until the first byte, and until the end."""
+        found: dict[str, tuple[Histogram, Histogram]] = {}
+        for (_, at), of_model in self.models.taken.items():
+            if at not in found:
+                found[at] = Histogram(FIRST_BYTE_S), Histogram(REQUEST_S)
+            first_byte, request = found[at]
+            first_byte.add(of_model.first_byte)
+            request.add(of_model.request)
+        return {at: (first.told(), request.told()) for at, (first, request) in found.items()}
 
     def told(self) -> TallyTold:
         """Return it as it is told."""

@@ -7,6 +7,7 @@ from types import MappingProxyType
 import msgspec
 
 from proxy.config import Config
+from proxy.telemetry.tally import Times
 from proxy.upstreams.account import Headroom
 from proxy.upstreams.counts import Count
 from proxy.upstreams.standing import Standing
@@ -79,6 +80,8 @@ class Report(msgspec.Struct):
         credential_age_s: how long ago a command printed its credential; None: no command does.
         failing: None: it does not.
         recovered_ms: when it last answered after failures outside of pools; None: it has not.
+        first_byte, total: how long it took until then and until the end, in the buckets of `proxy.telemetry.series`;
+            None: nothing has ended there, or nobody counts.
     """
 
     upstream: str
@@ -91,6 +94,8 @@ class Report(msgspec.Struct):
     credential_age_s: float | None = None
     failing: FailingRun | None = None
     recovered_ms: int | None = None
+    first_byte: Times | None = None
+    total: Times | None = None
 
 
 def reports(

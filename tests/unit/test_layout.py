@@ -66,6 +66,8 @@ PURE_MODULES = (
     "proxy.limits.verdict",
     "proxy.limits.wording",
     "proxy.telemetry.floods",
+    "proxy.telemetry.series",
+    "proxy.telemetry.tally",
     "proxy.admin.alerts",
     "proxy.admin.cooling",
     "proxy.config_file.telling",
