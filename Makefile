@@ -110,7 +110,7 @@ test: check
 test-quick: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 -q -m "not slow" --hypothesis-profile quick $(PYTEST_ARGS)
 
-test-clients: $(VENV)/.run
+test-clients: $(VENV)/.dev
 	$(BIN)/python -m tests.clients.run
 
 test-stack:

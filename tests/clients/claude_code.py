@@ -1,13 +1,15 @@
 """What Claude Code does through a gateway: its answers, its agents, its refusals, and what breaks."""
 
+import dataclasses
 import datetime
 import json
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.clients import session_tree
+from tests.clients import session_tree, tracing
 from tests.clients.claude_runs import MODEL, SAY_HI, Claude, why_no_failure, why_no_success
 from tests.clients.report import Report
 from tests.clients.stack import Stack
@@ -36,7 +38,7 @@ def run(
 ) -> None:
     """Run every check."""
     claude = Claude(binary, stack, scratch, is_hinting)
-    for checks in (_answers, _features, _agents, _refusals, _broken):
+    for checks in (_answers, _features, _agents, _refusals, _broken, _traces):
         for what, why_not in checks(claude):
             report.check(name, what, why_not)
 
@@ -156,6 +158,31 @@ def _agents(claude: Claude) -> _Findings:
         if apart <= len(lines)
         else f"{own_cost_usd} and {told['session']['cost_micros']} micro-dollars",
     )
+
+
+def _traces(claude: Claude) -> _Findings:
+    """Have it trace what it does, an agent too, and compare its spans, the gateway's, and the upstream's."""
+    if not claude.is_hinting:
+        return  # nor does it send its trace
+    place = claude.scratch / "traced"
+    place.mkdir(parents=True)
+    environment = {"HOME": str(place), "PATH": os.environ.get("PATH", os.defpath)}
+    with tracing.running(place, environment) as traced:
+        asked = session_tree.calling("say hi", session_tree.AGENT)
+        ended = dataclasses.replace(claude, stack=traced.stack).ask(
+            (asked, "--allowedTools", "Agent", "--output-format", "json"), **traced.variables()
+        )
+        one = "its trace goes on in the gateway's spans, and theirs at the upstream"
+        page = "its session's page shows the prompt, and its agent below"
+        try:
+            session = json.loads(ended.stdout)["session_id"]
+        except (ValueError, LookupError):
+            yield one, ended.why()
+            return
+        yield one, traced.why_apart()
+        lines = tracing.lines_of(traced.shown(f"sessions/{session}"))
+        wanted = [(0, "prompt"), (1, session_tree.AGENT)]
+        yield page, "" if lines == wanted else f"it shows {lines}"
 
 
 def _has_agents(lines: list[dict[str, Any]]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from tests.clients import programs
 from tests.clients.stack import ANYROUTER, Stack
 
-_AGENT = "general-purpose"
+AGENT = "general-purpose"
 _ITS_OWN = "Explore"
 _COMMAND_S = 20.0
 _STORED_S = 5.0
@@ -16,10 +16,11 @@ _POLL_S = 0.1
 
 def prompt() -> str:
     """Return what makes Claude Code start an agent that starts one of its own."""
-    return _call(_call("say hi", _ITS_OWN), _AGENT)
+    return calling(calling("say hi", _ITS_OWN), AGENT)
 
 
-def _call(asked: str, kind: str) -> str:
+def calling(asked: str, kind: str) -> str:
+    """Return what makes Claude Code start an agent of a kind, which is asked something."""
     given = {
         "description": "d",
         "prompt": asked,
@@ -61,7 +62,7 @@ def why_not(report: dict[str, Any], lines: list[dict[str, Any]], *, is_hinted: b
     own = [
         sum(line["cost_micros"] for line in lines if line.get("agent_id") == each) for each in who
     ]
-    types = [None, _AGENT, _ITS_OWN] if is_hinted else [None, None, None]
+    types = [None, AGENT, _ITS_OWN] if is_hinted else [None, None, None]
     wanted = [
         (depth, "agent" if depth else "prompt", agent, agent_type, own[depth], sum(own[depth:]))
         for depth, (agent, agent_type) in enumerate(zip(who, types, strict=False))

@@ -160,7 +160,7 @@ CLAUDE_CODE = Client(
     "@anthropic-ai/claude-code",
     "2.1.332",
     "ANTHROPIC_BASE_URL",
-    _CLAUDE_CODE,
+    (*_CLAUDE_CODE, "its trace", "its session's page"),
     "refused with the gateway's reason",
 )
 CLAUDE_CODE_OLDER = Client(
