@@ -1,7 +1,7 @@
 """How the admin API shows keys and owners, of store and configuration alike and without secrets, and usage. Pure."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _DAY_S = 86_400
 _HOUR_S = 3_600
+_EXPIRING_MS = 7 * _DAY_S * 1000
 
 
 def shown_key(record: KeyRecord) -> dict[str, Any]:
@@ -53,6 +54,17 @@ def shown_static_key(key: Key) -> dict[str, Any]:
         "updated_at": None,
         "previous_valid_until": None,
     }
+
+
+def state_of(shown: Mapping[str, Any], at_ms: int) -> str:
+    """Return how a key is that is shown so: `active`, `expiring` within a week, `expired` or `disabled`."""
+    expires = shown["expires_at"]
+    if shown["disabled"]:
+        return "disabled"
+    # Times of this form are in the order of their texts.
+    if expires is None or expires > (shown_time(at_ms + _EXPIRING_MS) or ""):
+        return "active"
+    return "expiring" if expires > (shown_time(at_ms) or "") else "expired"
 
 
 def shown_owner(record: OwnerRecord) -> dict[str, Any]:

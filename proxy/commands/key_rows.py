@@ -3,17 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from proxy.admin.shown import state_of
 from proxy.commands import amounts, bounds
 
-COLUMNS = ("key", "owner", "models", "limits", "budgets", "expires", "state")
+COLUMNS = ("key", "owner", "models", "limits", "budgets", "expires", "state", "kept in")
 _TIMES = ("expires_at", "created_at", "updated_at", "previous_valid_until")
 
 
-def row(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return a key as a row of `COLUMNS`."""
+def row(entry: Mapping[str, Any], now_ms: int) -> tuple[str, ...]:
+    """Return a key as a row of `COLUMNS`, at a time in Unix milliseconds."""
     models = _models(entry["models"])
     expires = (entry["expires_at"] or "never").removesuffix("T00:00:00Z")
-    state = "disabled" if entry["disabled"] else "good"
     return (
         entry["name"],
         entry["owner"] or "",
@@ -21,7 +21,8 @@ def row(entry: Mapping[str, Any]) -> tuple[str, ...]:
         bounds.shown_limits(entry["limits"]),
         bounds.shown_budgets(entry["budgets"]),
         expires,
-        state if entry["source"] == "store" else f"{state}, configured",
+        state_of(entry, now_ms),
+        entry["source"],
     )
 
 

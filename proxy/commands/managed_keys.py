@@ -67,7 +67,8 @@ def list_all(args: argparse.Namespace) -> int:
     from proxy.commands.tables import table  # noqa: PLC0415 - only what draws imports what it takes
 
     if entries:
-        say(table(key_rows.COLUMNS, map(key_rows.row, entries)))
+        at_ms = now_ms()
+        say(table(key_rows.COLUMNS, (key_rows.row(entry, at_ms) for entry in entries)))
     else:
         say_on_errors("there are no such keys; `anyrouter keys new NAME` makes one")
     if tenants.store is None:

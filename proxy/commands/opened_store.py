@@ -15,7 +15,7 @@ from proxy.commands.standard_files import say_on_errors
 from proxy.config import Store
 from proxy.config_file.faults import ConfigError
 from proxy.config_file.tenants import Tenants, read_tenants
-from proxy.ledger.first_file import was_there
+from proxy.ledger.first_file import told_away, was_there
 from proxy.ledger.recovery import living
 from proxy.ledger.spool import spools
 
@@ -131,15 +131,13 @@ def _engine(config_file: str, store: Store) -> "sa.Engine":
 def _refuse_absent(tenants: Tenants, store: Store, file: Path | None, *, is_made: bool) -> None:
     if file is None or file.exists():
         return
-    said = f"the store is not there: `store.url` of {tenants.file} says {file.absolute()}"
     if was_there(store, file):
-        raise RuntimeError(
-            f"{said}, where one was: put it back; or have an empty one made, without its keys and sums, by `anyrouter "
-            f"store migrate --new --config {shlex.quote(tenants.file)}`"
-        )
+        command = f"anyrouter store migrate --new --config {shlex.quote(tenants.file)}"
+        raise RuntimeError(told_away(file, command))
     if not is_made:
         raise RuntimeError(
-            f"{said}, which a gateway makes when it starts; was it moved, or is this another machine?"
+            f"the store is not there: {file.absolute()}, as `store.url` of {tenants.file} says: the gateway makes it"
+            " when it first starts; if it has run, was it moved, or is this another machine?"
         )
 
 

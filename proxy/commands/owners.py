@@ -96,7 +96,7 @@ def list_all(args: argparse.Namespace) -> int:
         return 0
     from proxy.commands.tables import table  # noqa: PLC0415 - only what draws imports what it takes
 
-    say(table(("owner", "limits", "budgets", "from"), map(_row, entries)))
+    say(table(("owner", "limits", "budgets", "kept in"), map(_row, entries)))
     return 0
 
 

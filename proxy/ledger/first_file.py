@@ -42,6 +42,19 @@ def was_there(store: Store, file: Path) -> bool:
     return _mark(store, file).exists()
 
 
+def told_away(file: Path, command: str) -> str:
+    """Return what to say of a store that was there, and is not: a start that serves without it, and commands alike.
+
+    Args:
+        file: where it was.
+        command: that makes an empty one.
+    """
+    return (
+        f"the store is not there: {file.absolute()}: put it back if it was moved; or have an empty one made, "
+        f"without its keys and sums, by `{command}`"
+    )
+
+
 def is_to_be_made(store: Store | None) -> bool:
     """Return whether a start makes the file of a store: it is not there, and was not before, as far as is known."""
     file = None if store is None else file_of(store.url)

@@ -11,6 +11,8 @@ from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from proxy.ledger.first_file import told_away
+
 _BUSY_S = 5.0
 _READ_ONLY = "anyrouter_read_only"
 _FILE = "anyrouter_file"
@@ -91,10 +93,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     @event.listens_for(engine, "do_connect")
     def _never_make(_: sa.Dialect, __: Any, args: list[Any], named: dict[str, Any]) -> None:
         if not file.exists():
-            raise sqlite3.OperationalError(
-                f"the store is not there: {file}: was it moved? put it back, or have an empty one made by "
-                "`anyrouter store migrate --new`"
-            )
+            raise sqlite3.OperationalError(told_away(file, "anyrouter store migrate --new"))
         args[:1] = [f"{file.absolute().as_uri()}?mode=rw"]
         named["uri"] = True
 

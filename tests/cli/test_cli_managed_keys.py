@@ -94,6 +94,9 @@ def test_keys_of_store_and_configuration_are_listed_by_name(typing: Typing) -> N
     table = typing("keys", "list")[1].splitlines()
     assert [line.split()[0] for line in table if line] == ["key", "adam", "tester", "zoe"]
     assert "$25.00/month" in table[3]
+    assert [line.split()[-2:] for line in table[1:] if line] == [
+        ["active", each["source"]] for each in listed
+    ]
 
 
 def test_a_rotated_key_has_a_new_secret_and_tells_until_when_the_one_before_works(

@@ -159,12 +159,12 @@ async def test_no_store_is_made_in_place_of_one_that_was_moved_away_and_rows_com
         await until(lambda: running.status().stored_rows == 1)
         folder.rename(away)
         running.add(row(2))
-        await until(lambda: "was it moved? put it back" in running.status().reason)
+        await until(lambda: "put it back if it was moved" in running.status().reason)
         assert not folder.exists()
         # As a worker that is started again.
         async with ledger(url, tmp_path / "state") as other:
             other.add(row(3))
-            await until(lambda: "was it moved? put it back" in other.status().reason)
+            await until(lambda: "put it back if it was moved" in other.status().reason)
             folder.mkdir()
             running.add(row(4))
             await until(lambda: running.status().spooled_rows == 2)

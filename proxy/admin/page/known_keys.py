@@ -5,17 +5,15 @@ import sqlalchemy as sa
 
 from proxy.access.records import KeyRecord
 from proxy.admin.page.page import View
-from proxy.admin.shown import shown_key, shown_static_key
-from proxy.config import Key
+from proxy.admin.shown import shown_key, shown_static_key, state_of
 from proxy.store.keys import Keys, UnknownNameError
 
-_EXPIRING_MS = 7 * 86_400_000
 _MOST = 2_000
 _ACTOR = "view"
 
 
 class KnownKey(msgspec.Struct, frozen=True):
-    """A key; `state`: `active`, `expiring` within a week, `expired` or `disabled`."""
+    """A key; `state`: as `proxy.admin.shown.state_of` says it."""
 
     name: str
     source: str
@@ -29,10 +27,10 @@ class KnownKey(msgspec.Struct, frozen=True):
 
 async def known_keys(view: View, now_ms: int) -> list[KnownKey]:
     """Return the keys by name, some thousands at most; those of a store only where there is one."""
-    found = {key.name: _static(key, now_ms) for key in view.config.keys}
+    found = {key.name: _known(shown_static_key(key), now_ms) for key in view.config.keys}
     if view.has_store:
         records = await view.ask(lambda engine: Keys(engine, _ACTOR).page(_MOST))
-        found = {each.name: _managed(each, now_ms) for each in records} | found
+        found = {each.name: _known(shown_key(each), now_ms) for each in records} | found
     return [found[name] for name in sorted(found)]
 
 
@@ -47,7 +45,7 @@ async def known_key(view: View, name: str, now_ms: int) -> KnownKey | None:
     """Return a key; None: there is none of this name."""
     for key in view.config.keys:
         if key.name == name:
-            return _static(key, now_ms)
+            return _known(shown_static_key(key), now_ms)
     if not view.has_store:
         return None
 
@@ -58,26 +56,9 @@ async def known_key(view: View, name: str, now_ms: int) -> KnownKey | None:
             return None
 
     record = await view.ask(get)
-    return None if record is None else _managed(record, now_ms)
+    return None if record is None else _known(shown_key(record), now_ms)
 
 
-def _static(key: Key, now_ms: int) -> KnownKey:
-    expires_ms = None if key.expires_at is None else int(key.expires_at.timestamp() * 1000)
-    return _known(shown_static_key(key), expires_ms, now_ms)
-
-
-def _managed(record: KeyRecord, now_ms: int) -> KnownKey:
-    return _known(shown_key(record), record.expires_at_ms, now_ms)
-
-
-def _known(shown: dict[str, object], expires_ms: int | None, now_ms: int) -> KnownKey:
+def _known(shown: dict[str, object], now_ms: int) -> KnownKey:
     fields = {name: shown[name] for name in KnownKey.__struct_fields__ if name != "state"}
-    return msgspec.convert({**fields, "state": _state(shown, expires_ms, now_ms)}, KnownKey)
-
-
-def _state(shown: dict[str, object], expires_ms: int | None, now_ms: int) -> str:
-    if shown["disabled"]:
-        return "disabled"
-    if expires_ms is None or expires_ms > now_ms + _EXPIRING_MS:
-        return "active"
-    return "expiring" if expires_ms > now_ms else "expired"
+    return msgspec.convert({**fields, "state": state_of(shown, now_ms)}, KnownKey)
