@@ -30,6 +30,15 @@ PHASE_WORDS = {
     Phase.CLIENT: CLIENT,
 }
 
+_DOING = {
+    WORKING: "the gateway works on it",
+    RECEIVING: "client sends its request, silent {}",
+    QUEUED: "waits for its turn {}",
+    AWAITING_HEAD: "upstream has not answered for {}",
+    STREAMING: "upstream silent {}",
+    CLIENT: "client not reading {}",
+}
+
 _BY_SINCE = operator.attrgetter("since_s")
 
 
@@ -178,16 +187,7 @@ def doing(told: dict[str, Any]) -> str:
     Args:
         told: an `InFlight`, as builtins.
     """
-    waited = f"{told['waiting_ms'] // 1000} s"
-    match told["phase"]:
-        case "receiving":
-            return f"client sends its request, silent {waited}"
-        case "queued":
-            return f"waits for its turn {waited}"
-        case "awaiting_head":
-            return f"upstream has not answered for {waited}"
-        case "streaming":
-            return f"upstream silent {waited}"
-        case "client":
-            return f"client not reading {waited}"
-    return "the gateway works on it"
+    waited_s, phase = told["waiting_ms"] // 1000, told["phase"]
+    if phase == STREAMING and not waited_s:
+        return "upstream answers"
+    return _DOING[phase].format(f"{waited_s} s")

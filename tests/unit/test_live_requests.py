@@ -47,6 +47,19 @@ async def test_what_it_waits_for_has_a_word_and_a_sentence(
     assert (row.age_ms, row.at_ms) == (60_000, 1_800_000_000_000)
 
 
+@pytest.mark.parametrize(
+    ("phase", "said"),
+    [
+        (Phase.RESPONSE_HEAD, "upstream has not answered for 0 s"),
+        (Phase.RESPONSE_BODY, "upstream answers"),
+        (Phase.CLIENT, "client not reading 0 s"),
+    ],
+)
+async def test_a_stream_that_flows_is_not_said_to_be_silent(phase: Phase, said: str) -> None:
+    (row,) = (await live_of([exchange(phase, 0.9)], NOW_S, None, None)).data
+    assert doing(msgspec.to_builtins(row)) == said
+
+
 async def test_of_many_those_that_have_waited_longest_are_told_and_all_are_counted() -> None:
     many = [exchange(Phase.CLIENT, waited_s) for waited_s in range(MAX_ROWS + 5)]
     told = await live_of([exchange(), *many], NOW_S, None, None)

@@ -50,7 +50,11 @@ def _of_budget(budget: Budget, now_ms: int) -> str:
         return f"{who} has spent its {amount}; refused until {again}."
     used = figures.share(budget.spent_micros, budget.limit_micros)
     reached_ms = budget.reached_ms(now_ms)
-    pace = "" if reached_ms is None else f", {figures.minute(reached_ms)} UTC at this pace"
+    pace = (
+        ""
+        if reached_ms is None
+        else f"; at this pace it is used up at {figures.minute(reached_ms)} UTC"
+    )
     return f"{who} has used {used} of its {amount}{pace}."
 
 
