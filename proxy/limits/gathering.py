@@ -29,12 +29,14 @@ class Operation(NamedTuple):
         since_s: `time.monotonic()` when it began to wait.
         read: makes of a reply what is waited for; None: nobody waits.
         answer: who waits; it gets None when there is no reply.
+        lost: called when it was not sent, or what was sent has no reply; None: nobody needs to know.
     """
 
     add: Add
     since_s: float
     read: Callable[[Any], Any] | None = None
     answer: "asyncio.Future[Any] | None" = None
+    lost: Callable[[], None] | None = None
 
     def put_into(self, batch: Batch) -> int:
         """Put it into a batch; return the number of its reply."""
@@ -47,9 +49,11 @@ class Operation(NamedTuple):
         return None if self.read is None else self.read(replies[number])
 
     def give_up(self) -> None:
-        """Tell who waits, if anybody still does, that there is no reply."""
+        """Tell who waits, if anybody still does, and who needs to know, that there is no reply."""
         if self.answer is not None and not self.answer.done():
             self.answer.set_result(None)
+        if self.lost is not None:
+            self.lost()
 
 
 class Gathering:
@@ -69,9 +73,9 @@ class Gathering:
         self._waiting.append(Operation(add, time.monotonic(), read, answer))
         return answer
 
-    def put(self, add: Add) -> None:
-        """Add something that nobody waits for."""
-        self._waiting.append(Operation(add, time.monotonic()))
+    def put(self, add: Add, lost: Callable[[], None] | None = None) -> None:
+        """Add something that nobody waits for; `lost` is called when it may never have come to the server."""
+        self._waiting.append(Operation(add, time.monotonic(), lost=lost))
 
     def renew(self, lease: str, add: Add) -> None:
         """Add what renews a lease; it rides along, but in every call."""
@@ -97,18 +101,23 @@ class Gathering:
     def give_up(self) -> None:
         """Tell all who wait that there is no reply; what nobody waits for goes on waiting."""
         for each in self._waiting:
-            each.give_up()
+            if each.answer is not None:
+                each.give_up()
         self._waiting = [each for each in self._waiting if each.answer is None]
 
     def bound(self) -> None:
         """Keep the newest, while there is no server to ask, and nobody waits."""
         if len(self._waiting) > _KEPT:
-            del self._waiting[0]
+            self._waiting.pop(0).give_up()
 
     def forget_old(self) -> None:
         """Drop what nobody needs to know any more: the leases that it speaks of end by themselves."""
         oldest_s = time.monotonic() - _KEPT_S
-        self._waiting = [each for each in self._waiting if each.since_s >= oldest_s]
+        waiting = self._waiting
+        self._waiting = [each for each in waiting if each.since_s >= oldest_s]
+        for each in waiting:
+            if each.since_s < oldest_s:
+                each.give_up()
 
     def forget_riders(self) -> None:
         """Drop what rides along: leases that are old by now, sums that are told anew."""

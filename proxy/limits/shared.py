@@ -17,6 +17,7 @@ from typing import Any
 from proxy.errors import LimitsUnavailable
 from proxy.limits.batch import Batch, readings_of, unknown_of, verdict_of
 from proxy.limits.breaker import Breaker
+from proxy.limits.following import Following
 from proxy.limits.gathering import Add, Gathering
 from proxy.limits.local import Local, Spent
 from proxy.limits.periods import Periods
@@ -50,6 +51,7 @@ class Shared:
         self._on_unknown = on_unknown
         self._breaker = Breaker()
         self._gathered = Gathering()
+        self._following = Following(self._gathered, self._soon)
         self._wanted = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._in_flight: set[Grant] = set()
@@ -97,7 +99,7 @@ class Shared:
         except asyncio.CancelledError:
             # The client left: what came just then is given back; later `_send` does so, if its reply is not lost.
             if answer.cancelled() or answer.result() is None:
-                self._put(methodcaller("let_go", ask))
+                self._following.tell(ask, None)
             elif isinstance(answer.result(), Grant):
                 self.cancel(answer.result())
             raise
@@ -110,7 +112,7 @@ class Shared:
         self._local.settle(grant, input_tokens, output_tokens, micros)
         if grant in self._in_flight:
             self._in_flight.remove(grant)
-            self._put(methodcaller("settle", grant, input_tokens, output_tokens, micros, now_us()))
+            self._following.settle(grant, (input_tokens, output_tokens), micros, now_us())
 
     def cancel(self, grant: Grant) -> None:
         """Give back all but the request itself: nothing was sent."""
@@ -146,14 +148,13 @@ class Shared:
 
     def _unanswered(self, ask: Ask) -> Grant | Refusal:
         """Decide so, and tell the server, which may have let it in all the same, or may have heard nothing of it."""
-        tell = methodcaller("let_go", ask)
+        verdict: Grant | Refusal | None = None
         try:
             verdict = self._alone(ask)
             if isinstance(verdict, Grant) and not ask.counting:
                 self._in_flight.add(verdict)
-                tell = methodcaller("follow", verdict)
         finally:
-            self._put(tell)
+            self._following.tell(ask, verdict)
         return verdict
 
     def _verdict(self, ask: Ask, reply: Any) -> Grant | Refusal:
@@ -173,9 +174,8 @@ class Shared:
         self._wanted.set()
         return self._gathered.ask(add, read)
 
-    def _put(self, add: Add) -> None:
-        """Send something with whatever is asked next, and within a few milliseconds."""
-        self._gathered.put(add)
+    def _soon(self) -> None:
+        """Send what was put with what is asked next, and within a few milliseconds."""
         if self._breaker.is_open:
             self._gathered.bound()
         if self._timer is None:

@@ -156,6 +156,35 @@ async def test_settlements_wait_for_the_end_of_an_outage_a_few_and_not_for_long(
         assert process.local.read(policy, PERIODS, 0)[0].day_micros == 11_111_111
 
 
+@pytest.mark.parametrize("is_forgotten", [False, True], ids=["told", "forgotten"])
+async def test_what_was_let_in_in_an_outage_gives_back_only_what_it_took(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, *, is_forgotten: bool
+) -> None:
+    """After ten seconds of an outage it is not told any more: the server never takes what it has reserved."""
+    async with a_process(redis_server.url, 0.5) as process:
+        policy = policy_of(process.local, key={"output_tokens_per_minute": 200, "day_micros": 99})
+        redis_server.kill()
+        grant = await process.granted(policy, 1, 50, 9)
+        if is_forgotten:
+            with monkeypatch.context() as late:
+                late.setattr("proxy.limits.gathering._KEPT_S", -1)
+                process.shared._gathered.forget_old()
+        redis_server.start()
+        await until_settled(process)
+        process.shared.settle(await process.granted(policy, 1, 90, 9), 1, 90, 0)
+        await until_settled(process)
+        before = await process.read(policy)
+        process.shared.settle(grant, 1, 20, 5)
+        await until_settled(process)
+        after = await process.read(policy)
+        gave_us = before.output_us - after.output_us
+        a_token_us = 300_000
+        took_us = 0 if is_forgotten else 30 * a_token_us
+        assert took_us <= gave_us < took_us + 20 * a_token_us
+        assert (after.in_flight, after.held_micros, after.day_micros) == (0, 0, 5)
+        assert not process.shared._following._unheard
+
+
 @pytest.mark.parametrize("at", ["put_into", "render", "read"])
 async def test_a_defect_of_ours_is_told_as_ours_and_is_no_outage(
     redis_server: RedisServer,
