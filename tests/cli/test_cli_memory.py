@@ -2,70 +2,115 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import gzip
+import itertools
 import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.client import connected, request
+from tests.cli.test_cli_admin import _free_port
+from tests.cli.test_cli_workers import children
+from tests.support.client import Client, connected, request
 from tests.support.commands import started, write_config
-from tests.support.gateways import BODY
+from tests.support.gateways import BODY, KEY
 
 pytestmark = pytest.mark.no_cover  # what it runs, others run too
 
-BUDGET = 1 << 26
+BUDGET = 80_000_000
 MOST_BYTES = 150_000_000 + BUDGET
-LIMITS = f"limits: {{body_memory_bytes: {BUDGET}, max_connections: 200}}\n"
+# One of them has half of the budget at the most.
+KEYS = (KEY, "ar-second-key-0123456789")
+# All that can be on: what counts, keeps and tells has memory of its own.
+SETTINGS = f"""\
+limits: {{body_memory_bytes: {BUDGET}, max_connections: 200}}
+store: {{url: "sqlite:///store.db", state_dir: state}}
+quota: {{each_key: {{budgets: {{day_usd: 100000}}, limits: {{max_in_flight: 100}}}}}}
+admin: {{port: %d, keys: [{{name: ops, key: ara-0123456789-abcdefghijklmnopq}}]}}
+"""
 LISTENING = b"listening on http://127.0.0.1:"
 PIECE = 1 << 16
 LARGE = 31_000_000
+GZIP = b"content-encoding: gzip"
 
 LONG_NAME = b'{"%b":1}' % (b"x" * LARGE)
 MANY_NAMES = b"{%b}" % b",".join(b'"%d":0' % number for number in range(900_000))
 SOME_NAMES = b"{%b}" % b",".join(b'"%d":0' % number for number in range(24_000))
 LONG_TEXT = BODY.replace(b"say hi", b"x" * LARGE)
+ESCAPES = BODY.replace(b"say hi", b"\\u00e9" * (LARGE // 6))
+MANY_MODELS = LONG_TEXT[:-1] + b',"fallbacks":[%b]}' % b",".join([b'{"model":"claude-a"}'] * 100)
+TWICE = b'{"system":"a",' + LONG_TEXT[1:-1] + b',"system":"b"}'
 HOSTILE = {
     "a name of 31 MB": (LONG_NAME, b"", 4),
-    "a name of 31 MB in 31 kB": (gzip.compress(LONG_NAME), b"content-encoding: gzip", 8),
+    "a name of 31 MB in 31 kB": (gzip.compress(LONG_NAME), GZIP, 8),
     "900,000 names": (MANY_NAMES, b"", 4),
     "60 times 24,000 names": (SOME_NAMES, b"", 60),
     "100 times 31 MB": (LONG_TEXT, b"", 100),
 }
+LEFT = {
+    "31 MB in 31 kB": (gzip.compress(LONG_TEXT), GZIP),
+    "31 MB of escapes": (ESCAPES, b""),
+    "31 MB beside 100 models": (MANY_MODELS, b""),
+    "31 MB beside a name that comes twice": (TWICE, b""),
+}
+# What each of them left, were it left, would be more than there is room for.
+LEAVERS = 4
+
+
+@dataclasses.dataclass
+class Deaf:
+    """An upstream that takes connections, and nothing of what comes on them."""
+
+    url: str
+    connections: asyncio.Queue[asyncio.BaseTransport]
 
 
 @contextlib.asynccontextmanager
-async def upstream_that_reads_nothing() -> AsyncIterator[str]:
-    """Run an upstream that takes connections, and nothing of what comes on them."""
-    connections: list[asyncio.Transport] = []
+async def upstream_that_reads_nothing() -> AsyncIterator[Deaf]:
+    connections: asyncio.Queue[asyncio.BaseTransport] = asyncio.Queue()
+    every: list[asyncio.Transport] = []
 
-    class Deaf(asyncio.Protocol):
+    class Protocol(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             transport.pause_reading()  # type: ignore[attr-defined] # a transport that reads
-            connections.append(transport)  # type: ignore[arg-type] # as above
+            connections.put_nowait(transport)
+            every.append(transport)  # type: ignore[arg-type] # as above
 
-    server = await asyncio.get_running_loop().create_server(Deaf, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(Protocol, "127.0.0.1", 0)
     try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield Deaf(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", connections)
     finally:
         server.close()
-        for connection in connections:
+        for connection in every:
             connection.abort()
 
 
-async def post(port: int, body: bytes, header: bytes, *, within_s: float) -> None:
-    """Send a request, and leave when there is a response, or none comes in time."""
+async def send(client: Client, body: bytes, header: bytes, key: str) -> None:
+    """Send a request."""
     length = b"content-length: %d" % len(body)
-    head = request(*filter(None, (header, length)), body=b"", length=False)
+    lines = filter(None, (header, length))
+    await client.send(request(*lines, body=b"", length=False, headers={"x-api-key": key}))
+    for start in range(0, len(body), PIECE):
+        await client.send(body[start : start + PIECE])
 
+
+async def post(port: int, body: bytes, header: bytes, key: str, *, within_s: float) -> None:
+    """Send a request, and leave when there is a response, or none comes in time."""
     async with connected("127.0.0.1", port) as client:
         with contextlib.suppress(ConnectionError, TimeoutError):
             async with asyncio.timeout(within_s):
-                await client.send(head)
-                for start in range(0, len(body), PIECE):
-                    await client.send(body[start : start + PIECE])
+                await send(client, body, header, key)
                 await client.answer()
+
+
+async def ask_and_leave(port: int, upstream: Deaf, body: bytes, header: bytes, key: str) -> None:
+    """Send a request, and leave when its upstream has been asked."""
+    async with connected("127.0.0.1", port) as client:
+        await send(client, body, header, key)
+        async with asyncio.timeout(20):
+            await upstream.connections.get()
 
 
 def peak_bytes(pid: int) -> int:
@@ -80,12 +125,23 @@ def peak_bytes(pid: int) -> int:
 async def test_hostile_bodies_take_no_more_than_the_budget(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    async with upstream_that_reads_nothing() as url:
-        config = write_config(tmp_path, url, LIMITS)
+    async with upstream_that_reads_nothing() as upstream:
+        config = write_config(tmp_path, upstream.url, SETTINGS % _free_port())
+        more = f"keys: [{{name: second, key: {KEYS[1]}}}, "
+        config.write_text(config.read_text("utf-8").replace("keys: [", more, 1), "utf-8")
         async with started("serve", "--config", config, "--host", "127.0.0.1") as command:
-            port = int(await command.says(LISTENING))
-            for what, (body, header, times) in HOSTILE.items():
-                await asyncio.gather(*(post(port, body, header, within_s=20) for _ in range(times)))
-                peak = peak_bytes(command.process.pid)
+            port = int((await command.says(LISTENING)).strip('"},'))
+
+            def check(what: str) -> None:
+                peak = max(map(peak_bytes, (command.process.pid, *children(command))))
                 record_property(what, peak)
                 assert peak < MOST_BYTES, what
+
+            for what, (body, header) in LEFT.items():
+                for key in itertools.islice(itertools.cycle(KEYS), LEAVERS):
+                    await ask_and_leave(port, upstream, body, header, key)
+                check(f"{LEAVERS} that left {what}")
+            for what, (body, header, times) in HOSTILE.items():
+                keys = itertools.islice(itertools.cycle(KEYS), times)
+                await asyncio.gather(*(post(port, body, header, key, within_s=7) for key in keys))
+                check(what)
