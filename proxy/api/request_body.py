@@ -23,6 +23,7 @@ _JSON = headers.JSON
 # While its parts are joined, a body is there twice.
 _COPIES = 2
 _UNDECLARED_BYTES = 1 << 20
+_MAX_LABEL_CHARS = 200
 
 
 async def defer_continue(_request: web.Request) -> None:
@@ -106,6 +107,9 @@ def _encoding(request: web.Request) -> str | None:
 
 
 def _check_content_type(request: web.Request) -> None:
+    # Python's reader of it takes 300 ms for 8 kB of parameters.
+    if len(request.headers.get(headers.CONTENT_TYPE, "")) > _MAX_LABEL_CHARS:
+        raise UnsupportedMedia(f"content-type: over {_MAX_LABEL_CHARS} characters")
     if request.content_type != _JSON:
         raise UnsupportedMedia("content-type: must be application/json")
     if (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):

@@ -1,6 +1,7 @@
 """Which model was probably meant by an id that nothing is served under. Pure."""
 
 import difflib
+import itertools
 import re
 from collections.abc import Iterable
 
@@ -8,7 +9,8 @@ from proxy.config import Model
 from proxy.routing.model_ids import VENDOR, canonical
 
 _MAX_CHARS = 64
-_MAX_COMPARED = 200
+# To compare two names takes up to the cube of their length: a client could choose one that holds everybody up.
+_MAX_COMPARED, _MAX_COMPARED_CHARS = 100, 32
 # A family's name must be nearly right, or `gpt-5.5` would be `claude-opus-5.5`; of a version any may be meant.
 _SAME_FAMILY, _NEAR = 0.7, 0.6
 _NOT_LETTERS = re.compile(r"[^a-z]+")
@@ -23,14 +25,15 @@ def meant(model_id: str, models: Iterable[Model]) -> Model | None:
     """
     wanted = _bare(model_id[:_MAX_CHARS])
     best, found = _NEAR, None
-    for model in list(models)[:_MAX_COMPARED]:
-        for name in map(_bare, (model.id, *model.aliases)):
-            if _ratio(_letters(wanted), _letters(name)) < _SAME_FAMILY:
-                continue
-            # `claude-4-6-sonnet` has its words in the order of older names.
-            near = max(_ratio(wanted, name), _ratio(_sort_words(wanted), _sort_words(name)))
-            if near > best:
-                best, found = near, model
+    named = ((model, each) for model in models for each in (model.id, *model.aliases))
+    for model, each in itertools.islice(named, _MAX_COMPARED):
+        name = _bare(each)
+        if _ratio(_letters(wanted), _letters(name)) < _SAME_FAMILY:
+            continue
+        # `claude-4-6-sonnet` has its words in the order of older names.
+        near = max(_ratio(wanted, name), _ratio(_sort_words(wanted), _sort_words(name)))
+        if near > best:
+            best, found = near, model
     return found
 
 
@@ -40,7 +43,7 @@ def _bare(model_id: str) -> str:
     vendor, slash, rest = name.partition("/")
     if slash and _ratio(f"{vendor}/", VENDOR) >= _SAME_FAMILY:
         name = rest
-    return name.removeprefix("claude-")
+    return name.removeprefix("claude-")[:_MAX_COMPARED_CHARS]
 
 
 def _sort_words(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp_jinja2
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from proxy.admin.page.page import Page, View
 from proxy.admin.page.pages import PAGES
@@ -128,7 +128,7 @@ async def _form_of(request: web.Request) -> dict[str, str]:
 
     Not by aiohttp, which reads further kinds, in whatever charset they name, and raises what is no refusal at many.
     """
-    if request.content_type != _FORM:
+    if request.headers.get(hdrs.CONTENT_TYPE, "").partition(";")[0].strip().lower() != _FORM:
         return {}
     text = (await request.read()).decode(errors="replace")
     with contextlib.suppress(ValueError):

@@ -1,7 +1,10 @@
 """Of an unknown id, the model that was probably meant is named, when the key may use it."""
 
+import time
+
 import pytest
 
+from fuzz.machine import slowness
 from proxy.config import Model
 from proxy.errors import ModelForbidden, UnknownModel
 from proxy.routing.model_ids import canonical
@@ -50,6 +53,16 @@ def test_what_is_another_vendors_is_not_taken_for_a_slip(given: str) -> None:
     with pytest.raises(UnknownModel) as raised:
         ROUTER.find_for(("*",), given)
     assert "did you mean" not in raised.value.message
+
+
+@pytest.mark.parametrize("given", ["ab-" * 80, "a" * 60, "claude-" + "aab" * 60])
+def test_of_a_large_catalog_it_is_looked_for_in_little_time(given: str) -> None:
+    names = (f"anthropic/claude-{'a' * 20}-{n}-{'b' * 20}" for n in range(400))
+    router = Router([Model(name, "a", aliases=(f"{name}-alias",)) for name in names])
+    began_s = time.thread_time()
+    with pytest.raises(UnknownModel):
+        router.find_for(("*",), given)
+    assert (time.thread_time() - began_s) / slowness() < 0.05
 
 
 def test_only_what_the_key_may_use_is_named() -> None:
