@@ -6,6 +6,7 @@ arrays: a parameter for each of fifty columns of each row costs six times as muc
 """
 
 import functools
+import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import compress
 from typing import Any
@@ -17,8 +18,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 _Values = Sequence[Sequence[Any]]
 # Of a kind of request, of how it ended, and of `_AT_ONCE`; more are compiled again and again.
 _CACHED_STATEMENTS = 512
-# Rows a statement: of fifty values each, of which SQLite takes 32,766 since 2020. Between two, Python's lock changes
-# hands, and the event loop pays for that.
+# Rows a statement, as far as SQLite takes their values: 32,766 since 2020, 999 before. Between two statements, Python's
+# lock changes hands, and the event loop pays for that.
 _AT_ONCE = (64, 16, 4, 1)
 
 
@@ -56,8 +57,9 @@ class Insert:
         for row in values:
             alike.setdefault(tuple([value is not None for value in row]), []).append(row)
         inserted = 0
+        most_values = _most_values(connection)
         for given, rows in alike.items():
-            for some in _some_at_once(rows):
+            for some in _some_at_once(rows, most_values // sum(given)):
                 flat = tuple([value for row in some for value in compress(row, given)])
                 inserted += _run(connection, self._sql(given, len(some)), flat)
         return inserted
@@ -74,10 +76,16 @@ class Insert:
         return str(compiled).replace(one, ", ".join([one] * rows), 1)
 
 
-def _some_at_once(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
+def _most_values(connection: sa.Connection) -> int:
+    """Return how many parameters a statement may have in SQLite, as it was built."""
+    driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment] # it is SQLite's
+    return driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+
+
+def _some_at_once(rows: Sequence[Sequence[Any]], most: int) -> Iterator[Sequence[Sequence[Any]]]:
     start = 0
     for count in _AT_ONCE:
-        while len(rows) - start >= count:
+        while count <= most and len(rows) - start >= count:
             yield rows[start : start + count]
             start += count
 

@@ -1,6 +1,7 @@
 """Each row is stored once, and counted once in its day."""
 
 import shutil
+import sqlite3
 from collections import Counter
 from pathlib import Path
 
@@ -52,6 +53,19 @@ def test_rows_with_different_columns_share_a_transaction_and_stay_what_they_are(
         assert stored(engine) == rows
         assert store.put([row(1), row(9, tag="d"), row(10)]) == 2
         assert stored(engine) == [*rows, row(9, tag="d"), row(10)]
+
+
+def test_a_sqlite_that_takes_few_values_a_statement_gets_no_more(
+    sqlite_made: Path, tmp_path: Path
+) -> None:
+    def few(driver: sqlite3.Connection, _: object) -> None:
+        driver.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+
+    rows = [row(n) for n in range(MAX_ROWS)]
+    with opened(f"sqlite:///{shutil.copy(sqlite_made, tmp_path / 'store.db')}") as engine:
+        sa.event.listen(engine, "connect", few)
+        assert RowStore(engine).put(rows) == MAX_ROWS
+        assert stored(engine) == rows
 
 
 def test_a_row_that_comes_again_is_neither_stored_nor_counted_again(store_url: str) -> None:
