@@ -56,13 +56,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     for module in _modules(arguments):
         importlib.import_module(f"proxy.commands.{module}").add_parser(subparsers)
-    if arguments[:1] == ["claude"]:
-        from proxy.commands.claude import separate_arguments  # noqa: PLC0415 - as all commands are
-
-        arguments = separate_arguments(arguments)
     standard_files.fill_in()
     args = argparse.Namespace()
     try:
+        if arguments[:1] == ["claude"]:
+            from proxy.commands.claude import separate_arguments  # noqa: PLC0415 - as all commands are
+
+            arguments = separate_arguments(arguments)
         args = parser.parse_args(arguments)
         if not hasattr(args, "run"):
             parser.error(

@@ -11,6 +11,7 @@ from proxy.api import cors, routes
 from proxy.api.guard import guard
 from proxy.config import Config
 from proxy.config_file.by_hand import check
+from proxy.config_file.faults import ConfigError
 from proxy.gateway import GATEWAY, Authenticate, Gateway
 from proxy.ledger.first_file import make_first
 from proxy.notices.events import Event
@@ -43,6 +44,7 @@ def create_app(
     Raises:
         ConfigError: the configuration is wrong, as a file would be.
         RuntimeError: aiohttp's compiled HTTP parser is missing.
+        TypeError: what is given is no configuration.
     """
     check(config)
     app = assemble(config, access_log)
@@ -89,10 +91,21 @@ def setup(
         The gateway; set its `draining` to make it refuse new requests. The application's shutdown does.
 
     Raises:
-        ConfigError: the configuration is wrong, as a file would be.
+        ConfigError: the configuration is wrong, as a file would be, or `app` has a part below its base path already.
         RuntimeError: aiohttp's compiled HTTP parser is missing, or `app` has started.
+        TypeError: what is given is no configuration, or nothing that can be called.
     """
     check(config)
+    if not (authenticate is None or callable(authenticate)):
+        raise TypeError("authenticate: must be a coroutine function that is given the request")
+    base_path = config.listen.base_path
+    if any(
+        isinstance(each, web.PrefixedSubAppResource) and each.canonical == base_path
+        for each in app.router.resources()
+    ):
+        raise ConfigError(
+            f"listen.base_path: what the application has below {base_path} already would get all requests; take another"
+        )
     part = _gateway_app(config, access_log, authenticate)
     part.middlewares.insert(0, close_behind_chunks)
     part.on_startup.append(_note_what_is_not_served)
@@ -105,7 +118,7 @@ def setup(
     if has_bounds(config) and (doubt := doubt_of_limits(config)) is not None:
         _log.warning(doubt, extra=notice(Event.CONFIG_DOUBTED))
     routes.add(part.router, ("",), limited=part[GATEWAY].tenancy is not None)
-    app.add_subapp(config.listen.base_path, part)
+    app.add_subapp(base_path, part)
     return part[GATEWAY]
 
 

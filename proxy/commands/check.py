@@ -78,7 +78,7 @@ def summary(config: Config) -> str:
     """Return how much of what a configuration holds."""
     return (
         f"{count_of(len(config.upstreams), 'upstream')}, {counted_models(config.models)}, "
-        f"{count_of(len(config.keys), 'key')}"
+        f"{count_of(len(config.keys), 'key')}{'' if config.store is None else ' in the file'}"
     )
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from proxy.commands import diagnosis, options
 from proxy.commands.greeting import FindingError, absolute, client, greet
 from proxy.commands.parser import add_command
 from proxy.commands.standard_files import say, say_on_errors
+from proxy.config_file.faults import ConfigError
 
 _GREETED_WITHIN_S = 10.0
 # What else would decide where Claude Code goes, or with which credential.
@@ -25,7 +27,9 @@ _CLASHING = (
     "CLAUDE_CODE_USE_VERTEX",
 )
 _WITHOUT_VALUE = ("-h", "--help", "--print-settings")
-_OURS = ("--url", "--key", "--ca", *_WITHOUT_VALUE)
+# Which claude does not have.
+_OURS_ALONE = ("--url", "--key", "--ca", "--print-settings")
+_OURS = (*_OURS_ALONE, "-h", "--help")
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
@@ -64,12 +68,20 @@ def separate_arguments(argv: Sequence[str]) -> list[str]:
     """Put `--` before the first argument that is claude's.
 
     argparse leaves the rest to a command only from the first argument on that does not begin with a dash.
+
+    Raises:
+        ConfigError: one of ours is behind one of claude's, to which it would say nothing.
     """
     if argv[:1] != ["claude"]:
         return list(argv)
     at = 1
     while at < len(argv) and argv[at].partition("=")[0] in _OURS:
         at += 1 if "=" in argv[at] or argv[at] in _WITHOUT_VALUE else 2
+    for each in itertools.takewhile(lambda word: word != "--", argv[at:]):
+        if (flag := each.partition("=")[0]) in _OURS_ALONE:
+            raise ConfigError(
+                f"{flag}: goes first, before what is for claude; behind `--` it is for claude, too"
+            )
     return [*argv[:at], *(["--"] if argv[at:] and argv[at] != "--" else []), *argv[at:]]
 
 

@@ -73,7 +73,7 @@ def list_all(args: argparse.Namespace) -> int:
         say_on_errors("there are no such keys; `anyrouter keys new NAME` makes one")
     if tenants.store is None:
         say_on_errors(
-            f"{tenants.file} has no store, in which keys come and go without a restart: {HOW_TO_HAVE_ONE}"
+            f"{tenants.file} has no store, where keys are that `anyrouter keys` changes and limits: {HOW_TO_HAVE_ONE}"
         )
     return 0
 

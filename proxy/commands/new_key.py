@@ -107,6 +107,8 @@ def _tenants(args: argparse.Namespace) -> Tenants | None:
 
 def _for_configuration(args: argparse.Namespace) -> int:
     """Print a key, which is stored nowhere, and its configuration entry."""
+    if args.write and not Path(args.write).exists():
+        raise options.absent(args.write)
     key = _read_key() if args.keep else keys.new_key()
     sha256 = keys.digest(key)
     path = Path(args.write).resolve() if args.write else None

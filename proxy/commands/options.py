@@ -60,11 +60,16 @@ def config_file(args: argparse.Namespace) -> str:
     if found is not None:
         return found
     if given:
-        raise ConfigError(f"{given}: no such file; `anyrouter init --config {given}` writes one")
+        raise absent(given)
     raise ConfigError(
         f"no configuration: neither {' nor '.join(CONFIG_FILES)} is here; `anyrouter init` writes one, "
         "`--config FILE` names another"
     )
+
+
+def absent(file: str) -> ConfigError:
+    """Make the error of a configuration file that is named and not there."""
+    return ConfigError(f"{file}: no such file; `anyrouter init --config {file}` writes one")
 
 
 def add_gateway(parser: argparse.ArgumentParser) -> None:

@@ -29,17 +29,17 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args: Any, notes: Mapping[str, str] | None = None, **more: Any) -> None:
         super().__init__(*args, **more)
         self._notes = dict(notes or {})
-        self._has_commands = False
+        self._commands: options.Subparsers[Any] | None = None
 
     def add_subparsers(self, **more: Any) -> Any:
-        """Note that the options are the commands'."""
-        self._has_commands = True
-        return super().add_subparsers(**more)
+        """Note that the options are the commands', and which there are."""
+        self._commands = super().add_subparsers(**more)
+        return self._commands
 
     def parse_known_args(self, *args: Any, **more: Any) -> Any:
         """Refuse what is no argument of a command, where its options are known: the parser of all knows none."""
         namespace, unknown = super().parse_known_args(*args, **more)
-        if unknown and not self._has_commands:
+        if unknown and self._commands is None:
             known = [*re.findall(r"(?<=\[)-[^] ]+|(?<= )--[a-z-]+", self.format_usage()), "--help"]
             near = suggest(unknown[0].partition("=")[0], known)
             self.error(f"unrecognized arguments: {' '.join(unknown)}{near}")
@@ -50,6 +50,8 @@ class Parser(argparse.ArgumentParser):
         said = " ".join(message.split())
         if wrong := _WRONG_CHOICE.fullmatch(said):
             said = f"{wrong[1]}{suggest(wrong[2], wrong[3].replace(chr(39), '').split(', '))}"
+        elif self._commands is not None and said.endswith("are required: ACTION"):
+            said = f"which action? {', '.join(self._commands.choices)}"
         end = "" if said.endswith("?") else ";"
         self.exit(WRONG_USE, f"{self.prog}: {said}{end} `{self.prog} --help` has examples\n")
 

@@ -19,7 +19,12 @@ def check(config: Config) -> None:
 
     Raises:
         ConfigError: with everything that is wrong, as for a file.
+        TypeError: it is none, such as the name of a file.
     """
+    if not isinstance(config, Config):
+        raise TypeError(
+            f"config: must be a proxy.Config, as proxy.load_config(FILE) returns it; it is a {type(config).__name__}"
+        )
     document = document_of(config)
     faults = [
         *_find_duplicates("upstreams", config.upstreams),

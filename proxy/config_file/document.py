@@ -22,6 +22,8 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Where systemd puts what LoadCredential= and SetCredential= of the unit name.
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"
 _SLIP = 0.85
+# As PyYAML writes one in what it says.
+_TAB = repr("\t")
 _SCALARS = {"integer", "number", "boolean"}
 
 
@@ -79,6 +81,8 @@ def parse_with_doubles(text: str) -> tuple[Any, list[Fault]]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         said = f"not YAML: {getattr(error, 'problem', error)}"
+        if _TAB in said:
+            said += "; lines are indented by spaces"
         raise ConfigError(Fault((), said, mark.line + 1 if mark else None)) from None
     except ValueError:
         # Its text quotes the value.

@@ -53,6 +53,12 @@ def faults(document: Any) -> list[Fault]:
 
 def kind_at(path: Sequence[str | int]) -> str | None:
     """Return the type the schema asks for at a path; None when it asks for none there, or for one of several."""
+    kind = (_rule_at(path) or {}).get("type")
+    return kind if isinstance(kind, str) else None
+
+
+def _rule_at(path: Sequence[str | int]) -> dict[str, Any] | None:
+    """Return what the schema says of a path; None: nothing."""
     schema = schema_files.load("config")
     rule: Any = schema
     for step in path:
@@ -62,8 +68,7 @@ def kind_at(path: Sequence[str | int]) -> str | None:
             return None
         if (shared := rule.get("$ref")) is not None:
             rule = schema["$defs"][shared.rpartition("/")[2]]
-    kind = rule.get("type")
-    return kind if isinstance(kind, str) else None
+    return rule  # type: ignore[no-any-return] # the document of a schema, in which a rule is an object
 
 
 def key_name_fault(name: str) -> str | None:
@@ -134,8 +139,22 @@ def _describe_rule(error: ValidationError) -> str:
     )
     said = f"must be {expected}{_bounds(rules)}"
     if error.validator in ("type", "const"):
-        return f"{said}; it is {kind_of(value)}"
+        return f"{said}; it is {kind_of(value)}{_how_to_leave_out(error)}"
     return f"{said}; it is empty" if value == "" else said
+
+
+def _how_to_leave_out(error: ValidationError) -> str:
+    """Say what to do with a name behind which nothing is left, such as that of a list of which all is a comment."""
+    path = list(error.absolute_path)
+    if error.instance is not None:
+        return ""
+    if not path:
+        return ": `anyrouter init --config FILE` writes an example to begin with"
+    around = _rule_at(path[:-1]) if isinstance(path[-1], str) else None
+    if around is None or path[-1] not in around.get("properties", {}):
+        return ""
+    is_needed = path[-1] in around.get("required", ())
+    return "" if is_needed else ": take the name out, too, to leave it out"
 
 
 def _bounds(rules: dict[str, Any]) -> str:

@@ -88,7 +88,7 @@ async def test_each_change_says_that_it_counts_soon_and_that_workers_count_apart
     async with started(*args) as command:
         # The number of workers is the command line's: no file says it.
         await command.says(b"listen.workers: with more than one, limits and budgets")
-        said = await command.says(b"config.yaml: 1 upstream, 1 wildcard, 1 key, ")
+        said = await command.says(b"config.yaml: 1 upstream, 1 wildcard, 1 key in the file, ")
         assert "store sqlite:///" in said
         await command.says(b"listening on ")
         for words in CHANGES:

@@ -75,6 +75,25 @@ def test_claudes_arguments_are_told_from_ours(given: list[str], separate: list[s
     assert separate_arguments(["doctor", *given]) == ["doctor", *given]
 
 
+LATE = {
+    "an option": ("--url", ["-p", "say hi", "--url", "u"]),
+    "joined": ("--key", ["--resume", "--key=k"]),
+    "a switch": ("--print-settings", ["--url", "u", "-c", "--print-settings", "--", "--url"]),
+    "an authority": ("--ca", ["mcp", "--ca", "f"]),
+}
+
+
+@pytest.mark.parametrize(("flag", "given"), LATE.values(), ids=LATE)
+async def test_ours_behind_what_is_claudes_is_told_and_not_left_out(
+    flag: str, given: list[str], fake_claude: dict[str, str]
+) -> None:
+    status, out, err = await ran("claude", *given, env=fake_claude)
+    assert (status, out) == (2, "")
+    assert err == (
+        f"anyrouter: {flag}: goes first, before what is for claude; behind `--` it is for claude, too\n"
+    )
+
+
 async def test_claude_gets_its_arguments_and_no_variable_that_clashes(
     fake_claude: dict[str, str],
 ) -> None:

@@ -60,3 +60,48 @@ def test_what_only_a_store_keeps_is_refused_with_what_to_do_before_a_key_is_made
         "anyrouter: --owner, --day-usd, --tag: not with --write, and no key is made"
     )
     assert config.read_text("utf-8") == before
+
+
+NAMING = {
+    "keys new --write": ["keys", "new", "phone", "--write"],
+    "keys new": ["keys", "new", "phone", "--config"],
+    "keys list": ["keys", "list", "--config"],
+    "keys rotate": ["keys", "rotate", "phone", "--config"],
+    "owners list": ["owners", "list", "--config"],
+    "usage": ["usage", "--config"],
+    "sessions": ["sessions", "--config"],
+    "store migrate": ["store", "migrate", "--config"],
+    "check": ["check", "--config"],
+    "serve": ["serve", "--config"],
+}
+
+
+@pytest.mark.parametrize("named", NAMING.values(), ids=NAMING)
+def test_a_file_that_is_named_and_not_there_is_told_with_how_to_have_it(
+    named: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "gateway.yaml"
+    assert main([*named, str(file)]) == 2
+    assert capsys.readouterr() == (
+        "",
+        f"anyrouter: {file}: no such file; `anyrouter init --config {file}` writes one\n",
+    )
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("command", ["keys", "owners", "limits", "store"])
+def test_a_command_without_its_action_is_told_which_there_are(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"anyrouter {command}: which action? ")
+    assert said.endswith(f"; `anyrouter {command} --help` has examples\n")
+    assert {
+        "keys": "new, list, show, update, rotate, disable, enable, delete;",
+        "owners": "set, list, delete;",
+        "limits": "show;",
+        "store": "migrate;",
+    }[command] in said

@@ -218,15 +218,6 @@ async def test_anyrouter_yaml_is_read_before_config_yaml(tmp_path: Path) -> None
     assert "good" not in (await ran("check", cwd=tmp_path))[1]
 
 
-def test_a_named_file_that_is_not_there_is_told_with_what_writes_it(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert main(["serve", "--config", "no/such.yaml"]) == 2
-    assert capsys.readouterr().err == (
-        "anyrouter: no/such.yaml: no such file; `anyrouter init --config no/such.yaml` writes one\n"
-    )
-
-
 def test_a_foreign_config_yaml_is_in_nobodys_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

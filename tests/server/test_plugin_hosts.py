@@ -1,6 +1,8 @@
 """What a host application brings along: its users, its middlewares and handlers, its access log."""
 
+import dataclasses
 import inspect
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -153,6 +155,44 @@ async def test_a_gateway_that_nobody_has_a_key_for_says_so(
     assert [each.getMessage() for each in caplog.records] == [
         "no keys are configured: every request is refused with a 401"
     ]
+
+
+WRONG = {
+    "the name of a file": (
+        "anyrouter.yaml",
+        None,
+        "config: must be a proxy.Config, .* it is a str",
+    ),
+    "no configuration": (None, None, "config: must be a proxy.Config, .* it is a NoneType"),
+    "a user": (
+        config_for("http://127.0.0.1:9"),
+        proxy.Key("anna"),
+        "authenticate: must be a coroutine",
+    ),
+}
+
+
+@pytest.mark.parametrize(("config", "authenticate", "said"), WRONG.values(), ids=WRONG)
+def test_what_setup_cannot_take_is_told_at_once(config: Any, authenticate: Any, said: str) -> None:
+    app = web.Application()
+    with pytest.raises(TypeError, match=said):
+        proxy.setup(app, config, authenticate=authenticate)
+    assert not list(app.router.resources())
+
+
+@pytest.mark.parametrize("is_ours", [True, False], ids=["a gateway", "a part of the host's"])
+def test_a_base_path_that_another_part_of_the_application_has_is_refused(is_ours: bool) -> None:  # noqa: FBT001 - a parameter of the table
+    app, config = web.Application(), config_for("http://127.0.0.1:9")
+    if is_ours:
+        proxy.setup(app, config)
+    else:
+        app.add_subapp("/api/", web.Application())
+    with pytest.raises(
+        proxy.ConfigError, match=r"^listen.base_path: .* below /api already .*; take"
+    ):
+        proxy.setup(app, config)
+    other = dataclasses.replace(config, listen=proxy.Listen(base_path="/llm"))
+    assert proxy.setup(app, other).snapshot.config is other
 
 
 async def test_create_app_serves_under_both_paths_in_any_runner(upstream: RawUpstream) -> None:

@@ -86,7 +86,18 @@ def test_what_must_be_alone_is_refused_when_it_comes_twice(
         ("? [a]\n: 1", "line 1: not YAML: found unhashable key"),
         ("x: !!int abc", "file: not YAML: a value is not what its tag says"),
         ("[" * 5000, "file: nested too deep"),
-        ("", "file: must be a mapping; it is nothing"),
+        (
+            "log:\n\tlevel: info",
+            "line 2: not YAML: found character '\\t' that cannot start any token; lines are indented by spaces",
+        ),
+        (
+            "",
+            "file: must be a mapping; it is nothing: `anyrouter init --config FILE` writes an example to begin with",
+        ),
+        (
+            "# listen: {}",
+            "file: must be a mapping; it is nothing: `anyrouter init --config FILE` writes an example to begin with",
+        ),
     ],
     ids=repr,
 )
