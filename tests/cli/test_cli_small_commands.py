@@ -143,3 +143,14 @@ def test_a_misspelt_command_has_a_suggestion(
     with pytest.raises(SystemExit):
         main(typed)
     assert f"; did you mean {meant}?" in capsys.readouterr().err
+
+
+def test_without_a_command_the_first_lines_to_type_are_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main([])
+    assert capsys.readouterr().err == (
+        "anyrouter: which command? `anyrouter demo` shows the gateway, `anyrouter init` begins; "
+        "`anyrouter --help` has examples\n"
+    )

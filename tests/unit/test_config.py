@@ -1,6 +1,7 @@
 """The configuration model: its defaults are the schema's, and it shows no secret."""
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,22 @@ def test_the_shipped_file_is_valid_and_says_nothing_but_the_defaults() -> None:
     assert config == plain
     assert [upstream.name for upstream in config.upstreams] == ["anthropic"]
     assert config.upstreams[0].auth == Auth("x-api-key", "sk-canary")
+
+
+def test_each_family_of_the_shipped_file_is_an_alias_of_its_newest() -> None:
+    models = load_config(SHIPPED, {"ANTHROPIC_API_KEY": "sk-canary"}).models
+    newest: dict[str, Model] = {}
+    for model in models:
+        if model.line:
+            newest[model.line] = max(newest.get(model.line, model), model, key=_version)
+    assert {"opus", "sonnet", "haiku"} <= set(newest)
+    assert {alias: model.id for model in models for alias in model.aliases} == {
+        line: model.id for line, model in newest.items()
+    }
+
+
+def _version(model: Model) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", model.id)]
 
 
 def test_the_shipped_file_lists_every_key_that_has_a_default() -> None:
