@@ -8,7 +8,7 @@ from aiohttp import web
 
 from proxy.aiohttp_fast.parser import has_compiled_parser
 from proxy.api import cors, routes
-from proxy.api.guard import guard
+from proxy.api.guard import guarded_by
 from proxy.config import Config
 from proxy.config_file.by_hand import check
 from proxy.config_file.faults import ConfigError
@@ -147,12 +147,13 @@ def _gateway_app(
             "aiohttp's compiled HTTP parser is missing; reinstall aiohttp from a wheel"
         )
     prepare()
-    app = web.Application(middlewares=[guard])
-    if config.cors.origins:
-        app.middlewares.append(cors.allow_origins(app))
     if not isinstance(access_log, AccessLog):
         access_log = AccessLog(access_log, config.log)
-    app[GATEWAY] = gateway = Gateway(config, (access_log,), authenticate)
+    gateway = Gateway(config, (access_log,), authenticate)
+    app = web.Application(middlewares=[guarded_by(gateway)])
+    app[GATEWAY] = gateway
+    if config.cors.origins:
+        app.middlewares.append(cors.allow_origins(app))
     gateway.on_reload.append(lambda config: access_log.change(config.log))
     app.cleanup_ctx.append(_open_connections)
     app.on_shutdown.append(_drain)

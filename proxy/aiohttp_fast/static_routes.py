@@ -4,7 +4,7 @@
 goes to one of a few paths without parameters: for these, both are made once, which saves 25 of 406 calls.
 """
 
-import functools
+from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
@@ -31,17 +31,22 @@ class StaticRoutes:
             match_info.freeze()
             handler: Handler = route.handler
             for middleware in reversed(app.middlewares):
-                handler = functools.partial(middleware, handler=handler)
+                handler = _behind(middleware, handler)
             # Of two routes of one path, the router takes the first.
             self._routes.setdefault((route.method, route.resource.canonical), (match_info, handler))
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    def __call__(self, request: web.Request) -> Awaitable[web.StreamResponse]:
         """Answer a request."""
         route = self._routes.get((request.method, request.rel_url.raw_path))
         if route is None or hdrs.EXPECT in request.headers:
-            return await self._resolve(request)
+            return self._resolve(request)
         request._match_info, handler = route  # noqa: SLF001 - as `Application` does
-        return await handler(request)
+        return handler(request)
+
+
+def _behind(middleware: Callable[..., Awaitable[web.StreamResponse]], handler: Handler) -> Handler:
+    """Return a handler behind a middleware; `functools.partial` takes a microsecond more each time."""
+    return lambda request: middleware(request, handler)
 
 
 def route_early(app: web.Application, resolve: Handler) -> Handler:

@@ -1,79 +1,95 @@
-"""The middlewares of the routes, in the order of the chain: draining, authentication, version, body and route, limits.
+"""The links of the routes' chains, in their order: draining, authentication and version; body and route; limits.
 
-Which route has which is in `routes.py`. Each puts what it found into the request's `Exchange`.
+Which route has which is in `routes.py`. Each link is given the handler behind it, returns the one that stands before
+it, and puts what it found into the request's `Exchange`.
 """
 
+from collections.abc import Callable
+
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
 
 from proxy.access.keys import KeyRefused
 from proxy.api.context import EXCHANGE, LIVE, SNAPSHOT
 from proxy.api.request_body import read_body
 from proxy.config import Key
 from proxy.errors import Draining, InvalidRequest, KeysUnavailable
+from proxy.exchange import Exchange
 from proxy.protocol import headers, hints, json_members
 from proxy.protocol.call import Call, parse_small, parse_steps
 from proxy.protocol.version import check_version
 from proxy.routing.named_models import with_named
 
+# Not a middleware of aiohttp's, which is given its handler anew at each request.
+Link = Callable[[Handler], Handler]
+
 _MAX_LOGGED_ID_CHARS = 100
 
 
-@web.middleware
-async def refuse_while_draining(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Take no new request while the process is about to end."""
-    if request[LIVE].draining:
-        raise Draining
-    return await handler(request)
+def check_head(endpoint: str, *, needs_version: bool = True) -> Link:
+    """Return the link that looks at a request's head, before a byte of its body is read.
 
-
-def authenticate(endpoint: str) -> Middleware:
-    """Return the middleware that finds whose key the request carries, before a byte of its body is read.
+    It takes no new request while the process is about to end, and finds whose key the request carries. It requires a
+    well-formed and accepted `anthropic-version`, which is forwarded as it came.
 
     Args:
-        endpoint: what it then asks for, in the ledger's words.
+        endpoint: what is asked for, in the ledger's words.
+        needs_version: whether it has versions.
     """
 
-    @web.middleware
-    async def find_key(request: web.Request, handler: Handler) -> web.StreamResponse:
-        exchange, gateway = request[EXCHANGE], request[LIVE]
-        if gateway.authenticate is not None:
-            exchange.key = await gateway.host_key(request)
-        if exchange.key is None:
-            managed = None if gateway.tenancy is None else gateway.tenancy.managed
-            ring = request[SNAPSHOT].key_ring
-            try:
+    def link(handler: Handler) -> Handler:
+        async def check(request: web.Request) -> web.StreamResponse:
+            exchange, gateway = request[EXCHANGE], request[LIVE]
+            if gateway.draining:
+                raise Draining
+            fields = request.headers
+            if gateway.authenticate is not None:
+                exchange.key = await gateway.host_key(request)
+            if exchange.key is None:
                 try:
-                    exchange.key = ring.authenticate(request.headers, managed)
+                    exchange.key = _find_key(request, endpoint)
                 except KeysUnavailable:
                     # Just after the start, it may be one of the store, whose keys come in a moment.
                     if gateway.tenancy is None or not await gateway.tenancy.first_keys.came():
                         raise
-                    exchange.key = ring.authenticate(request.headers, managed)
-            except KeyRefused as error:
-                # Whose it was is known: it is counted, and kept in the ledger, as what else its key is refused.
-                exchange.refused_key, exchange.endpoint = error.key, endpoint
-                raise
-        exchange.endpoint = endpoint
-        exchange.session_id = _cut(request.headers.get(headers.SESSION_ID))
-        exchange.agent_id = _cut(request.headers.get(headers.AGENT_ID))
-        if gateway.tenancy is not None:
-            exchange.hints = hints.read(request.headers)
-            exchange.prices = gateway.tenancy.prices
-        return await handler(request)
+                    exchange.key = _find_key(request, endpoint)
+            exchange.endpoint = endpoint
+            exchange.session_id = _cut(fields.get(headers.SESSION_ID))
+            exchange.agent_id = _cut(fields.get(headers.AGENT_ID))
+            if gateway.tenancy is not None:
+                exchange.hints = hints.read(fields)
+                exchange.prices = gateway.tenancy.prices
+            if needs_version:
+                versions = fields.getall(headers.ANTHROPIC_VERSION, ())
+                check_version(versions, request[SNAPSHOT].config.anthropic_versions)
+            return await handler(request)
 
-    return find_key
+        return check
+
+    return link
+
+
+def _find_key(request: web.Request, endpoint: str) -> Key:
+    tenancy = request[LIVE].tenancy
+    managed = None if tenancy is None else tenancy.managed
+    try:
+        return request[SNAPSHOT].key_ring.authenticate(request.headers, managed)
+    except KeyRefused as error:
+        # Whose it was is known: it is counted, and kept in the ledger, as what else its key is refused.
+        exchange = request[EXCHANGE]
+        exchange.refused_key, exchange.endpoint = error.key, endpoint
+        raise
 
 
 def caller(request: web.Request) -> Key:
-    """Return whose request it is, behind `authenticate`.
+    """Return whose request it is, behind `check_head`.
 
     Raises:
-        RuntimeError: the route's chain does not authenticate.
+        RuntimeError: the route's chain finds no key.
     """
     key = request[EXCHANGE].key
     if key is None:
-        raise RuntimeError("the route's chain does not authenticate")
+        raise RuntimeError("the route's chain finds no key")
     return key
 
 
@@ -81,48 +97,45 @@ def _cut(value: str | None) -> str | None:
     return value[:_MAX_LOGGED_ID_CHARS] if value else None
 
 
-@web.middleware
-async def require_version(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Require a well-formed and accepted `anthropic-version`; it is forwarded as it came."""
-    versions = request.headers.getall(headers.ANTHROPIC_VERSION, ())
-    check_version(versions, request[SNAPSHOT].config.anthropic_versions)
-    return await handler(request)
+def route_model(schema_name: str) -> Link:
+    """Return the link that reads the body, checks it against a schema, and finds the upstream of its model."""
+
+    def link(handler: Handler) -> Handler:
+        async def route(request: web.Request) -> web.StreamResponse:
+            exchange = request[EXCHANGE]
+            call = await _read_call(request, exchange, schema_name)
+            exchange.stream = call.stream
+            exchange.model = _cut(call.model)
+            exchange.body_bytes, exchange.max_tokens = len(call.body), call.max_tokens
+            router, may_use = request[SNAPSHOT].router, caller(request).models
+            found = router.find_for(may_use, call.model)
+            if call.named:
+                found = with_named(call, found, router, may_use)
+            exchange.call, exchange.route = call, found
+            # The exchange lets go of it once it is answered, while this frame waits for the handler.
+            del call
+            return await handler(request)
+
+        return route
+
+    return link
 
 
-def route_model(schema_name: str) -> Middleware:
-    """Return the middleware that reads the body, checks it against a schema, and finds the upstream of its model."""
+def admit(handler: Handler) -> Handler:
+    """Let the request in, unless a limit or a budget of its key, its key's owner or all together is against it."""
 
-    @web.middleware
-    async def route(request: web.Request, handler: Handler) -> web.StreamResponse:
-        exchange = request[EXCHANGE]
-        call = await _read_call(request, schema_name)
-        exchange.stream = call.stream
-        exchange.model = _cut(call.model)
-        exchange.body_bytes, exchange.max_tokens = len(call.body), call.max_tokens
-        router = request[SNAPSHOT].router
-        found = router.find_for(caller(request).models, call.model)
-        if call.named:
-            found = with_named(call, found, router, caller(request).models)
-        exchange.call, exchange.route = call, found
-        # The exchange lets go of it once it is answered, while this frame waits for the handler.
-        del call
+    async def reserve(request: web.Request) -> web.StreamResponse:
+        exchange, tenancy = request[EXCHANGE], request[LIVE].tenancy
+        if exchange.call is not None:
+            # Read for its cost alone, as `reckoned` says of the rest.
+            exchange.speed = _word(exchange.call, "speed")
+            exchange.geo = _word(exchange.call, "inference_geo")
+        exchange.reckoned = True
+        if tenancy is not None:
+            await tenancy.admission.admit(exchange)
         return await handler(request)
 
-    return route
-
-
-@web.middleware
-async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let the request in, unless a limit or a budget of its key, its key's owner or all together is against it."""
-    exchange, tenancy = request[EXCHANGE], request[LIVE].tenancy
-    if exchange.call is not None:
-        # Read for its cost alone, as `reckoned` says of the rest.
-        exchange.speed = _word(exchange.call, "speed")
-        exchange.geo = _word(exchange.call, "inference_geo")
-    exchange.reckoned = True
-    if tenancy is not None:
-        await tenancy.admission.admit(exchange)
-    return await handler(request)
+    return reserve
 
 
 def _word(call: Call, name: str) -> str | None:
@@ -133,11 +146,11 @@ def _word(call: Call, name: str) -> str | None:
     return json_members.word(call.beginning(name, json_members.MAX_WORD_BYTES + 1))
 
 
-async def _read_call(request: web.Request, schema_name: str) -> Call:
+async def _read_call(request: web.Request, exchange: Exchange, schema_name: str) -> Call:
     gateway = request[LIVE]
     body = await read_body(
         request,
-        request[EXCHANGE],
+        exchange,
         request[SNAPSHOT].config.limits.max_body_bytes,
         gateway.body_memory,
         host_may_decode=gateway.is_hosted,

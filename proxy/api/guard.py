@@ -5,8 +5,9 @@ import functools
 import logging
 import re
 
-from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
-from aiohttp.typedefs import Handler
+from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+from multidict import MultiMapping
 
 from proxy import errors
 from proxy.access.user_agents import client_of
@@ -22,7 +23,7 @@ from proxy.errors import (
     Unauthenticated,
 )
 from proxy.exchange import Exchange
-from proxy.gateway import GATEWAY, Gateway
+from proxy.gateway import Gateway
 from proxy.protocol.headers import USER_AGENT
 from proxy.received import Received
 from proxy.relay.head import FROM_GATEWAY
@@ -38,45 +39,49 @@ _WHOLE_SERVER = "*"
 _HOST = re.compile(r"[\w.:\[\]-]{1,200}", re.ASCII)
 
 
-@web.middleware
-async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Begin an exchange, answer whatever fails in it, and tell the observers when it has ended."""
-    gateway = request.app[GATEWAY]
-    path = request.rel_url.raw_path[:_MAX_PATH_CHARS]
-    exchange = Exchange(Received(request.method, path, _client(request, gateway)))
-    exchange.client = client_of(request.headers.get(USER_AGENT))
-    request[EXCHANGE] = exchange
-    request[LIVE] = gateway
-    request[SNAPSHOT] = gateway.snapshot
-    if gateway.is_hosted:
-        exchange.is_abandoned = functools.partial(_has_left, request)
-    gateway.deadlines.begin(exchange)
-    try:
-        _refuse_odd_framing(request)
-        response: web.StreamResponse = await handler(request)
-    except ProxyError as error:
-        errors.let_go(error)
-        return error_response(exchange, error)
-    except web.HTTPException as error:
-        if request.method == hdrs.METH_OPTIONS and request.rel_url.raw_path == _WHOLE_SERVER:
-            return _completed(exchange, await mark_probe(request, answer_options))
-        return error_response(exchange, from_http_exception(request, error))
-    except (asyncio.CancelledError, ConnectionError) as error:
-        errors.let_go(error)
-        exchange.cause = exchange.cause or Cause.CLIENT_CLOSED
-        raise
-    except Exception:  # noqa: BLE001 - the last resort: logged with its traceback, answered in the API's shape
-        if _has_begun(request) and request.transport is not None:
-            request.transport.abort()
-        _log.exception("%s %s %s: a defect", exchange.received.id, request.method, path)
-        return error_response(exchange, InternalError("internal error of the gateway"))
-    else:
-        return _completed(exchange, response)
-    finally:
-        exchange.is_abandoned = None
-        gateway.deadlines.end(exchange)
-        gateway.ended(exchange)
-        exchange.let_body_go()
+def guarded_by(gateway: Gateway) -> Middleware:
+    """Return the middleware that begins an exchange, answers whatever fails in it, and tells observers of its end."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        path = request.rel_url.raw_path[:_MAX_PATH_CHARS]
+        exchange = Exchange(Received(request.method, path, _client(request, gateway)))
+        fields = request.headers
+        exchange.client = client_of(fields.get(USER_AGENT))
+        request[EXCHANGE] = exchange
+        request[LIVE] = gateway
+        request[SNAPSHOT] = gateway.snapshot
+        if gateway.is_hosted:
+            exchange.is_abandoned = functools.partial(_has_left, request)
+        gateway.deadlines.begin(exchange)
+        try:
+            _refuse_odd_framing(request.version, fields)
+            response: web.StreamResponse = await handler(request)
+        except ProxyError as error:
+            errors.let_go(error)
+            return error_response(exchange, error)
+        except web.HTTPException as error:
+            if request.method == hdrs.METH_OPTIONS and request.rel_url.raw_path == _WHOLE_SERVER:
+                return _completed(exchange, await mark_probe(answer_options)(request))
+            return error_response(exchange, from_http_exception(request, error))
+        except (asyncio.CancelledError, ConnectionError) as error:
+            errors.let_go(error)
+            exchange.cause = exchange.cause or Cause.CLIENT_CLOSED
+            raise
+        except Exception:  # noqa: BLE001 - the last resort: logged with its traceback, answered in the API's shape
+            if _has_begun(request) and request.transport is not None:
+                request.transport.abort()
+            _log.exception("%s %s %s: a defect", exchange.received.id, request.method, path)
+            return error_response(exchange, InternalError("internal error of the gateway"))
+        else:
+            return _completed(exchange, response)
+        finally:
+            exchange.is_abandoned = None
+            gateway.deadlines.end(exchange)
+            gateway.ended(exchange)
+            exchange.let_body_go()
+
+    return guard
 
 
 def _has_left(request: web.Request) -> bool:
@@ -147,17 +152,16 @@ def _not_found(request: web.Request) -> NotFound:
     )
 
 
-def _refuse_odd_framing(request: web.Request) -> None:
+def _refuse_odd_framing(version: HttpVersion, fields: MultiMapping[str]) -> None:
     """Refuse what the parser lets through, and another reader may frame differently.
 
     HTTP/0.9 never had headers. A `Transfer-Encoding` that is empty, of HTTP/1.0, or anything but `chunked` leaves open
     where the next request begins (RFC 9112 sections 6.1 and 6.3).
     """
     reason = None
-    version = request.version
     if version is not HttpVersion11 and version < HttpVersion10:
         reason = "HTTP/1.1 is needed"
-    elif encodings := request.headers.getall(hdrs.TRANSFER_ENCODING, ()):
+    elif encodings := fields.getall(hdrs.TRANSFER_ENCODING, ()):
         if version < HttpVersion11:
             reason = "HTTP/1.0 has no transfer-encoding"
         elif [each.strip().lower() for each in encodings] != ["chunked"]:

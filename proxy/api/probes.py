@@ -15,11 +15,14 @@ _HELLO = {"service": "anyrouter", "version": __version__}
 HEALTHY = b'{"status":"ok"}'
 
 
-@web.middleware
-async def mark_probe(request: web.Request, handler: Handler) -> web.StreamResponse:
+def mark_probe(handler: Handler) -> Handler:
     """Record that the request asks for nothing of the API: balancers ask every other second."""
-    request[EXCHANGE].is_probe = True
-    return await handler(request)
+
+    async def probe(request: web.Request) -> web.StreamResponse:
+        request[EXCHANGE].is_probe = True
+        return await handler(request)
+
+    return probe
 
 
 async def say_hello(request: web.Request) -> web.Response:

@@ -6,16 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
 
 from proxy import received
-from proxy.api.chain import (
-    admit,
-    authenticate,
-    refuse_while_draining,
-    require_version,
-    route_model,
-)
+from proxy.api.chain import Link, admit, check_head, route_model
 from proxy.api.messages import relay_count_tokens, relay_messages
 from proxy.api.models import get_model, list_models
 from proxy.api.probes import (
@@ -31,45 +25,40 @@ from proxy.protocol.call import COUNT_TOKENS, MESSAGES
 
 
 class Endpoint(NamedTuple):
-    """One row: `chain` are middlewares, outermost first; GET answers HEAD, too."""
+    """One row: `chain` are its links, outermost first; GET answers HEAD, too."""
 
     method: str
     path: str
-    chain: tuple[Middleware, ...]
+    chain: tuple[Link, ...]
     handler: Handler
 
-    def without(self, middleware: Middleware) -> "Endpoint":
-        """Return the row without one of its middlewares."""
-        return self._replace(chain=tuple(each for each in self.chain if each is not middleware))
+    def without(self, link: Link) -> "Endpoint":
+        """Return the row without one of its links."""
+        return self._replace(chain=tuple(each for each in self.chain if each is not link))
 
 
 OPEN = (mark_probe,)
-
-
-def _keyed(endpoint: str) -> tuple[Middleware, ...]:
-    return (refuse_while_draining, authenticate(endpoint), require_version)
-
 
 # Below /v1. Some clients leave it out, and some write it twice: see `add`.
 API = (
     Endpoint(
         "POST",
         "/messages",
-        (*_keyed(received.MESSAGES), route_model(MESSAGES), admit),
+        (check_head(received.MESSAGES), route_model(MESSAGES), admit),
         relay_messages,
     ),
     Endpoint(
         "POST",
         "/messages/count_tokens",
-        (*_keyed(received.COUNT_TOKENS), route_model(COUNT_TOKENS), admit),
+        (check_head(received.COUNT_TOKENS), route_model(COUNT_TOKENS), admit),
         relay_count_tokens,
     ),
-    Endpoint("GET", "/models", _keyed(received.MODELS), list_models),
-    Endpoint("GET", "/models/{model_id:[^/].*}", _keyed(received.MODELS), get_model),
+    Endpoint("GET", "/models", (check_head(received.MODELS),), list_models),
+    Endpoint("GET", "/models/{model_id:[^/].*}", (check_head(received.MODELS),), get_model),
 )
 # Claude Code looks for it below the base URL it was given, or below the origin.
 USAGE = Endpoint(
-    "GET", "/api/oauth/usage", (refuse_while_draining, authenticate(received.USAGE)), report_usage
+    "GET", "/api/oauth/usage", (check_head(received.USAGE, needs_version=False),), report_usage
 )
 PROBES = (
     Endpoint("GET", "", OPEN, say_hello),
@@ -116,8 +105,8 @@ def add(router: web.UrlDispatcher, bases: Sequence[str], *, limited: bool) -> No
 
 def _add(router: web.UrlDispatcher, path: str, endpoint: Endpoint) -> None:
     handler = endpoint.handler
-    for middleware in reversed(endpoint.chain):
-        handler = functools.partial(middleware, handler=handler)
+    for link in reversed(endpoint.chain):
+        handler = link(handler)
     add_route = (
         router.add_get
         if endpoint.method == "GET"

@@ -1,5 +1,6 @@
 """The fast path past the router leads where the router leads."""
 
+from inspect import getclosurevars
 from typing import Any
 from unittest.mock import patch
 
@@ -66,5 +67,5 @@ async def test_of_two_routes_of_one_path_the_first_answers_as_by_the_router() ->
         raise AssertionError(request)
 
     match_info, _ = StaticRoutes(app, resolve)._routes["GET", "/readyz"]
-    handler: Any = match_info.handler
-    assert handler.keywords["handler"] is report_readiness
+    (behind,) = getclosurevars(match_info.handler).nonlocals.values()
+    assert behind is report_readiness
