@@ -84,6 +84,7 @@ async def _relay(
     asked = call.model if may_echo else None
     opening: Opening | None = None
     read = _NOTHING_READ
+    may_stream = True
     standing = request[LIVE].standing
     if route.choices:
         order = request[SNAPSHOT].pools[route.pool or ""]
@@ -98,7 +99,7 @@ async def _relay(
             except ProxyError as error:
                 found = error
         if isinstance(found, UpstreamResponse) and found.status == _OK and not is_stream(found):
-            response = found
+            response, may_stream = found, False
         else:
             ask = functools.partial(_ask, request, path_qs)
             first = None if found is None else First(found, began_s)
@@ -124,7 +125,7 @@ async def _relay(
         standing.counts.told(route.upstream, response.headers, exchange.sent_s)
         exchange.upstream_request_id = upstream_id
         refuse_unfit(response, exchange)
-        if opening is None and is_stream(response):
+        if opening is None and may_stream and is_stream(response):
             opening = await hold(exchange, response, echo, until_content=False)
         begun = None if head is None else await head.settled()
         if begun is not None:

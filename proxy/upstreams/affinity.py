@@ -8,8 +8,6 @@ Of a text only the first 1 KiB, as it is spelled in the body: a client spells it
 import hashlib
 import re
 
-import msgspec
-
 from proxy.protocol.call import Call
 
 _MAX_TEXT_BYTES = 1 << 10
@@ -24,40 +22,31 @@ _USER_ID = re.compile(rb'"user_id"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}"(?!")')
 _REST = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*')
 
 
-class Session(msgspec.Struct, frozen=True, gc=False):
-    """A conversation.
-
-    Attributes:
-        key: equal for its requests, and for no others.
-        known_by: what it was made of: `session`, `user`, `prompt` or `key`.
-    """
-
-    key: str
-    known_by: str
-
-
-def session_of(key_name: str, session_id: str | None, call: Call) -> Session:
-    """Return the conversation that a request belongs to.
+def session_of(key_name: str, session_id: str | None, call: Call) -> tuple[str, str]:
+    """Return the key of the conversation that a request belongs to: equal for its requests, and for no others.
 
     Args:
         key_name: of the gateway's key; conversations of two keys are two.
         session_id: of `x-claude-code-session-id`.
         call: the request's body.
+
+    Returns:
+        The key, and what it was made of: `session`, `user`, `prompt` or `key`.
     """
     if session_id:
-        return Session(f"{key_name}\0session\0{session_id}", "session")
+        return f"{key_name}\0session\0{session_id}", "session"
     members = call.members or call.spans
     if "metadata" in members:
         metadata = call.beginning("metadata", _MAX_LOOKED_BYTES)
         if user_id := _string(metadata, _USER_ID.search(metadata), _MAX_READ_USER_BYTES):
-            return Session(f"{key_name}\0user\0{_short(user_id)}", "user")
+            return f"{key_name}\0user\0{_short(user_id)}", "user"
     system = _system_of(call) if "system" in members else b""
     messages = call.beginning("messages", _MAX_LOOKED_BYTES)
     first = _string(messages, _TEXT.search(messages), _MAX_TEXT_BYTES)
     if system or first:
         prompt = hashlib.blake2b(b"%b\0%b" % (system, first), digest_size=_DIGEST_BYTES)
-        return Session(f"{key_name}\0prompt\0{prompt.hexdigest()}", "prompt")
-    return Session(key_name, "key")
+        return f"{key_name}\0prompt\0{prompt.hexdigest()}", "prompt"
+    return key_name, "key"
 
 
 def _short(user_id: bytes) -> str:

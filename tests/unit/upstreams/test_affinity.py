@@ -35,7 +35,7 @@ def turn(number: int, *, at_once: bool = True) -> Call:
 def test_twenty_turns_with_a_moving_cache_mark_are_one_conversation() -> None:
     keys = {session_of("k", None, turn(number)) for number in range(20)}
     assert len(keys) == 1
-    assert keys.pop().known_by == "prompt"
+    assert keys.pop()[1] == "prompt"
 
 
 @pytest.mark.parametrize("padding", [0, 3 << 20], ids=["read at once", "read with care"])
@@ -58,7 +58,7 @@ DIFFERENT: dict[str, Call] = {
 
 
 def test_different_conversations_have_different_keys() -> None:
-    keys = {session_of("k", None, each).key for each in DIFFERENT.values()}
+    keys = {session_of("k", None, each)[0] for each in DIFFERENT.values()}
     assert len(keys) == len(DIFFERENT)
     assert max(map(len, keys)) < 300
 
@@ -77,8 +77,8 @@ def test_what_says_most_counts_first() -> None:
         session_of("k", None, call(system="You are", metadata={"other": "u"})),
         session_of("k", None, nothing),
     ]
-    assert [each.known_by for each in known] == ["session", "user", "prompt", "key"]
-    assert len({each.key for each in known}) == 4
+    assert [known_by for _, known_by in known] == ["session", "user", "prompt", "key"]
+    assert len({key for key, _ in known}) == 4
 
 
 def test_only_the_beginning_of_a_prompt_counts() -> None:
