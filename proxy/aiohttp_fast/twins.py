@@ -20,6 +20,8 @@ READ_BUFFER_BYTES = 1 << 16
 
 # A tab may stand in a value, and a line's end has been told from one.
 _CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\r\n"))
+# Nothing is changed in nearly every head: that is found out in half the time that taking them out takes.
+_REPLACED = bytes.maketrans(_CONTROLS, b"?" * len(_CONTROLS))
 
 
 class TooManyInterimHeadsError(HttpProcessingError):
@@ -36,7 +38,7 @@ def refuse_controls(head: bytes) -> None:
     Raises:
         ValueError: a control character.
     """
-    if len(head.translate(None, _CONTROLS)) < len(head):
+    if head.translate(_REPLACED) != head:
         raise ValueError("a control character in a header")
 
 
