@@ -40,7 +40,7 @@ class BodyMemory:
     def __init__(self, total_bytes: int) -> None:
         self._total_bytes = max(total_bytes, _LEAST_BYTES)
         self._held_bytes = 0
-        self._held_by_key: collections.Counter[str] = collections.Counter()
+        self._held_by_key: dict[str, int] = {}
         self._waiting: collections.deque[tuple[asyncio.Future[None], str, int]] = (
             collections.deque()
         )
@@ -108,14 +108,16 @@ class BodyMemory:
     def _fits(self, key: str, more_bytes: int) -> bool:
         return (
             self._held_bytes + more_bytes <= self._total_bytes
-            and self._held_by_key[key] + more_bytes <= self.share_bytes
+            and self._held_by_key.get(key, 0) + more_bytes <= self.share_bytes
         )
 
     def _add(self, key: str, more_bytes: int) -> None:
         self._held_bytes += more_bytes
-        self._held_by_key[key] += more_bytes
-        if not self._held_by_key[key]:
-            del self._held_by_key[key]
+        held = self._held_by_key.get(key, 0) + more_bytes
+        if held:
+            self._held_by_key[key] = held
+        else:
+            self._held_by_key.pop(key, None)
 
     def _grant(self) -> None:
         """Let in who waits, in their order; who waits for their own key's share does not keep others out."""

@@ -94,11 +94,12 @@ class RequestTemplate(aiohttp.ClientRequest):
 class UpstreamResponse(Response):
     """A response on a connection, which goes back to its pool at the response's end; without one, it is closed then."""
 
-    __slots__ = ("_connection", "_pool")
+    __slots__ = ("_connection", "_pool", "_protocol")
 
     def __init__(
         self,
         connection: Connection,
+        protocol: UpstreamConnection,
         message: RawResponseMessage,
         content: aiohttp.StreamReader,
         pool: Pool | None,
@@ -109,37 +110,34 @@ class UpstreamResponse(Response):
         self.headers = message.headers
         self.content = content
         self._connection: Connection | None = connection
+        self._protocol = protocol
         self._pool = pool
-        protocol = self.connection
         content.on_eof(self._release)
-        if self._connection is None and protocol is not None:
+        if self._connection is None:
             # All of it came with its head: nobody has looked yet whether more came.
             protocol.close_if_more_came()
 
     @property
     def connection(self) -> UpstreamConnection | None:
         """What the body comes on; None once all of it has come."""
-        protocol = self._connection.protocol if self._connection is not None else None
-        return protocol if isinstance(protocol, UpstreamConnection) else None
+        return None if self._connection is None else self._protocol
 
     def _release(self) -> None:
         """Give the connection back to the pool."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            protocol = connection.protocol
-            if self._pool is None or protocol is None or protocol.should_close:
+            protocol = self._protocol
+            if self._pool is None or protocol.should_close:
                 connection.close()
             else:
                 self._pool.put(connection)
-            if isinstance(protocol, UpstreamConnection):
-                protocol.answered(self.status, self.headers)
+            protocol.answered(self.status, self.headers)
 
     def close(self) -> None:
         """Break it off, unless all of it has come."""
         if self._connection is not None:
-            if (protocol := self.connection) is not None:
-                # The connection would keep who listens, and with it the request.
-                protocol.on_data = None
+            # The connection would keep who listens, and with it the request.
+            self._protocol.on_data = None
             self._connection.close()
             self._connection = None
             # The body would keep this answer, and this answer the body.
@@ -187,12 +185,12 @@ class Client(Sender):
             raise TypeError("the connector makes another protocol than it was told to")
         try:
             on_sent()
-            protocol.ask(head, body)
+            protocol.ask(head, body, length)
             for _ in range(MAX_INTERIM_HEADS + 1):
                 message, content = await protocol.read()
                 code = message.code
                 if not _CONTINUE <= code < _FIRST_FINAL or code == _SWITCHING_PROTOCOLS:
-                    return UpstreamResponse(connection, message, content, pool)
+                    return UpstreamResponse(connection, protocol, message, content, pool)
             raise TooManyInterimHeadsError  # noqa: TRY301 - as any other failure
         except BaseException as error:
             connection.close()

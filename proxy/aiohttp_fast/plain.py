@@ -116,13 +116,19 @@ class TransparentResponse(web.StreamResponse):
 
 
 class _WholeResponse(TransparentResponse, web.Response):
-    """The same with a body."""
+    """The same with a body, which is sent, too."""
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Send all of it; as `TransparentResponse.prepare`."""
+        writer = await super().prepare(request)
+        await self.write_eof()
+        return writer
 
 
 def whole_response(
     status: int, reason: str | None, headers: CIMultiDict[str], body: bytes, lines: bytes = b""
 ) -> web.StreamResponse:
-    """Return a response with a body, complete when it is prepared. As `response.whole_response`."""
+    """Return a response that is sent whole when it is prepared. As `response.whole_response`."""
     for line in lines.decode().splitlines():
         name, _, value = line.partition(": ")
         headers.add(name, value)

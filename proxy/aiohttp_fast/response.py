@@ -23,7 +23,8 @@ class OneWriteResponse(web.StreamResponse):
         lines: bytes,
     ) -> None:
         """Take what is sent; the headers are changed. `body` is not empty."""
-        super().__init__(status=status, reason=reason, _real_headers=headers)
+        # Not `super()`, as wherever each request comes by.
+        web.StreamResponse.__init__(self, status=status, reason=reason, _real_headers=headers)
         self._whole = body
         self._lines = lines
 
@@ -35,28 +36,30 @@ class OneWriteResponse(web.StreamResponse):
         """
         if self._eof_sent:
             return None
-        fields, body, keep_alive = self.headers, self._whole, request.keep_alive
+        # What is private in place of properties, each of which is a call.
+        fields, body, keep_alive = self._headers, self._whole, request.keep_alive
         fields[hdrs.CONTENT_LENGTH] = str(len(body))
         if hdrs.DATE not in fields:
             fields[hdrs.DATE] = rfc822_formatted_time()
-        version = request.version
+        version = request._version  # noqa: SLF001 - as above
         if not keep_alive:
             fields[hdrs.CONNECTION] = "close"
         elif version == HttpVersion10:
             fields[hdrs.CONNECTION] = "keep-alive"
         self._keep_alive = keep_alive
         await request._prepare_hook(self)  # noqa: SLF001 - signals of the application that holds the gateway
-        status_line = f"HTTP/{version.major}.{version.minor} {self.status} {self.reason}"
+        status_line = f"HTTP/{version.major}.{version.minor} {self._status} {self._reason}"
         head = serialize(status_line, fields)
         if self._lines:
             head = b"%b%b\r\n" % (head[:-2], self._lines)
-        transport, writer = request.transport, request.writer
+        protocol, writer = request._protocol, request._payload_writer  # noqa: SLF001 - as above
+        transport = protocol.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError
         transport.write(head + body)
         writer.output_size += len(head) + len(body)
         self._eof_sent = True
-        if request._protocol._paused:  # noqa: SLF001 - as `drain` does, without a coroutine for each response
+        if protocol._paused:  # noqa: SLF001 - as `drain` does, without a coroutine for each response
             await writer.drain()
         return writer
 

@@ -19,6 +19,7 @@ from proxy.aiohttp_fast.twins import MAX_HEADERS, MAX_LINE_BYTES, READ_BUFFER_BY
 
 # A dead connection is reset within one round trip; a later failure may have been served.
 _STALE_WITHIN_S = 1.0
+_OK = int(HTTPStatus.OK)
 # What is shorter is copied together faster than it is sent in pieces.
 _COPIED_BYTES = 1 << 14
 
@@ -38,8 +39,8 @@ class UpstreamConnection(ResponseHandler):
         self.asked = False
         self.on_data: Callable[[], None] | None = None
 
-    def ask(self, head: bytes, body: Pieces) -> None:
-        """Send a request; `read` then gives the head of its answer.
+    def ask(self, head: bytes, body: Pieces, body_bytes: int) -> None:
+        """Send a request, whose body has so many bytes; `read` then gives the head of its answer.
 
         Raises:
             aiohttp.ClientConnectionResetError: the connection had already closed.
@@ -57,7 +58,7 @@ class UpstreamConnection(ResponseHandler):
         if transport is None or transport.is_closing():
             raise aiohttp.ClientConnectionResetError
         # Nobody waits for it to leave: an upstream may answer before it has read everything.
-        if sum(map(len, body)) <= _COPIED_BYTES:
+        if body_bytes <= _COPIED_BYTES:
             transport.write(b"".join((head, *body)))
         else:
             transport.writelines((head, *body))
@@ -90,7 +91,7 @@ class UpstreamConnection(ResponseHandler):
         """
         self.asked = False
         self.on_data = None
-        self._keeps_parser = status == HTTPStatus.OK and hdrs.TRANSFER_ENCODING not in headers
+        self._keeps_parser = status == _OK and hdrs.TRANSFER_ENCODING not in headers
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of an answer that was asked for."""

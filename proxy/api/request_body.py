@@ -6,6 +6,7 @@ import time
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
+from multidict import MultiMapping
 
 from proxy.aiohttp_fast import take_whole
 from proxy.body_memory import SMALL_BYTES, BodyMemory, Permit
@@ -55,9 +56,10 @@ async def read_body(
         RequestBodyTimeout: the client fell silent, or sends too slowly.
         Overloaded: there is no memory for it.
     """
-    if request.headers.get(headers.CONTENT_TYPE) != _JSON:
+    fields = request.headers
+    if fields.get(headers.CONTENT_TYPE) != _JSON:
         _check_content_type(request)
-    encoding = _encoding(request)
+    encoding = _encoding(fields)
     declared = request.content_length
     if declared is not None and declared > max_bytes:
         raise _too_large(max_bytes)
@@ -65,14 +67,19 @@ async def read_body(
         key = exchange.key.name if exchange.key is not None else ""
         expected = _UNDECLARED_BYTES if declared is None else declared
         exchange.body_permit = await memory.take(key, _COPIES * expected)
-    expectation = request.headers.get(hdrs.EXPECT)
+    expectation = fields.get(hdrs.EXPECT)
     # RFC 9110 section 10.1.1: of a client of HTTP/1.0 it is to be ignored.
     if expectation is not None and request.version >= HttpVersion11:
         if expectation.strip().lower() != "100-continue":
             raise ExpectationFailed("expect: only 100-continue is known")
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
-    body = await _received(request, exchange, max_bytes)
+    # Nearly every small body has come whole.
+    body = take_whole(request.content)
+    if body is None:
+        body = await _received(request, exchange, max_bytes)
+    else:
+        _count(exchange, len(body), max_bytes)
     if encoding is not None and not (host_may_decode and _is_plain(body)):
         body = await _decoded(body, encoding, max_bytes, exchange.body_permit)
     if exchange.body_permit is not None:
@@ -92,12 +99,12 @@ async def _decoded(body: bytes, encoding: str, max_bytes: int, permit: Permit | 
     return whole.getvalue()
 
 
-def _encoding(request: web.Request) -> str | None:
+def _encoding(fields: MultiMapping[str]) -> str | None:
     """Return how the body is encoded; None: not at all."""
-    if headers.CONTENT_ENCODING not in request.headers:
+    if headers.CONTENT_ENCODING not in fields:
         return None
     # All of them: another reader could take the second.
-    named = encodings(request.headers.getall(headers.CONTENT_ENCODING))
+    named = encodings(fields.getall(headers.CONTENT_ENCODING))
     if len(named) > 1 or not DECODED.issuperset(named):
         raise UnsupportedMedia(
             "content-encoding: must be gzip, deflate or absent",
@@ -118,9 +125,6 @@ def _check_content_type(request: web.Request) -> None:
 
 async def _received(request: web.Request, exchange: Exchange, max_bytes: int) -> bytes:
     content = request.content
-    if (whole := take_whole(content)) is not None:
-        _count(exchange, len(whole), max_bytes)
-        return whole
     # It gives away what it holds: of parts that are joined, all would be there twice. To grow takes as much.
     received = io.BytesIO(bytes(request.content_length or 0))
     exchange.body_since_s = time.monotonic()

@@ -50,7 +50,13 @@ async def relay(
         UpstreamFailed: it broke off, is over `MAX_BYTES`, or is a success and not JSON.
         UpstreamTimeout: it fell silent.
     """
-    body = await read(exchange, upstream, begun)
+    # Nearly every short answer has come whole.
+    whole = None if begun else take_whole(upstream.content)
+    if whole is None:
+        body = await read(exchange, upstream, begun)
+    else:
+        _refuse_too_large(len(whole))
+        body = whole
     status, reason = upstream.status, upstream.reason
     is_error = not upstream.is_success
     if upstream.is_success and is_encoded(upstream):
@@ -65,16 +71,20 @@ async def relay(
     is_short = 0 < len(body) <= _PIECE_BYTES
     if is_short:
         response = whole_response(status, reason, fields, body, lines)
+        exchange.bytes_out = len(body)
     else:
         fields.extend(fields_of(lines))
         refuse_unsendable(reason, fields)
         response = TransparentResponse(status=status, reason=reason, headers=fields)
+        response.content_length = len(body)
     response[FROM_GATEWAY] = True
     try:
-        if is_short:
-            await _send_short(request, exchange, response, body)
-        else:
-            await _send(request, exchange, response, body)
+        with exchange.waiting(Phase.CLIENT):
+            await response.prepare(request)
+        if not is_short:
+            await _send(exchange, response, body)
+    except ValueError:
+        raise unsendable() from None
     except (ClientStalled, Draining) as interruption:
         # Its length tells the client that the response is cut.
         exchange.fail(interruption)
@@ -95,25 +105,8 @@ def take(exchange: Exchange, body: bytes, echo: Echo | None) -> tuple[bytes, boo
     return answer.body, answer.is_error
 
 
-async def _send_short(
-    request: web.Request, exchange: Exchange, response: web.StreamResponse, body: bytes
-) -> None:
-    exchange.bytes_out = len(body)
-    try:
-        with exchange.waiting(Phase.CLIENT):
-            await response.prepare(request)
-            await response.write_eof()
-    except ValueError:
-        raise unsendable() from None
-
-
-async def _send(
-    request: web.Request, exchange: Exchange, response: web.StreamResponse, body: bytes
-) -> None:
-    """Send the response; each piece that the client takes begins its deadline anew."""
-    response.content_length = len(body)
-    with exchange.waiting(Phase.CLIENT):
-        await response.prepare(request)
+async def _send(exchange: Exchange, response: web.StreamResponse, body: bytes) -> None:
+    """Send the body behind its head; each piece that the client takes begins its deadline anew."""
     for start in range(0, len(body), _PIECE_BYTES):
         piece = body[start : start + _PIECE_BYTES]
         exchange.bytes_out += len(piece)
@@ -133,9 +126,6 @@ async def read(
         UpstreamTimeout: it fell silent.
     """
     content = upstream.content
-    if not begun and (whole := take_whole(content)) is not None:
-        _refuse_too_large(len(whole))
-        return whole
     parts = list(begun)
     size = sum(map(len, parts))
     try:

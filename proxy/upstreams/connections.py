@@ -40,6 +40,7 @@ from proxy.upstreams.tracing import own_span
 _log = logging.getLogger(__name__)
 
 _CACHED_TEMPLATES, _MAX_CACHED_CHARS = 1024, 200  # clients choose queries, of any length
+_UNAUTHORIZED = int(HTTPStatus.UNAUTHORIZED)
 _NEVER_SENT = (Cause.UPSTREAM_UNREACHABLE, Cause.UNSENDABLE_HEADER, Cause.OUT_OF_FILES)
 
 
@@ -205,8 +206,14 @@ class UpstreamConnections:
                 presented = upstream.headers
                 trace = own_span(exchange, inbound.headers) if upstream.is_traced else b""
                 fields = presented.render(inbound.raw_headers, inbound.headers) + trace
-                response = await _send(self._client, template, fields, body, exchange.sent)
-                if response.status == HTTPStatus.UNAUTHORIZED:
+                client = self._client
+                try:
+                    response = await client.post(template, fields, body, exchange.sent)
+                except StaleConnectionError:
+                    response = await client.post(
+                        template, fields, body, exchange.sent, pooled=False
+                    )
+                if response.status == _UNAUTHORIZED:
                     exchange.progress = Progress.REFUSED
                     newer = await self._newer(upstream, presented, response)
                     if newer is not None:
@@ -243,7 +250,10 @@ async def _send(
     body: Pieces,
     on_sent: Callable[[], None],
 ) -> UpstreamResponse:
-    """Send a request, and once more when the pooled connection had died before it could be asked."""
+    """Send a request, and once more when the pooled connection had died before it could be asked.
+
+    The first request does so in place, without a coroutine more.
+    """
     try:
         return await client.post(template, fields, body, on_sent)
     except StaleConnectionError:

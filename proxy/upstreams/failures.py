@@ -41,6 +41,7 @@ _CERTIFICATE_ALERTS = frozenset(
         "TLSV1_ALERT_UNKNOWN_CA",
     }
 )
+_OK = int(HTTPStatus.OK)
 _NO_FILE_LEFT = (errno.EMFILE, errno.ENFILE)
 
 
@@ -127,7 +128,7 @@ def refuse_unfit(response: UpstreamResponse, exchange: Exchange) -> None:
     Raises:
         UpstreamFailed, UpstreamRefusedCredential: it is one of them.
     """
-    if response.status == HTTPStatus.OK:
+    if response.status == _OK:
         return
     request_id, upstream, status = exchange.request_id, exchange.upstream, response.status
     error: ProxyError

@@ -30,10 +30,10 @@ def names_for(
     if exchange.key is None:
         raise RuntimeError("the route's chain finds no key")
     standing.budget(order.pool.name, exchange.received.started_s).earn()
-    session, affinity = "", None
+    session: str = ""
+    affinity: str | None = None
     if not order.is_fixed:
-        found = session_of(exchange.key.name, exchange.session_id, call)
-        session, affinity = found.key, found.known_by
+        session, affinity = session_of(exchange.key.name, exchange.session_id, call)
     choices, names = route.choices, order.of(session)
     if len(choices) < len(names):
         names = tuple(name for name in names if name in choices)
