@@ -198,28 +198,28 @@ class UpstreamConnections:
         Raises:
             UpstreamFailed, UpstreamTimeout: there is no response.
         """
-        if self._client is None:
+        client, on_sent = self._client, exchange.sent
+        if client is None:
             raise RuntimeError("the connections are not open")
         template = upstream.request(path_qs, exchange.key.name if exchange.key is not None else "")
         try:
             with exchange.waiting(Phase.RESPONSE_HEAD):
-                presented = upstream.headers
+                presented, is_renewed = upstream.headers, False
                 trace = own_span(exchange, inbound.headers) if upstream.is_traced else b""
-                fields = presented.render(inbound.raw_headers, inbound.headers) + trace
-                client = self._client
-                try:
-                    response = await client.post(template, fields, body, exchange.sent)
-                except StaleConnectionError:
-                    response = await client.post(
-                        template, fields, body, exchange.sent, pooled=False
-                    )
-                if response.status == _UNAUTHORIZED:
+                while True:
+                    fields = presented.render(inbound.raw_headers, inbound.headers) + trace
+                    try:
+                        response = await client.post(template, fields, body, on_sent)
+                    except StaleConnectionError:
+                        # It had died before it could be asked.
+                        response = await client.post(template, fields, body, on_sent, pooled=False)
+                    if is_renewed or response.status != _UNAUTHORIZED:
+                        return response
                     exchange.progress = Progress.REFUSED
                     newer = await self._newer(upstream, presented, response)
-                    if newer is not None:
-                        fields = newer.render(inbound.raw_headers, inbound.headers) + trace
-                        return await _send(self._client, template, fields, body, exchange.sent)
-                return response
+                    if newer is None:
+                        return response
+                    presented, is_renewed = newer, True
         except (aiohttp.ClientError, HttpProcessingError, OSError, ValueError) as error:
             failure = to_proxy_error(error, exchange, upstream.where)
             if failure.cause in _NEVER_SENT:
@@ -241,20 +241,3 @@ class UpstreamConnections:
         if newer is not None:
             refused.close()
         return newer
-
-
-async def _send(
-    client: Client,
-    template: RequestTemplate,
-    fields: bytes,
-    body: Pieces,
-    on_sent: Callable[[], None],
-) -> UpstreamResponse:
-    """Send a request, and once more when the pooled connection had died before it could be asked.
-
-    The first request does so in place, without a coroutine more.
-    """
-    try:
-        return await client.post(template, fields, body, on_sent)
-    except StaleConnectionError:
-        return await client.post(template, fields, body, on_sent, pooled=False)

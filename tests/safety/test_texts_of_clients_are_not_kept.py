@@ -56,7 +56,7 @@ WRITTEN: dict[str, Callable[[str], object]] = {
     "a member's name": _body,
     "a client's name": client_of,
     "a version": lambda text: check_version([text], None),
-    "a session": lambda text: ORDER.of(session_of("tester", text[:100], CALL).key),
+    "a session": lambda text: ORDER.of(session_of("tester", text[:100], CALL)[0]),
     "hints": lambda text: hints.read(_head("x-claude-code-prompt-id", text)),
 }
 
