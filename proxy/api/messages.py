@@ -147,9 +147,11 @@ def _ask(request: web.Request, path_qs: str, route: Route) -> Awaitable[Upstream
     call, upstream = exchange.call, request[SNAPSHOT].upstreams[route.upstream]
     if call is None:
         raise RuntimeError("the call has been let go")
-    body: dialects.Pieces = call.body_for(route.upstream_model, route.named)
+    body: dialects.Pieces
     if upstream.is_rewritten:
         path_qs, body = dialects.rewritten(
-            upstream.upstream, path_qs, body, route.upstream_model, stream=call.stream
+            upstream.upstream, path_qs, call, route.upstream_model, route.named
         )
+    else:
+        body = call.body_for(route.upstream_model, route.named)
     return request[LIVE].connections.post(exchange, upstream, path_qs, request, body)

@@ -65,14 +65,20 @@ class Call(msgspec.Struct, frozen=True):
         self, upstream_model: str, named: Sequence[str | None] = ()
     ) -> tuple[bytes | memoryview, ...]:
         """Return the outbound body, in pieces: this one, with the upstream's ids of its model and of those `named`."""
-        model = msgspec.json.encode(upstream_model)
         if not self.spans:
+            model = msgspec.json.encode(upstream_model)
             return json_members.splice(self.body, self.members, "model", model)
-        edits = [(self.spans["model"], model)]
+        return json_members.edit(self.body, self.edits(upstream_model, named))
+
+    def edits(
+        self, upstream_model: str, named: Sequence[str | None]
+    ) -> list[tuple[json_members.Span, bytes]]:
+        """Return what `body_for` replaces, when it is known where."""
+        edits = [(self.spans["model"], msgspec.json.encode(upstream_model))]
         for place, other in zip(self.named, named, strict=True):
             if other is not None:
                 edits.append((place.span, msgspec.json.encode(other)))
-        return json_members.edit(self.body, edits)
+        return edits
 
 
 def parse_small(body: bytes, schema_name: str) -> Call | None:
@@ -183,15 +189,9 @@ def _parse_at_once(body: bytes, schema_name: str, *, may_name: bool = False) -> 
             return None
         named = model_places.find_all(body, {name: spans[name] for name in places})
     is_message = schema_name == MESSAGES
-    return Call(
-        body,
-        described.model,
-        is_message and described.stream is True,
-        described.max_tokens if is_message else None,
-        named=named,
-        members=members,
-        spans=spans,
-    )
+    stream = is_message and described.stream is True
+    max_tokens = described.max_tokens if is_message else None
+    return Call(body, described.model, stream, max_tokens, named, members, spans)
 
 
 def _parse_with_care(body: bytes, schema_name: str) -> Generator[None, None, Call]:

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 from proxy.config import Upstream
 from proxy.protocol import json_members
+from proxy.protocol.call import Call
 
 Pieces = Sequence[bytes | memoryview]
+Values = dict[str, json_members.Span]
 
 VERTEX = "vertex"
 _COUNT_TOKENS = "/v1/messages/count_tokens"
@@ -27,26 +29,29 @@ def is_rewritten(upstream: Upstream) -> bool:
 
 
 def rewritten(
-    upstream: Upstream, path_qs: str, body: Pieces, model: str, *, stream: bool
+    upstream: Upstream, path_qs: str, call: Call, model: str, named: Sequence[str | None] = ()
 ) -> tuple[str, Pieces]:
     """Return path and body of a request as an upstream wants it.
 
     Args:
         upstream: one of which `is_rewritten`.
         path_qs: path and query of the Messages API.
-        body: of the Messages API, with the upstream's ids.
+        call: of the Messages API, whose body may be large: one that was read with care is not decoded again.
         model: the upstream's id.
-        stream: whether the body asks for a stream.
+        named: the upstream's ids of the models that it names beside it; None: such a one stays.
     """
-    whole = b"".join(body)
-    if upstream.drop.members:
-        whole = json_members.without(whole, upstream.drop.members)
+    body = b"".join(call.body_for(model, named))
+    if call.spans:
+        values = json_members.move(call.spans, call.edits(model, named))
+    else:
+        body, values = json_members.places(body)
+    body, values = json_members.without(body, upstream.drop.members, values)
     if upstream.dialect != VERTEX:
-        return path_qs, (whole,)
+        return path_qs, (body,)
     is_count = path_qs.partition("?")[0] == _COUNT_TOKENS
     # Google's services refuse a query that they do not know, such as `beta=true`, so none goes on.
-    path = vertex_count_path() if is_count else vertex_path(model, stream=stream)
-    return path, vertex_body(whole, keep_model=is_count)
+    path = vertex_count_path() if is_count else vertex_path(model, stream=call.stream)
+    return path, vertex_body(body, values, keep_model=is_count)
 
 
 def vertex_count_path() -> str:
@@ -60,24 +65,19 @@ def vertex_path(model: str, *, stream: bool) -> str:
     return f"{_PUBLISHER}{segment.decode()}:{'streamRawPredict' if stream else 'rawPredict'}"
 
 
-def vertex_body(body: bytes, *, keep_model: bool) -> Pieces:
+def vertex_body(body: bytes, values: Values, *, keep_model: bool) -> Pieces:
     """Return a body with the platform's version, in the place of its model unless that is kept.
 
-    A client's own `anthropic_version` stays; without the model, such a body is written anew between its members. So is
-    one in which a name comes twice, of which the last counts.
+    A client's own `anthropic_version` stays; without the model, such a body is written anew between its members.
 
     Args:
         body: of the Messages API.
+        values: where the values of its members stand.
         keep_model: whether the model stays, before which the version then comes.
     """
-    members = json_members.read(body)
-    if _VERSION in members:
-        return (body if keep_model else json_members.without(body, ("model",)),)
-    span = json_members.span(body, members, "model")
-    if span is None:
-        body = json_members.replace(body, members, "model", bytes(members["model"]))
-        return vertex_body(body, keep_model=keep_model)
-    start, end = span
+    if _VERSION in values:
+        return (body if keep_model else json_members.without(body, ("model",), values)[0],)
+    start, end = values["model"]
     # However it is escaped, a name that means `model` has no quote inside.
     name = body.rfind(b'"', 0, body.rfind(b'"', 0, start))
     view = memoryview(body)

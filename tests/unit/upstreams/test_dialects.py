@@ -1,9 +1,12 @@
 """Paths and bodies of the Vertex dialect, byte for byte; what a body has besides stays as it is."""
 
+import msgspec
 import pytest
 
 from proxy.config import Auth, Drop, Upstream
-from proxy.protocol.call import COUNT_TOKENS, MESSAGES, parse_call
+from proxy.protocol import json_members
+from proxy.protocol.call import COUNT_TOKENS, MESSAGES, Call, parse_call
+from proxy.protocol.json_members import places
 from proxy.upstreams import dialects
 
 MODELS = "/publishers/anthropic/models/"
@@ -33,7 +36,7 @@ BODIES = {
 
 @pytest.mark.parametrize(("body", "sent"), BODIES.values(), ids=BODIES)
 def test_the_version_takes_the_place_of_the_model(body: bytes, sent: bytes) -> None:
-    assert b"".join(dialects.vertex_body(body, keep_model=False)) == sent % OURS
+    assert b"".join(dialects.vertex_body(*places(body), keep_model=False)) == sent % OURS
 
 
 COUNTED = {
@@ -46,7 +49,7 @@ COUNTED = {
 
 @pytest.mark.parametrize(("body", "sent"), COUNTED.values(), ids=COUNTED)
 def test_a_count_keeps_its_model(body: bytes, sent: bytes) -> None:
-    assert b"".join(dialects.vertex_body(body, keep_model=True)) == sent % OURS
+    assert b"".join(dialects.vertex_body(*places(body), keep_model=True)) == sent % OURS
 
 
 @pytest.mark.parametrize(
@@ -59,7 +62,7 @@ def test_a_count_keeps_its_model(body: bytes, sent: bytes) -> None:
 )
 def test_a_version_of_the_clients_own_stays(keep_model: bool, sent: bytes) -> None:  # noqa: FBT001 - a parameter of the table
     body = b'{"anthropic_version":"vertex-x","model":"m","a":1.0}'
-    assert b"".join(dialects.vertex_body(body, keep_model=keep_model)) == sent
+    assert b"".join(dialects.vertex_body(*places(body), keep_model=keep_model)) == sent
 
 
 PATHS = {
@@ -96,9 +99,7 @@ REQUESTS = {
 @pytest.mark.parametrize(("more", "schema", "path_qs", "path"), REQUESTS.values(), ids=REQUESTS)
 def test_a_call_is_asked_in_the_dialect(more: bytes, schema: str, path_qs: str, path: str) -> None:
     call = parse_call(WHOLE % more, schema)
-    found, pieces = dialects.rewritten(
-        UPSTREAM, path_qs, call.body_for("o@1"), "o@1", stream=call.stream
-    )
+    found, pieces = dialects.rewritten(UPSTREAM, path_qs, call, "o@1")
     kept = b',"model":"o@1"' if schema == COUNT_TOKENS else b""
     assert found == MODELS + path
     assert b"".join(pieces) == (WHOLE % more).replace(b'"model":"a"', OURS + kept)
@@ -114,9 +115,39 @@ def test_a_call_is_asked_in_the_dialect(more: bytes, schema: str, path_qs: str, 
 def test_what_is_dropped_is_so_in_every_dialect(dialect: str, path: str, sent: bytes) -> None:
     upstream = Upstream("u", "https://h", drop=Drop(members=("metadata",)), dialect=dialect)
     assert dialects.is_rewritten(upstream)
-    body = (b'{"model":"m","metadata":{},"a":1.0}',)
-    found, pieces = dialects.rewritten(upstream, "/v1/messages?x", body, "m", stream=False)
+    body = b'{"model":"m","metadata":{},"a":1.0}'
+    call = Call(body, "m", stream=False, max_tokens=1, members=json_members.read(body))
+    found, pieces = dialects.rewritten(upstream, "/v1/messages?x", call, "m")
     assert (found, b"".join(pieces)) == (path, sent)
+
+
+LARGE = (
+    b'{"metadata":{"user_id":"u"}, "model":"a","messages":[{"role":"user","content":"%b"}],"max_tokens":1,'
+    b'"fallbacks":[{"model":"b"}] ,"tools":[]}' % (b"x" * 3_000_000)
+)
+
+
+@pytest.mark.parametrize("dropped", [(), ("metadata",), ("metadata", "tools")], ids=len)
+@pytest.mark.parametrize("dialect", ["messages", "vertex"])
+def test_a_large_body_is_written_as_a_small_one_and_not_decoded_again(
+    dialect: str, dropped: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream = Upstream("u", "https://h", drop=Drop(members=dropped), dialect=dialect)
+    small = parse_call(LARGE.replace(b"x" * 3_000_000, b"x"), MESSAGES)
+    large = parse_call(LARGE, MESSAGES)
+    assert not large.members
+    assert large.named
+    monkeypatch.setattr(json_members, "read", None)  # of a large one it takes 50 ms
+    _, pieces = dialects.rewritten(upstream, "/v1/messages", large, "longer", ("b@2",))
+    monkeypatch.undo()
+    _, expected = dialects.rewritten(upstream, "/v1/messages", small, "longer", ("b@2",))
+    assert b"".join(pieces).replace(b"x" * 3_000_000, b"x") == b"".join(expected)
+    sent = msgspec.json.decode(b"".join(expected))
+    assert sent["fallbacks"] == [{"model": "b@2"}]
+    assert sent.keys().isdisjoint(dropped)
+    assert (sent.get("model"), sent.get("anthropic_version")) == (
+        (None, "vertex-2023-10-16") if dialect == "vertex" else ("longer", None)
+    )
 
 
 def test_an_upstream_of_the_api_itself_is_asked_as_ever() -> None:
