@@ -43,6 +43,7 @@ async def test_a_stream_in_which_ours_fails_looks_broken_and_the_next_is_whole(
     assert whole.ending == "message"
     assert len(whole.body) >= len(STREAM) - 100
     assert DEFECT in caplog.text
+    caplog.clear()
     assert [line.get("cause") for line in gateway.log] == ["internal", None]
 
 
@@ -68,6 +69,7 @@ async def test_a_line_that_cannot_be_written_costs_nobody_an_answer(
                 answers.append(await client.answer())
     assert [each.status for each in answers] == [200, 200]
     assert caplog.text.count(DEFECT) == 2
+    caplog.clear()
 
 
 async def test_a_defect_behind_an_answer_ends_its_connection_alone(
@@ -94,3 +96,4 @@ async def test_a_defect_behind_an_answer_ends_its_connection_alone(
                 assert await client.reader.read() == b""
         assert (await ask(gateway, request())).status == 200
     assert DEFECT in caplog.text
+    caplog.clear()
