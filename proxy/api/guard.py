@@ -67,8 +67,8 @@ def guarded_by(gateway: Gateway) -> Middleware:
         except (asyncio.CancelledError, ConnectionError) as error:
             errors.let_go(error)
             exchange.cause = exchange.cause or Cause.CLIENT_CLOSED
-            if gateway.is_hosted and isinstance(error, ConnectionError):
-                # As where a host cancels handlers: of any other error aiohttp logs a traceback.
+            if gateway.is_hosted:
+                # As where a host cancels handlers; of a connection that has broken aiohttp would log a traceback.
                 raise asyncio.CancelledError from None
             raise
         except Exception:  # noqa: BLE001 - the last resort: logged with its traceback, answered in the API's shape
