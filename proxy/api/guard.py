@@ -72,10 +72,8 @@ def guarded_by(gateway: Gateway) -> Middleware:
                 raise asyncio.CancelledError from None
             raise
         except Exception:  # noqa: BLE001 - the last resort: logged with its traceback, answered in the API's shape
-            if _has_begun(request) and request.transport is not None:
-                request.transport.abort()
             _log.exception("%s %s %s: a defect", exchange.received.id, request.method, path)
-            return error_response(exchange, InternalError("internal error of the gateway"))
+            return _answer_of_a_defect(request, exchange)
         else:
             return _completed(exchange, response)
         finally:
@@ -85,6 +83,12 @@ def guarded_by(gateway: Gateway) -> Middleware:
             exchange.let_body_go()
 
     return guard
+
+
+def _answer_of_a_defect(request: web.Request, exchange: Exchange) -> web.StreamResponse:
+    if _has_begun(request) and request.transport is not None:
+        request.transport.abort()
+    return error_response(exchange, InternalError("internal error of the gateway"))
 
 
 def _has_left(request: web.Request) -> bool:
