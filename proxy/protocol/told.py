@@ -52,7 +52,8 @@ class Told(msgspec.Struct):
             return
         found = _OUTPUT.findall(events)
         if len(found) == deltas:
-            self.output_bytes += sum(map(len, found)) - events.count(b"\\")
+            # Escapes of other events, such as a search's results, are none of the output.
+            self.output_bytes += sum([len(each) - each.count(b"\\") for each in found])
             return
         for event in events.split(b"\n\n") if plain else _BETWEEN_EVENTS.split(events):
             if DELTA in event:

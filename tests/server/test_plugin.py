@@ -87,6 +87,21 @@ async def test_a_compressed_body_is_understood_whoever_decodes_it(
     assert b"say hi" in upstream.requests[0].body
 
 
+async def test_a_body_that_compression_made_longer_is_as_long_as_it_was(
+    host: Host, upstream: RawUpstream
+) -> None:
+    """It comes behind its head, and is then shorter, once a host has decoded it, than was declared."""
+    body = gzip.compress(BODY, compresslevel=0)
+    lines = (b"content-encoding: gzip", b"content-length: %d" % len(body), b"expect: 100-continue")
+    async with connected("127.0.0.1", host.port) as client:
+        await client.send(raw.request(*lines, path=b"/llm/v1/messages", body=b"", length=False))
+        await client.until(b"100 Continue\r\n\r\n")
+        await client.send(body)
+        answer = await client.answer()
+    assert answer.status == 200, answer.body
+    assert upstream.requests[0].body.endswith(BODY[-20:])
+
+
 async def test_a_broken_compressed_body_is_400_whoever_decodes_it(host: Host) -> None:
     body = gzip.compress(BODY)[:-12]
     data = raw.request(b"content-encoding: gzip", path=b"/llm/v1/messages", body=body)

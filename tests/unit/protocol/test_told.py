@@ -29,6 +29,7 @@ OTHERS = (
     'event: content_block_start\ndata: {"type":"content_block_start","index":0}\n\n',
     ": content_block_delta\n\n",
     'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n',
+    'event: content_block_start\ndata: {"content_block":{"title":"\\"\\n\\n\\""},"index":1}\n\n',
 )
 
 
