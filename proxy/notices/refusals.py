@@ -26,8 +26,10 @@ REFUSALS: Mapping[str, Advice] = {
     ),
     Cause.UNKNOWN_MODEL: Advice(
         '404, "model: ..."',
-        "add the model that the line names, an alias of it, or the wildcard `anthropic/*` to `models`",
-        "Nothing there matches. The line's `model` says what was asked for.",
+        "add the model that was asked for, an alias of it or `anthropic/*` to `models`, or have the client ask for one "
+        "that is there",
+        "Nothing there matches; other vendors' models are not served. The access line's `model` says what was asked "
+        "for, and `GET /v1/models` what may be.",
     ),
     Cause.NOT_FOUND: Advice(
         '404, "no such path"',
@@ -41,7 +43,7 @@ REFUSALS: Mapping[str, Advice] = {
     ),
     Cause.INVALID_REQUEST: Advice(
         '400 with a field\'s name, or "malformed HTTP request"',
-        "mend what the client sends; `detail` names the place",
+        "mend what the client sends: `detail` of the access log's line names the place",
         "When it is a field that the API does accept, the schema is behind: report it. With method `-`, what came is "
         "not HTTP: TLS spoken to a plain port, a port scan, a proxy that breaks framing.",
     ),

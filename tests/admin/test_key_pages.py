@@ -62,6 +62,9 @@ async def test_a_holder_sees_what_was_refused_and_what_to_do(store_url: str) -> 
         assert refused["do"] == "let fewer requests run at once, or ask whoever runs the gateway"
         (failure,) = (await model(browser, "/errors.json"))["failures"]
         assert failure["do"] == refused["do"]
+        assert (await model(browser, f"/requests/{refused['sample_id']}.json"))["do"] == refused[
+            "do"
+        ]
         assert [each["client"] for each in told["clients"]] == ["claude-cli/2"]
 
 

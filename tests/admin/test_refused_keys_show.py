@@ -59,3 +59,4 @@ async def test_what_a_known_key_is_refused_is_counted_where_an_operator_looks(
         page = (await browser(f"/requests/{refused['sample_id']}")).text
         assert "contractor" in page
         assert "unauthenticated" in page
+        assert refused["do"] in page

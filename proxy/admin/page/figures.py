@@ -53,12 +53,17 @@ def exact_money(micros: int | None) -> str:
     return f"{sign}${whole // _MICROS:,}.{whole % _MICROS:06}"
 
 
+def bound(micros: int) -> str:
+    """Return an amount that somebody has set: exactly, with cents at least."""
+    text = exact_money(micros)
+    return f"{text[:-4]}{text[-4:].rstrip('0')}"
+
+
 def rate(nanos_per_token: int | None) -> str:
     """Return the price of a million tokens, with cents at least."""
     if nanos_per_token is None:
         return NONE
-    text = exact_money(nanos_per_token * _MICROS_PER_NANO_OF_TOKEN)
-    return f"{text[:-4]}{text[-4:].rstrip('0')}/M"
+    return f"{bound(nanos_per_token * _MICROS_PER_NANO_OF_TOKEN)}/M"
 
 
 def nanos(amount: int) -> str:

@@ -23,6 +23,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     for each in (
         figures.money,
         figures.exact_money,
+        figures.bound,
         figures.rate,
         figures.nanos,
         figures.factor,

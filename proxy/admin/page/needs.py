@@ -44,7 +44,7 @@ def of_budgets(budgets: Iterable[Budget], now_ms: int) -> list[Need]:
 
 def _of_budget(budget: Budget, now_ms: int) -> str:
     who = {"global": "All keys together"}.get(budget.subject, budget.name)
-    amount = f"{_DAILY[budget.period]} {figures.money(budget.limit_micros)}"
+    amount = f"{_DAILY[budget.period]} {figures.bound(budget.limit_micros)}"
     again = f"{figures.minute(budget.resets_ms)} UTC"
     if budget.is_over:
         return f"{who} has spent its {amount}; refused until {again}."

@@ -3,6 +3,7 @@
 import msgspec
 
 from proxy.admin import hidden
+from proxy.admin.failed import what_to_do
 from proxy.admin.page.charts import Chart
 from proxy.admin.page.page import Page, Query, View
 from proxy.admin.page.timelines import Step, waterfall
@@ -10,6 +11,7 @@ from proxy.admin.page.viewer import Viewer
 from proxy.errors import NotFound
 from proxy.ledger.row import Row
 from proxy.money.steps import Steps, steps
+from proxy.notices.for_holders import advice_for_holder
 from proxy.store import sessions, views
 from proxy.store.sessions import Break
 
@@ -24,12 +26,14 @@ class OneRequest(msgspec.Struct, frozen=True):
         sum: how its cost comes about; None: it used nothing.
         cache_break: what of the cache it missed; None: it is no break, or not looked at yet.
         shows_session: whether session and agent may be shown.
+        do: what to do about its cause; '': nothing, or nobody knows.
     """
 
     request: dict[str, str | int | None]
     sum: Steps | None
     cache_break: Break | None
     shows_session: bool
+    do: str
 
     def chart(self) -> Chart:
         """Return what it did, step below step."""
@@ -63,7 +67,21 @@ async def model(view: View, viewer: Viewer, query: Query) -> OneRequest:
         )
     found = await view.ask(lambda engine: sessions.breaks_of(engine, scope, [row.id]))
     shown = _fields(row) if view.shows_sessions else hidden.without(_fields(row))
-    return OneRequest(shown, steps(row, view.prices), found.get(row.id), view.shows_sessions)
+    return OneRequest(
+        shown,
+        steps(row, view.prices),
+        found.get(row.id),
+        view.shows_sessions,
+        _do(row, viewer, view.config.quota.contact),
+    )
+
+
+def _do(row: Row, viewer: Viewer, contact: str) -> str:
+    if row.cause is None:
+        return ""
+    if viewer.key is not None:
+        return advice_for_holder(row.cause, contact)
+    return what_to_do(row.cause, row.upstream)
 
 
 def _fields(row: Row) -> dict[str, str | int | None]:

@@ -34,6 +34,21 @@ def test_money_has_four_decimals_below_a_dollar_and_two_above(
     assert figures.money(micros) == shown
 
 
+@pytest.mark.parametrize(
+    ("micros", "shown"),
+    [
+        (0, "$0.00"),
+        (10, "$0.00001"),
+        (58, "$0.000058"),
+        (500_000, "$0.50"),
+        (1_005_000, "$1.005"),
+        (25_000_000, "$25.00"),
+    ],
+)
+def test_an_amount_that_was_set_is_shown_as_it_was_set(micros: int, shown: str) -> None:
+    assert figures.bound(micros) == shown
+
+
 @given(st.integers(1, 10**15))
 def test_what_costs_something_never_looks_like_nothing(micros: int) -> None:
     assert figures.money(micros).strip("$0.,") != ""
