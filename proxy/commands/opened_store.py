@@ -46,8 +46,8 @@ def with_store(tenants: Tenants) -> Tenants:
 
 _SOON = "a running gateway follows within seconds"
 _NOT_OPEN = (
-    "no gateway runs here with this configuration's store, so it counts when one does: start it, or start it again if "
-    "`store` was written since; one elsewhere that has this store follows within seconds"
+    "by the files in {}, no gateway runs here with this configuration's store, so it counts when one does: start it, "
+    "or start it again if `store` was written since; one elsewhere that has this store follows within seconds"
 )
 
 
@@ -148,8 +148,9 @@ def when_it_counts(tenants: Tenants, record: "KeyRecord | OwnerRecord | None" = 
         tenants: with a store.
         record: of whom was changed, if that has limits now.
     """
-    running = 0 if tenants.store is None else living(spools(tenants.store))
-    told = _SOON if running else _NOT_OPEN
+    folder = spools(tenants.store) if tenants.store is not None else None
+    running = 0 if folder is None else living(folder)
+    told = _SOON if running else _NOT_OPEN.format(folder)
     is_apart = tenants.counts_apart and (running or tenants.workers) > 1
     if record is None or not (is_apart and (record.limits or record.budgets)):
         return f"{told}."

@@ -77,7 +77,7 @@ def test_each_change_says_that_no_gateway_has_the_store_where_none_has(typing: T
     for words in CHANGES:
         status, _, err = typing(*words)
         assert (status, FOLLOWS in err) == (0, False)
-        assert "no gateway runs here with this configuration's store" in err
+        assert "/spool, no gateway runs here with this configuration's store" in err
         assert APART not in err
 
 

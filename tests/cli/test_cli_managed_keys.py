@@ -18,7 +18,7 @@ def test_a_new_key_is_alone_on_stdout_and_only_its_digest_is_stored(
     assert status == 0
     assert key.startswith("ar-")
     assert "shown this once" in err
-    assert "no gateway runs here with this configuration's store" in err
+    assert "/spool, no gateway runs here with this configuration's store" in err
     with sqlite3.connect(tmp_path / "store.db") as store:
         assert store.execute("SELECT key_name, sha256 FROM api_key_secret").fetchall() == [
             ("laptop", digest(key))
