@@ -141,6 +141,27 @@ async def test_a_replay_that_dies_too_is_a_502_and_not_sent_a_third_time(kill: s
     assert len(bodies) == 3
 
 
+async def test_a_replay_does_not_go_out_on_another_connection_that_may_be_dead() -> None:
+    """An upstream that was restarted has let go of all of them, and of none in time."""
+    first = asyncio.Barrier(2)
+    met: set[asyncio.StreamWriter] = set()
+
+    async def script(exchange: UpstreamSide) -> None:
+        if exchange.writer in met:
+            exchange.writer.close()
+            return
+        met.add(exchange.writer)
+        if len(met) <= first.parties:
+            await first.wait()
+        await exchange.send(answer())
+
+    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+        both = await asyncio.gather(ask(gateway), ask(gateway))
+        assert [each.status for each in both] == [200, 200]
+        assert (await ask(gateway)).status == 200
+        assert (upstream.connections, len(upstream.requests)) == (3, 4)
+
+
 async def test_a_connection_closed_while_idle_is_not_used() -> None:
     closed = asyncio.Event()
 

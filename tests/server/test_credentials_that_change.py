@@ -11,6 +11,7 @@ import pytest
 from proxy import Auth, Config, ConfigError, Listen, Upstream
 from proxy.access.keys import digest
 from proxy.config_file.source import Source
+from proxy.protocol.headers import RequestHeaders
 from proxy.server.reload import Reloader
 from proxy.upstreams.credentials import Credentials
 from proxy.upstreams.token_command import TokenError
@@ -119,6 +120,24 @@ async def test_a_refusal_that_no_new_token_follows_is_passed_after_one_request(
         assert len(upstream.requests) == 2
         # At the start, and once for both.
         assert runs(tmp_path) == 2
+
+
+async def test_a_request_that_is_refused_with_a_new_token_too_is_not_sent_a_third_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Tokens may be printed faster than an upstream comes to know them."""
+    async with gateway_before(says(REFUSAL)) as (upstream, gateway):
+        tokens = iter(("sk-2", "sk-3", "sk-4"))
+
+        async def renew(*_: object) -> RequestHeaders | None:
+            token = next(tokens, None)
+            return None if token is None else RequestHeaders([("x-api-key", token)])
+
+        monkeypatch.setattr(gateway.gateway.connections, "_renew", renew)
+        assert await status(gateway) == 502
+        assert gateway.log[-1]["cause"] == "upstream_auth"
+        assert b"x-api-key: sk-2\r\n" in upstream.requests[1].head
+        assert len(upstream.requests) == 2
 
 
 async def test_a_403_asks_for_no_other_token(tmp_path: Path) -> None:
