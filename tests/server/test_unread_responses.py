@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from proxy import Model, Timeouts
+from proxy.exchange import Phase
+from tests.support.client import request
 from tests.support.gateways import KEY, Running, config_for, running
-from tests.support.raw import RawUpstream
+from tests.support.raw import RawUpstream, UpstreamSide, answer, raw_upstream
 
 IDLE_S = 0.3
 GET = b"GET %s HTTP/1.1\r\nHost: gateway\r\nx-api-key: %s\r\nanthropic-version: 2023-06-01\r\n\r\n"
@@ -55,6 +57,24 @@ async def test_a_client_that_reads_no_response_is_disconnected(
 ) -> None:
     async with connected(gateway) as sock, asyncio.timeout(60):
         await flood(sock, sent * 100)
+
+
+async def test_of_a_client_that_does_not_read_no_further_request_is_sent_on() -> None:
+    """Short answers are written at once: they would pile up here, as many as it asks for."""
+    count = 100
+
+    async def script(side: UpstreamSide) -> None:
+        await side.send(answer(b'{"text":"%b"}' % (b"x" * 200_000)))
+
+    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+        async with connected(gateway) as sock, asyncio.timeout(20):
+            await asyncio.get_running_loop().sock_sendall(sock, request() * count)
+            while not any(
+                each.phase is Phase.CLIENT for each in gateway.gateway.deadlines.in_flight
+            ):
+                assert len(upstream.requests) < count
+                await asyncio.sleep(0.01)  # that it waits for its client has no event
+        assert len(upstream.requests) < count
 
 
 async def test_a_client_that_reads_slowly_is_kept(gateway: Running) -> None:

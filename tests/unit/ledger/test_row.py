@@ -1,9 +1,11 @@
 """A row in a spool is read by later versions; what cannot be stored is made storable."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
-from proxy.ledger.row import FIELDS, Row, storable
+from proxy.ledger.row import FIELDS, Row, from_line, rows_of, storable, to_line, to_lines
 
 ROW = Row("0" * 28, 1, "laptop", "messages")
 
@@ -50,6 +52,30 @@ def test_a_number_is_made_storable(value: float, stored: int) -> None:
 
 def test_a_storable_row_is_left_as_it_is() -> None:
     assert storable(ROW) == ROW
+
+
+ODD = {
+    "nul": {"tag": "a\0b"},
+    "half": {"tag": "\ud83d"},
+    "long": {"tag": "x" * 9_000},
+    "large": {"bytes_in": 2**70},
+    "nothing": {},
+}
+
+
+@pytest.mark.parametrize("values", ODD.values(), ids=ODD)
+def test_rows_are_written_together_as_each_alone(values: dict[str, Any]) -> None:
+    rows = [ROW, msgspec.structs.replace(ROW, **values), ROW]
+    lines = to_lines(rows)
+    assert lines == b"".join(to_line(row) + b"\n" for row in rows)
+    assert rows_of(lines.splitlines()) == [from_line(to_line(row)) for row in rows]
+
+
+@pytest.mark.parametrize("torn", [b"", b"[", b'["a",1,"lap', b'["a",1,"laptop",', b"{}", b"\0\0"])
+def test_lines_are_read_together_as_each_alone(torn: bytes) -> None:
+    line = to_line(ROW)
+    assert from_line(torn) is None
+    assert rows_of([line, torn, line]) == [ROW, ROW]
 
 
 def test_the_fields_that_every_spool_has_stay_in_front() -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections import Counter
+from functools import partial
 from operator import methodcaller
 
 import msgspec
 
 from proxy.limits.batch import Batch
+from proxy.limits.following import Following
 from proxy.limits.gathering import Gathering
 from proxy.limits.local import Local
 from proxy.limits.verdict import Ask, Grant
@@ -90,3 +92,27 @@ async def test_at_the_end_nothing_rides_along() -> None:
     gathering.forget_riders()
     assert _call(gathering) == ["admit"]
     assert not gathering
+
+
+async def test_who_needs_to_know_is_told_what_is_dropped_and_once() -> None:
+    gathering, lost = Gathering(), list[int]()
+    for n in range(KEYS + 2):
+        gathering.put(
+            methodcaller("let_go", Ask("req_1", POLICY, PERIODS)), partial(lost.append, n)
+        )
+        gathering.bound()
+    assert lost == [0, 1]
+    gathering.give_up()
+    assert lost == [0, 1]  # they go on waiting
+
+
+async def test_of_a_request_whose_end_is_dropped_too_nothing_is_remembered() -> None:
+    gathering = Gathering()
+    following = Following(gathering, lambda: None)
+    grant = Grant(Ask("req_1", POLICY, PERIODS))
+    following.tell(grant.ask, grant)
+    gathering.take(MOST)[0].give_up()
+    assert following._unheard == {grant}
+    following.settle(grant, (1, 1), 1, NOW_US)
+    gathering.take(MOST)[0].give_up()
+    assert not following._unheard
