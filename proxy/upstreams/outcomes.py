@@ -5,7 +5,7 @@ import time
 from typing import Any, NamedTuple
 
 from proxy.aiohttp_fast import UpstreamResponse
-from proxy.errors import ProxyError
+from proxy.errors import ProxyError, let_go
 from proxy.exchange import Exchange, Phase
 from proxy.progress import Progress
 from proxy.protocol import message
@@ -113,6 +113,7 @@ async def of_refusal(exchange: Exchange, route: Route, response: UpstreamRespons
         # It cannot be passed on, but its status has said that nothing was served.
         error = to_proxy_error(broken, exchange)
         response.close()
+        let_go(broken)  # its frames hold the request, and the next one is asked for that
     told = message.read_error(b"".join(parts)) or _NOTHING_TOLD
     wait_s = retry_after.read(response.headers, time.time())
     counts = exchange.endpoint == COUNT_TOKENS

