@@ -10,7 +10,7 @@ from proxy.routing.model_ids import VENDOR, canonical
 
 _MAX_CHARS = 64
 # To compare two names takes up to the cube of their length: a client could choose one that holds everybody up.
-_MAX_COMPARED, _MAX_COMPARED_CHARS = 100, 32
+_MAX_COMPARED, _MAX_COMPARED_CHARS = 50, 32
 # A family's name must be nearly right, or `gpt-5.5` would be `claude-opus-5.5`; of a version any may be meant.
 _SAME_FAMILY, _NEAR = 0.7, 0.6
 _NOT_LETTERS = re.compile(r"[^a-z]+")

@@ -98,7 +98,7 @@ def test_what_shows_sessions_makes_no_store(
 ) -> None:
     config = write_config(tmp_path, more='store: {url: "sqlite:///gone/store.db"}\n')
     assert main([*words, "--config", str(config)]) == 1
-    assert "which a gateway makes" in capsys.readouterr().err
+    assert "the gateway makes it when it first starts" in capsys.readouterr().err
 
 
 def test_usage_has_the_caches_share_and_breaks_where_there_is_room(

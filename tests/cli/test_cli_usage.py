@@ -140,6 +140,7 @@ def test_what_only_reads_makes_no_store(
     config = write_config(tmp_path, more='store: {url: "sqlite:///gone/store.db"}\n')
     assert main([*words, "--config", str(config)]) == 1
     assert (
-        f"says {tmp_path / 'gone' / 'store.db'}, which a gateway makes" in capsys.readouterr().err
+        f"the store is not there: {tmp_path / 'gone' / 'store.db'}, as `store.url` of"
+        in capsys.readouterr().err
     )
     assert not (tmp_path / "gone").exists()
