@@ -205,7 +205,7 @@ def serve_one(
 ) -> None:
     """Serve in this process, access lines on stdout."""
     stream = standard_files.output()
-    sink = BufferedSink(stream)
+    sink = BufferedSink(stream, shared=parent is not None)
     least = logging.getLogger("anyrouter").getEffectiveLevel()
     access_log = AccessLog(sink, config.log, look_for(config.log.format, stream), least)
     try:

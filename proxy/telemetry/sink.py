@@ -1,5 +1,7 @@
 """A thread between lines and what they are written to, so that a slow disk or pipe never holds the event loop."""
 
+import bisect
+import itertools
 import logging
 import select
 import threading
@@ -8,6 +10,7 @@ from typing import Protocol
 
 from proxy.notices.events import Event
 from proxy.notices.notice import notice
+from proxy.telemetry.whole_lines import WholeLines
 
 _GATHER_S = 0.05
 _CLOSE_WITHIN_S = 2.0
@@ -41,6 +44,7 @@ class BufferedSink:
         kind: what the lines are, in the log's words: `access` or `log`.
         gather_s: how long lines are gathered before they are written together.
         more: asked once per second for further lines.
+        shared: whether other processes write lines to the stream too, each by a sink.
     """
 
     def __init__(
@@ -50,11 +54,13 @@ class BufferedSink:
         *,
         gather_s: float = _GATHER_S,
         more: Callable[[], list[bytes]] | None = None,
+        shared: bool = True,
     ) -> None:
         self._stream = stream
         self._kind = kind
         self._gather_s = gather_s
         self._more = more
+        self._whole_lines = WholeLines(stream, among_processes=shared)
         self._lock = threading.Lock()
         self._lines: list[bytes] = []
         self._writing = 0
@@ -95,24 +101,25 @@ class BufferedSink:
         self._tell_lost()
 
     def _run(self) -> None:
-        closing = False
+        closing = busy = False
         while not closing:
-            self._has_lines.wait(_MORE_EVERY_S if self._more else None)
+            if not busy:
+                self._has_lines.wait(_MORE_EVERY_S if self._more else None)
             self._has_lines.clear()  # before the look at `_closing`: the other way round, `close` could go unheard
             closing = self._closing.wait(self._gather_s)
             more = self._more() if self._more else []
             with self._lock:
                 lines, self._lines = self._lines + more, []
                 self._writing = len(lines)
-            if lines:
+            busy = bool(lines)
+            if busy:
                 self._try_write(lines)
 
     def _try_write(self, lines: list[bytes]) -> None:
         try:
-            for piece in _pieces(lines):
-                self._write(b"\n".join([*piece, b""]))
-                with self._lock:
-                    self._writing -= len(piece)
+            for piece in _pieces(lines, self._whole_lines.at_once_bytes):
+                with self._whole_lines:
+                    self._write(piece)
             self._stream.flush()
         except OSError as error:
             with self._lock:
@@ -130,14 +137,20 @@ class BufferedSink:
             self._failing = False
             self._tell_lost()
 
-    def _write(self, text: bytes) -> None:
-        rest = memoryview(text)
+    def _write(self, lines: list[bytes]) -> None:
+        rest = memoryview(b"\n".join([*lines, b""]))
+        ends = list(itertools.accumulate(len(line) + 1 for line in lines))
+        done = whole = 0
         while rest:
             written = self._stream.write(rest)
             if written is None:  # whoever started us has made it non-blocking
                 select.select([], [self._stream], [])
-            else:
-                rest = rest[written:]
+                continue
+            rest = rest[written:]
+            done += written
+            before, whole = whole, bisect.bisect_right(ends, done)
+            with self._lock:
+                self._writing -= whole - before
 
     def _tell_lost(self) -> None:
         with self._lock:
@@ -152,12 +165,12 @@ class BufferedSink:
             )
 
 
-def _pieces(lines: list[bytes]) -> Iterator[list[bytes]]:
-    """Divide lines into pieces that a pipe takes as one, so that no other process writes into the middle of a line."""
+def _pieces(lines: list[bytes], most_bytes: int) -> Iterator[list[bytes]]:
+    """Divide lines into pieces of less than so many bytes, or of one line."""
     piece: list[bytes] = []
     size = 0
     for line in lines:
-        if piece and size + len(line) >= select.PIPE_BUF:
+        if piece and size + len(line) >= most_bytes:
             yield piece
             piece, size = [], 0
         piece.append(line)

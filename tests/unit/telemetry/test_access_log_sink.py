@@ -196,7 +196,7 @@ def test_a_stream_made_non_blocking_is_waited_for() -> None:
         sink.close()
 
 
-def test_no_line_is_broken_by_what_another_process_writes() -> None:
+def test_no_line_is_broken_by_what_another_thread_writes() -> None:
     reading, writing = os.pipe()
     with io.FileIO(reading) as reader, io.FileIO(writing, "w") as stream:
         sinks = [BufferedSink(stream), BufferedSink(stream)]
@@ -205,7 +205,7 @@ def test_no_line_is_broken_by_what_another_process_writes() -> None:
             sinks[line[:1] == b"b"](line)
         text = b""
         while text.count(b"\n") < len(expected):
-            text += reader.read(1 << 16)
+            text += reader.read(1000)  # in small bites, so that the pipe is full
         for sink in sinks:
             sink.close()
     assert sorted(text.splitlines()) == expected
