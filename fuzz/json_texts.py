@@ -67,7 +67,8 @@ _TOKENS = (
 
 def body(random: Random) -> bytes:
     """Make a body: mostly small and nearly right, now and then large, deep or broken."""
-    made = _object(random).encode("utf-8", "surrogatepass")
+    make = _alike if random.random() < 0.3 else _object
+    made = make(random).encode("utf-8", "surrogatepass")
     if random.random() < 0.3:
         made = _damaged(random, made)
     return made
@@ -91,6 +92,20 @@ def _object(random: Random) -> str:
     if random.random() < 0.5:
         random.shuffle(members)
     return _written(random, members)
+
+
+def _alike(random: Random) -> str:
+    """Make a body that is laid out as others: what stands in its members may be anything, more members, too."""
+    usual = (
+        *(("model", '"m"'), ("messages", "[]"), ("system", '"x"'), ("max_tokens", "64")),
+        *(("a", "{}"), ("stream", "true")),
+    )
+    odd = [json.dumps(dict.fromkeys(_NAMES, "b"), separators=(",", ":")), '1,"a":{}', '"m","a":1']
+    members = [
+        (name, random.choice((value, value, value, value, _value(random, 3), random.choice(odd))))
+        for name, value in usual
+    ]
+    return f"{{{','.join(f'{json.dumps(name)}:{value}' for name, value in members)}}}"
 
 
 def _messages(random: Random) -> str:

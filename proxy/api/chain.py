@@ -16,7 +16,8 @@ from proxy.config import Key
 from proxy.errors import Draining, InvalidRequest, KeysUnavailable
 from proxy.exchange import Exchange
 from proxy.protocol import headers, hints, json_members
-from proxy.protocol.call import Call, parse_small, parse_steps
+from proxy.protocol.call import Call
+from proxy.protocol.parse import parse_small, parse_steps
 from proxy.protocol.version import check_version
 from proxy.routing.named_models import with_named
 

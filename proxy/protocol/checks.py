@@ -8,7 +8,7 @@ words what is wrong.
 
 import functools
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -23,6 +23,11 @@ from proxy.protocol.schema_types import type_of
 MESSAGES = "messages-request"
 COUNT_TOKENS = "count-tokens-request"
 
+Decoder = Callable[[bytes | memoryview], Any]
+
+# Of any JSON.
+decode_any: Decoder = msgspec.json.Decoder(msgspec.Raw).decode
+
 _SMALLEST = b'{"model":"m","messages":[],"max_tokens":0'
 _UTF8_SLICE_BYTES = 1 << 16
 
@@ -34,6 +39,7 @@ def prepare() -> None:
         checked_names(name)
         plain_decoder(name)
         naming_decoder(name)
+        member_decoders(name)
 
 
 def check(body: bytes, schema_name: str) -> Any:
@@ -128,10 +134,24 @@ def naming_decoder(schema_name: str) -> Callable[[bytes], Any]:
     return _decoder(schema_name, lambda schema: schema)
 
 
+@functools.cache
+def member_decoders(schema_name: str) -> Mapping[str, Decoder]:
+    """Return what decodes the value of each described member alone, as `plain_decoder` does all of them together."""
+    described = _type(schema_name, model_places.without_models)
+    return {
+        field.name: msgspec.json.Decoder(field.type).decode
+        for field in msgspec.structs.fields(described)
+    }
+
+
 def _decoder(
     schema_name: str, changed: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> Callable[[bytes], Any]:
+    return msgspec.json.Decoder(_type(schema_name, changed)).decode
+
+
+def _type(schema_name: str, changed: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
     def load(name: str) -> dict[str, Any]:
         return changed(schema_files.load(name.removesuffix(schema_files.SUFFIX)))
 
-    return msgspec.json.Decoder(type_of(load(schema_name), load)).decode
+    return type_of(load(schema_name), load)

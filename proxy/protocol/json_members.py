@@ -102,6 +102,13 @@ def splice(
     return view[: place[0]], value, view[place[1] :]
 
 
+def is_compact(body: bytes, members: Members) -> bool:
+    """Return whether `body` has neither white space between its members nor a name twice, nor one with escapes."""
+    name = next(iter(members), None)
+    lengths = sum(map(len, members.values()))
+    return name is not None and len(body) - lengths == _layout(tuple(members), name)[2]
+
+
 def span(body: bytes, members: Members, name: str) -> Span | None:
     """Find where the value of one member stands in `body`; None when a name comes twice."""
     lengths = list(map(len, members.values()))

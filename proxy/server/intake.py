@@ -65,7 +65,9 @@ class Intake(RequestHandler):
         begun, chunked = len(queue) > count, False
         if begun:
             self.head_arrives(whole=True)
-            if lines.waiting_bytes + len(data) > MAX_HEAD_BYTES and self._refuse_large_heads(count):
+            # What is not of the last body, which may be large, is of heads, and of bodies before it.
+            others = lines.waiting_bytes + len(data) - body.total_bytes
+            if others > MAX_HEAD_BYTES and self._refuse_large_heads(count):
                 return
             head = queue[-1][0]  # an error has neither
             chunked = getattr(head, "chunked", False)

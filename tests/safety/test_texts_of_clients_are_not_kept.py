@@ -12,8 +12,9 @@ from proxy import Member, Model, Pool, Upstream
 from proxy.access.user_agents import client_of
 from proxy.errors import ProxyError
 from proxy.protocol import hints
-from proxy.protocol.call import MESSAGES, parse_call
+from proxy.protocol.call import MESSAGES
 from proxy.protocol.headers import RequestHeaders, response_headers
+from proxy.protocol.parse import parse_call
 from proxy.protocol.version import check_version
 from proxy.routing.router import Router
 from proxy.upstreams.affinity import session_of

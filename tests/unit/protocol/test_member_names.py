@@ -5,7 +5,8 @@ import time
 import pytest
 
 from proxy.errors import InvalidRequest
-from proxy.protocol.call import MESSAGES, parse_call
+from proxy.protocol.call import MESSAGES
+from proxy.protocol.parse import parse_call
 
 START = b'{"model":"m","max_tokens":1,"messages":[],%s}'
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import InvalidRequest
-from proxy.protocol.call import COUNT_TOKENS, MESSAGES, parse_call
+from proxy.protocol.call import COUNT_TOKENS, MESSAGES
+from proxy.protocol.parse import parse_call
 
 GOOD: dict[str, Any] = {"model": "m", "max_tokens": 1, "messages": []}
 ADVISOR = {"type": "advisor_20260301", "name": "advisor", "model": "other"}

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import InvalidRequest
-from proxy.protocol import call, checks, json_members, json_runs, json_slices, json_strings
-from proxy.protocol.call import COUNT_TOKENS, MESSAGES, Call, parse_call
+from proxy.protocol import checks, json_members, json_runs, json_slices, json_strings, parse
+from proxy.protocol.call import COUNT_TOKENS, MESSAGES, Call
+from proxy.protocol.parse import parse_call
 from tests.unit.protocol.json_texts import VALUES, quoted
 
 START = b'{"model":"m","max_tokens":1,"messages":[%s]%s}'
@@ -23,9 +24,9 @@ TURN = b'{"role":"user","content":[{"type":"text","text":"\\u00e9\xc3\xa9\\ud83d
 def _tiny_slices(request: pytest.FixtureRequest) -> Iterator[None]:
     """Let the smallest bodies be large ones."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(call, "_UNCOUNTED_BYTES", 0)
-        patch.setattr(call, "_AT_ONCE_BYTES", 0)
-        patch.setattr(call, "_WHOLE_BYTES", 0)
+        patch.setattr(parse, "_UNCOUNTED_BYTES", 0)
+        patch.setattr(parse, "_AT_ONCE_BYTES", 0)
+        patch.setattr(parse, "_WHOLE_BYTES", 0)
         patch.setattr(json_slices, "_PIECE_TOKENS", 3)
         patch.setattr(json_slices, "_PIECE_BYTES", 40)
         patch.setattr(json_slices, "_TOKENS_A_STEP", 2)
@@ -217,6 +218,6 @@ def test_what_is_nested_too_deep_is_refused_before_all_of_it_is_read(
     opening: bytes, place: bytes
 ) -> None:
     body = b'{"model":"m","max_tokens":1,' + place % (opening * 200_000)
-    few = itertools.islice(call.parse_steps(body, MESSAGES), 2_000)  # of some 200,000
+    few = itertools.islice(parse.parse_steps(body, MESSAGES), 2_000)  # of some 200,000
     with pytest.raises(InvalidRequest, match=r"^body: nested too deep$"):
         list(few)

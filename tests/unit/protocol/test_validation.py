@@ -13,7 +13,8 @@ from referencing import Registry, Resource
 
 from proxy import schema_files
 from proxy.errors import InvalidRequest
-from proxy.protocol.call import COUNT_TOKENS, MESSAGES, Call, parse_call, parse_small
+from proxy.protocol.call import COUNT_TOKENS, MESSAGES, Call
+from proxy.protocol.parse import parse_call, parse_small
 
 LINE = re.compile(r"(body|[a-z_]+(\.\w+)*): [^\n]+")
 GOOD: dict[str, Any] = {

@@ -9,8 +9,9 @@ import pytest
 
 from fuzz.machine import slowness
 from proxy.errors import InvalidRequest
-from proxy.protocol import call, json_slices
-from proxy.protocol.call import COUNT_TOKENS, MESSAGES, parse_call, parse_steps
+from proxy.protocol import json_slices, parse
+from proxy.protocol.call import COUNT_TOKENS, MESSAGES
+from proxy.protocol.parse import parse_call, parse_steps
 
 START = b'{"model":"m","max_tokens":1,"messages":[]'
 
@@ -168,8 +169,8 @@ def test_a_body_of_millions_of_values_is_refused(value: bytes, place: bytes, mes
     "text", [b"a,b,c,", b"[{,}],", b"\\n,\\u002c"], ids=["commas", "code", "escapes"]
 )
 def test_what_stands_in_strings_is_no_value(text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call, "_UNCOUNTED_BYTES", 0)
-    monkeypatch.setattr(call, "_AT_ONCE_BYTES", 0)
+    monkeypatch.setattr(parse, "_UNCOUNTED_BYTES", 0)
+    monkeypatch.setattr(parse, "_AT_ONCE_BYTES", 0)
     monkeypatch.setattr(json_slices, "MAX_VALUES", 10_000)
     blocks = b",".join([b'{"type":"text","text":"%s"}' % (text * 5)] * 3_000)
     body = b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":[%s]}]}' % blocks

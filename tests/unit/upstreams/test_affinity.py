@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from proxy.protocol.call import MESSAGES, Call, parse_call
+from proxy.protocol.call import MESSAGES, Call
+from proxy.protocol.parse import parse_call
 from proxy.upstreams.affinity import session_of
 
 CACHED = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}

@@ -5,8 +5,9 @@ import pytest
 
 from proxy.config import Auth, Drop, Upstream
 from proxy.protocol import json_members
-from proxy.protocol.call import COUNT_TOKENS, MESSAGES, Call, parse_call
+from proxy.protocol.call import COUNT_TOKENS, MESSAGES, Call
 from proxy.protocol.json_members import places
+from proxy.protocol.parse import parse_call
 from proxy.upstreams import dialects
 
 MODELS = "/publishers/anthropic/models/"
