@@ -12,9 +12,11 @@ from aiohttp.streams import EMPTY_PAYLOAD as NO_BODY
 
 from proxy.aiohttp_fast.resolver import Resolver
 from proxy.aiohttp_fast.twins import (
+    MAX_HEAD_BYTES,
     MAX_HEADERS,
     MAX_INTERIM_HEADS,
     MAX_LINE_BYTES,
+    HeadTooLargeError,
     Pieces,
     StaleConnectionError,
     TooManyInterimHeadsError,
@@ -47,11 +49,13 @@ else:
 __all__ = [
     "IS_FAST",
     "MAX_HEADERS",
+    "MAX_HEAD_BYTES",
     "MAX_INTERIM_HEADS",
     "MAX_LINE_BYTES",
     "NO_BODY",
     "PROVED",
     "Client",
+    "HeadTooLargeError",
     "Pieces",
     "Pipe",
     "RequestHandler",

@@ -5,7 +5,8 @@ What it cannot do:
   safe, or whether it holds bytes that nobody asked for. So nothing is stale here, and nothing late;
 - send or take header bytes that are not UTF-8: aiohttp leaves them out;
 - tell when there is a connection, on which the request goes out;
-- bound interim (1xx) heads, or tell a reset from the end of a body that only the end of the connection frames.
+- bound interim (1xx) heads, or heads and trailers as a whole;
+- tell a reset from the end of a body that only the end of the connection frames.
 """
 
 import inspect

@@ -14,6 +14,8 @@ Pieces = Sequence[bytes | memoryview]
 # Of a response's head. aiohttp's own, 8190 bytes and 128 headers, turn served and billed answers into errors.
 MAX_LINE_BYTES = 1 << 16
 MAX_HEADERS = 1000
+# Of all heads of a response together, and of its trailers.
+MAX_HEAD_BYTES = 5 << 16
 # A handful is sent in practice (103 Early Hints, 102 Processing); without a bound they could come for ever.
 MAX_INTERIM_HEADS = 16
 READ_BUFFER_BYTES = 1 << 16
@@ -26,6 +28,10 @@ _REPLACED = bytes.maketrans(_CONTROLS, b"?" * len(_CONTROLS))
 
 class TooManyInterimHeadsError(HttpProcessingError):
     """The upstream sends 1xx heads, and no final one."""
+
+
+class HeadTooLargeError(HttpProcessingError):
+    """The upstream sends a head without end, or one that is larger than any."""
 
 
 class StaleConnectionError(Exception):

@@ -13,9 +13,11 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from proxy.aiohttp_fast import (
+    MAX_HEAD_BYTES,
     MAX_HEADERS,
     MAX_INTERIM_HEADS,
     MAX_LINE_BYTES,
+    HeadTooLargeError,
     TooManyInterimHeadsError,
 )
 
@@ -129,6 +131,8 @@ def _untrusted(error: ssl.SSLCertVerificationError) -> str:
 def _describe_head(error: HttpProcessingError) -> str:
     if isinstance(error, TooManyInterimHeadsError):
         return f"more than {MAX_INTERIM_HEADS} interim (1xx) heads before the response"
+    if isinstance(error, HeadTooLargeError):
+        return f"its head, with the interim ones before it, is longer than {MAX_HEAD_BYTES} bytes"
     if isinstance(error.__cause__, LineTooLong):
         return f"a line of its head is longer than {MAX_LINE_BYTES} bytes"
     if error.message == "Too many headers received":

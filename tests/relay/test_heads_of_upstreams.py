@@ -34,6 +34,10 @@ async def test_a_large_head_of_a_served_answer_reaches_the_client(count: int, si
     assert "cause" not in gateway.log[0]
 
 
+EARLY = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
+EARLY_LARGE = EARLY.replace(b"</x>", b"<%b>" % (b"x" * 65_000)) * 2
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
@@ -56,14 +60,61 @@ async def test_the_log_says_what_is_too_long_in_a_head(
     assert "vvv" not in line
 
 
-EARLY = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
-
-
 @pytest.mark.parametrize(("count", "status"), [(1, 200), (16, 200), (17, 502), (5_000, 502)])
 async def test_sixteen_interim_heads_are_taken_and_no_more(count: int, status: int) -> None:
     reply, gateway = await answered(EARLY * count + answer())
     assert reply.status == status
     assert gateway.log[0].get("cause") == (None if status == 200 else "upstream_garbage")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [answer(MESSAGE, b"200 OK", *lines(6, 60_000)), EARLY_LARGE * 3 + answer()],
+    ids=["lines", "heads"],
+)
+async def test_the_log_says_when_a_head_is_too_long_as_a_whole(
+    data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    reply, gateway = await answered(data)
+    assert (reply.status, gateway.log[0]["cause"]) == (502, "upstream_garbage")
+    (line,) = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+    assert "its head, with the interim ones before it, is longer than 327680 bytes" in line
+
+
+PIECES = {
+    "lines of a head": (HEAD, b"x-more: %b\r\n" % (b"v" * 60_000)),
+    "interim heads": (b"", EARLY_LARGE),
+    "blank lines": (b"", b"\r\n" * 30_000),
+    "trailers": (
+        HEAD + b"transfer-encoding: chunked\r\n\r\n" + chunk(MESSAGE) + b"0\r\n",
+        b"x-more: %b\r\n" % (b"v" * 60_000),
+    ),
+    "a chunk's extension": (
+        HEAD + b"transfer-encoding: chunked\r\n\r\n" + b"9;",
+        b"v" * 60_000,
+    ),
+}
+
+
+@pytest.mark.parametrize(("begins", "goes_on"), PIECES.values(), ids=PIECES)
+async def test_what_brings_no_byte_of_a_body_without_end_is_broken_off(
+    begins: bytes, goes_on: bytes
+) -> None:
+    sent = 0
+
+    async def script(exchange: UpstreamSide) -> None:
+        nonlocal sent
+        await exchange.send(begins)
+        while True:  # until the connection is closed
+            await exchange.send(goes_on)
+            sent += len(goes_on)
+
+    async with raw_upstream(script) as upstream, running(config_for(upstream.url)) as gateway:
+        reply = await ask(gateway, request(body=BODY))
+        await upstream.all_closed.wait()
+    assert reply.status == 502
+    # With what is under way in buffers of kernels.
+    assert sent < 64_000_000
 
 
 GOOD_IDS = [b"req_up", b"!~", b"x" * 100, b"a:b/c=d"]
