@@ -6,7 +6,7 @@ This rests on aiohttp's internals: tests/unit/test_aiohttp_facts.py names them a
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -31,6 +31,9 @@ _STALE_WITHIN_S = 1.0
 _OK = int(HTTPStatus.OK)
 # What is shorter is copied together faster than it is sent in pieces.
 _COPIED_BYTES = 1 << 14
+# What is longer is given to the transport in parts of so many bytes, each when there is room.
+_SENT_AT_ONCE_BYTES = 1 << 19
+_SENT_PART_BYTES = 1 << 18
 # Of one read, which brings up to 256 kB, so much is taken before it is looked whether heads are too many, or too long.
 _PART_BYTES = 1 << 14
 
@@ -49,6 +52,7 @@ class UpstreamConnection(ResponseHandler):
         self._keeps_parser = False
         # Of the body at hand; and what has come since, of heads, trailers and framing.
         self._body_bytes = self._other_bytes = 0
+        self._unsent: Iterator[memoryview] | None = None
         self.asked = False
         self.on_data: Callable[[], None] | None = None
 
@@ -75,8 +79,31 @@ class UpstreamConnection(ResponseHandler):
         # Nobody waits for it to leave: an upstream may answer before it has read everything.
         if body_bytes <= _COPIED_BYTES:
             transport.write(b"".join((head, *body)))
-        else:
+        elif body_bytes <= _SENT_AT_ONCE_BYTES:
             transport.writelines((head, *body))
+        else:
+            # A transport keeps all that it is given, one of TLS all of it encrypted, twice: with the buffer that
+            # OpenSSL grows for it, and keeps with the connection.
+            transport.write(head)
+            self._unsent = _parts(body)
+            self._send_on()
+
+    def _send_on(self) -> None:
+        """Give the transport more of a large body, while it has room."""
+        transport = self.transport
+        for part in self._unsent or ():
+            if transport is None or transport.is_closing():
+                break
+            transport.write(part)
+            if self._paused:
+                return
+        self._unsent = None
+
+    def resume_writing(self) -> None:
+        """Send on what there was no room for."""
+        super().resume_writing()
+        if self._unsent is not None:
+            self._send_on()
 
     def set_response_params(self, **params: Any) -> None:
         """Await a response, with room for its head: `ask` calls this, and aiohttp when it asks a proxy for a tunnel."""
@@ -166,6 +193,7 @@ class UpstreamConnection(ResponseHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Break the answer off, when there is one."""
+        self._unsent = None
         # What breaks TLS was said by the upstream: it had not left.
         self._heard = self._heard or isinstance(exc, ssl.SSLError)
         if exc is not None and self._payload is not None and not self._payload.is_eof():
@@ -188,9 +216,17 @@ class UpstreamConnection(ResponseHandler):
     def should_close(self) -> bool:
         """Whether it must not be used again: also when the upstream answered before it had the whole request."""
         transport = self.transport
-        unsent = transport is not None and transport.get_write_buffer_size() > 0
-        return unsent or super().should_close
+        waits = transport is not None and transport.get_write_buffer_size() > 0
+        return waits or self._unsent is not None or super().should_close
 
     def close(self) -> None:
         """Close at once: what is still to be sent to the upstream is for nobody any more."""
         self.abort()
+
+
+def _parts(body: Pieces) -> Iterator[memoryview]:
+    """Cut a body into parts, without copying it."""
+    for piece in body:
+        view = memoryview(piece)
+        for start in range(0, len(view), _SENT_PART_BYTES):
+            yield view[start : start + _SENT_PART_BYTES]
