@@ -5,13 +5,13 @@ import collections
 import os
 from pathlib import Path
 
+from proxy.bounds import LEAST_BODY_MEMORY_BYTES, share_bytes
 from proxy.causes import Cause
-from proxy.errors import Overloaded
+from proxy.errors import Overloaded, RequestTooLarge
 
 # Smaller bodies need no permit, so they never wait for large ones.
 SMALL_BYTES = 1 << 16
 _PART_OF_THE_MEMORY = 4
-_LEAST_BYTES = 1 << 24
 _LONGEST_WAIT_S = 5.0
 _CGROUP_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -38,7 +38,7 @@ class BodyMemory:
     """
 
     def __init__(self, total_bytes: int) -> None:
-        self._total_bytes = max(total_bytes, _LEAST_BYTES)
+        self._total_bytes = max(total_bytes, LEAST_BODY_MEMORY_BYTES)
         self._held_bytes = 0
         self._held_by_key: dict[str, int] = {}
         self._waiting: collections.deque[tuple[asyncio.Future[None], str, int]] = (
@@ -47,13 +47,13 @@ class BodyMemory:
 
     def resize(self, total_bytes: int) -> None:
         """Have another budget from now on; what is held stays held."""
-        self._total_bytes = max(total_bytes, _LEAST_BYTES)
+        self._total_bytes = max(total_bytes, LEAST_BODY_MEMORY_BYTES)
         self._grant()
 
     @property
     def share_bytes(self) -> int:
         """The most that one key may have."""
-        return self._total_bytes // 2
+        return share_bytes(self._total_bytes)
 
     @property
     def held_bytes(self) -> int:
@@ -65,17 +65,18 @@ class BodyMemory:
 
         Args:
             key: whose request it is.
-            wanted_bytes: what it will take; of more than a key may have, as much.
+            wanted_bytes: what it will take.
 
         Raises:
+            RequestTooLarge: that is more than a key may ever have.
             Overloaded: there was no room for some seconds.
         """
-        wanted = min(wanted_bytes, self.share_bytes)
-        if not self._waiting and self._fits(key, wanted):
-            self._add(key, wanted)
-            return Permit(self, key, wanted)
+        self.refuse_if_never(wanted_bytes)
+        if not self._waiting and self._fits(key, wanted_bytes):
+            self._add(key, wanted_bytes)
+            return Permit(self, key, wanted_bytes)
         granted = asyncio.get_running_loop().create_future()
-        place = granted, key, wanted
+        place = granted, key, wanted_bytes
         self._waiting.append(place)
         self._grant()  # perhaps those who wait do so for their own keys' shares
         try:
@@ -83,7 +84,7 @@ class BodyMemory:
                 await granted
         except (TimeoutError, asyncio.CancelledError) as ended:
             if granted.done() and not granted.cancelled():
-                self._add(key, -wanted)  # granted in the same turn of the loop
+                self._add(key, -wanted_bytes)  # granted in the same turn of the loop
             if isinstance(ended, TimeoutError):
                 raise _full() from None
             raise
@@ -91,7 +92,7 @@ class BodyMemory:
             if place in self._waiting:
                 self._waiting.remove(place)
             self._grant()
-        return Permit(self, key, wanted)
+        return Permit(self, key, wanted_bytes)
 
     def change(self, key: str, more_bytes: int) -> None:
         """Take more at once, or give some back when it is negative.
@@ -104,6 +105,18 @@ class BodyMemory:
         self._add(key, more_bytes)
         if more_bytes < 0:
             self._grant()
+
+    def refuse_if_never(self, total_bytes: int) -> None:
+        """Refuse one body that takes so much.
+
+        Raises:
+            RequestTooLarge: it is more than a key may ever have.
+        """
+        if total_bytes > self.share_bytes:
+            raise RequestTooLarge(
+                f"the body takes more than {self.share_bytes} bytes, which is all that one key's bodies may take of "
+                "the gateway's memory (limits.body_memory_bytes)"
+            )
 
     def _fits(self, key: str, more_bytes: int) -> bool:
         return (
@@ -145,12 +158,13 @@ class Permit:
         """Hold so many bytes from now on.
 
         Raises:
+            RequestTooLarge: that is more than before, and than a key may ever have.
             Overloaded: that is more than before, and there is no room.
         """
-        # A body may be larger than a key's share: then it has all of it, and the key no other.
-        total = min(total_bytes, self._memory.share_bytes)
-        self._memory.change(self._key, total - self._held_bytes)
-        self._held_bytes = total
+        if total_bytes > self._held_bytes:
+            self._memory.refuse_if_never(total_bytes)
+        self._memory.change(self._key, total_bytes - self._held_bytes)
+        self._held_bytes = total_bytes
 
     def hold_at_least(self, total_bytes: int) -> None:
         """Hold so many bytes, or what is held already, if that is more; as `hold`."""

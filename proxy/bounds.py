@@ -1,4 +1,4 @@
-"""How long a request may wait for what. Pure."""
+"""How long a request may wait for what, and how large its body may be. Pure."""
 
 import dataclasses
 
@@ -20,3 +20,11 @@ class Bounds:
 
 
 NO_BOUNDS = Bounds(Timeouts())
+
+# What a process has for bodies at the least, however many share it.
+LEAST_BODY_MEMORY_BYTES = 1 << 24
+
+
+def share_bytes(process_bytes: int) -> int:
+    """Return what one key's bodies may take of what a process has for bodies, and so the largest that it takes."""
+    return max(process_bytes, LEAST_BODY_MEMORY_BYTES) // 2

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, TypeGuard
 
+from proxy.bounds import share_bytes
 from proxy.config import Auth, Config
 from proxy.config_file.faults import Fault, Path, looks_secret
 
@@ -28,6 +29,7 @@ def about(document: Any, config: Config, now: datetime.datetime) -> Iterator[Fau
             "with more than one, limits and budgets of keys and owners in the store need redis: each worker counts for "
             "itself, and together they let through as many times as much",
         )
+    yield from _bodies_without_room(config)
     for i, key in enumerate(config.keys):
         if key.expires_at is not None and key.expires_at <= now:
             since = key.expires_at.astimezone(datetime.UTC).date()
@@ -37,6 +39,19 @@ def about(document: Any, config: Config, now: datetime.datetime) -> Iterator[Fau
             ("keys",),
             "there is none, so that each start makes one for its run, on loopback only; "
             "`anyrouter keys new NAME --write FILE` adds a lasting one",
+        )
+
+
+def _bodies_without_room(config: Config) -> Iterator[Fault]:
+    limits, workers = config.limits, config.listen.workers
+    if limits.body_memory_bytes is None:
+        return  # a part of the memory of the machine that serves, which need not be this one
+    most = share_bytes(limits.body_memory_bytes // workers)
+    if most < limits.max_body_bytes:
+        yield Fault(
+            ("limits", "body_memory_bytes"),
+            f"bodies over {most} bytes are refused, though max_body_bytes is {limits.max_body_bytes}: one key may take "
+            f"half of a worker's part; for the largest it needs {2 * workers * limits.max_body_bytes}",
         )
 
 

@@ -110,7 +110,7 @@ class RequestBodyTimeout(ClientFault):
 
 
 class RequestTooLarge(ClientFault):
-    """The body is over `limits.max_body_bytes`, as declared, as counted, or after decoding."""
+    """The body is over `limits.max_body_bytes`, or what one key may take of `body_memory_bytes`, encoded or decoded."""
 
     status = 413
     error_type = "request_too_large"

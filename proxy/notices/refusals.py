@@ -49,8 +49,9 @@ REFUSALS: Mapping[str, Advice] = {
     ),
     Cause.REQUEST_TOO_LARGE: Advice(
         "413 in JSON",
-        "have the conversation shortened, or raise `limits.max_body_bytes`",
-        "32 MiB is the API's own bound.",
+        "have the conversation shortened, or raise the setting that the error names",
+        "`limits.max_body_bytes`: 32 MiB is the API's own bound. `limits.body_memory_bytes`: one key may take half "
+        "of a worker's part of it.",
     ),
     Cause.UNSUPPORTED_MEDIA: Advice(
         "415",

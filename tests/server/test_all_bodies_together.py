@@ -1,20 +1,22 @@
 """All bodies together have a bound; small ones pass, large ones wait, and are refused when it takes too long."""
 
 import asyncio
+import contextlib
 import gzip
 
 import pytest
 
 from proxy import Limits, body_memory
-from tests.support.client import connected, request
+from tests.support.client import ask, connected, request
 from tests.support.gateways import BODY
-from tests.support.raw import UpstreamSide, answer
+from tests.support.raw import UpstreamSide, answer, chunk
 from tests.support.refusals import raw_refusal, refusal
 from tests.support.scripts import gateway_before
 
 LARGE = BODY.replace(b"say hi", b"x" * 900_000)
 LIMITS = Limits(body_memory_bytes=1 << 24)
-DECLARED = b"content-length: 16000000"
+SHARE = 1 << 23
+DECLARED = b"content-length: 8000000"
 
 
 async def script(upstream: UpstreamSide) -> None:
@@ -72,3 +74,36 @@ async def test_what_decodes_to_more_than_there_is_room_for_is_refused(
         permit.hold(0)
         await gateway.gateway.deadlines.idle()
         assert memory.held_bytes == 0
+
+
+def filled(size: int) -> bytes:
+    return BODY.replace(b"say hi", b"x" * (size - len(BODY) + len(b"say hi")))
+
+
+NEVER = {
+    "declared": request(b"content-length: %d" % (SHARE + 1), length=False, body=b""),
+    "in chunks": request(
+        b"transfer-encoding: chunked", body=chunk(filled(SHARE + 1)) + chunk(b""), length=False
+    ),
+    "compressed": request(b"content-encoding: gzip", body=gzip.compress(filled(SHARE + 1), 1)),
+}
+
+
+@pytest.mark.parametrize("data", NEVER.values(), ids=NEVER)
+async def test_what_could_never_be_let_in_is_a_413_that_says_why(data: bytes) -> None:
+    async with gateway_before(script, limits=LIMITS) as (upstream, gateway):
+        async with connected(gateway.host, gateway.port) as client:
+            with contextlib.suppress(ConnectionError):  # it may be closed before all is sent
+                await client.send(data)
+            error = raw_refusal(await client.answer(), 413, "request_too_large")
+            assert "limits.body_memory_bytes" in error["message"]
+            assert str(SHARE) in error["message"]
+        await gateway.gateway.deadlines.idle()
+        assert gateway.gateway.body_memory.held_bytes == 0
+        assert upstream.requests == []
+
+
+async def test_the_largest_that_a_key_may_have_is_served() -> None:
+    async with gateway_before(script, limits=LIMITS) as (upstream, gateway):
+        assert (await ask(gateway, request(body=filled(SHARE)))).status == 200
+        assert len(upstream.requests[0].body) >= SHARE - 100

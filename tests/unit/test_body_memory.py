@@ -6,7 +6,7 @@ import pytest
 
 from proxy import body_memory
 from proxy.body_memory import BodyMemory
-from proxy.errors import Overloaded
+from proxy.errors import Overloaded, RequestTooLarge
 
 TOTAL = 1 << 24
 HALF = TOTAL // 2
@@ -21,7 +21,7 @@ async def _takes(memory: BodyMemory, key: str, size: int) -> asyncio.Task[body_m
 
 async def test_a_key_has_half_at_the_most_and_others_the_rest() -> None:
     memory = BodyMemory(TOTAL)
-    first = await memory.take("a", TOTAL * 9)
+    first = await memory.take("a", HALF)
     assert memory.held_bytes == HALF
     waiting = await _takes(memory, "a", 1)
     second = await memory.take("b", HALF) if not waiting.done() else None
@@ -103,12 +103,34 @@ async def test_who_holds_some_does_not_wait_for_more() -> None:
     memory = BodyMemory(TOTAL)
     first, second = await memory.take("a", HALF), await memory.take("b", 1)
     second.hold(HALF)
-    first.hold(HALF * 5)  # its key's share, at the most
+    first.hold(HALF)
     third = BodyMemory(TOTAL)
     one, _two = await third.take("a", 1), await third.take("a", HALF - 1)
     with pytest.raises(Overloaded):
         one.hold(2)
     assert third.held_bytes == HALF
+
+
+async def test_what_is_more_than_a_key_may_ever_have_is_refused_at_once() -> None:
+    """A 413, which nobody tries again: it could wait for ever, or be there beside what the budget knows of."""
+    memory = BodyMemory(TOTAL)
+    with pytest.raises(RequestTooLarge, match=r"8388608 bytes.*limits\.body_memory_bytes"):
+        await memory.take("a", HALF + 1)
+    permit = await memory.take("a", HALF)
+    with pytest.raises(RequestTooLarge):
+        permit.hold_at_least(HALF + 1)
+    assert memory.held_bytes == HALF
+
+
+async def test_what_is_held_when_the_budget_shrinks_is_kept_and_given_back() -> None:
+    memory = BodyMemory(TOTAL * 4)
+    permit = await memory.take("a", TOTAL)
+    memory.resize(TOTAL)
+    permit.hold(TOTAL - 1)
+    with pytest.raises(RequestTooLarge):
+        permit.hold(TOTAL)
+    permit.hold(0)
+    assert memory.held_bytes == 0
 
 
 def test_the_default_is_a_part_of_the_memory() -> None:

@@ -1,6 +1,7 @@
 """Faults are told with file and line; what is probably not meant is a warning, which stops nothing."""
 
 import datetime
+import re
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,14 @@ DOUBTS = {
         f"{GOOD}listen: {{workers: 2}}\nstore: {{url: 'sqlite:///a.db'}}\n",
         "listen.workers: with more than one, limits and budgets of keys and owners in the store need redis",
     ),
+    "no room for the largest body": (
+        f"{GOOD}limits: {{max_body_bytes: 20000000, body_memory_bytes: 39999998}}\n",
+        "limits.body_memory_bytes: bodies over 19999999 bytes are refused, though max_body_bytes is 20000000: ",
+    ),
+    "no room for the largest body in each of two workers": (
+        f"{GOOD}listen: {{workers: 2}}\nlimits: {{max_body_bytes: 20000000, body_memory_bytes: 79999998}}\n",
+        "limits.body_memory_bytes: bodies over 19999999 bytes are refused, though max_body_bytes is 20000000: ",
+    ),
 }
 
 
@@ -118,6 +127,12 @@ UNDOUBTED = {
     "several workers, a store and redis": (
         f"{GOOD}listen: {{workers: 2}}\nstore: {{url: 'sqlite:///a.db'}}\nredis: {{url: 'redis://h/0'}}\n"
     ),
+    "room for the largest body": (
+        f"{GOOD}limits: {{max_body_bytes: 20000000, body_memory_bytes: 40000000}}\n"
+    ),
+    "room for the largest body in the least that a worker has": (
+        f"{GOOD}listen: {{workers: 9}}\nlimits: {{max_body_bytes: 8388608, body_memory_bytes: 16777216}}\n"
+    ),
     "a password from a variable": f"{GOOD}redis: {{url: 'redis://u:${{DB}}@h/0'}}\n",
 }
 
@@ -125,6 +140,15 @@ UNDOUBTED = {
 @pytest.mark.parametrize("text", UNDOUBTED.values(), ids=UNDOUBTED)
 def test_what_is_probably_meant_is_no_warning(text: str) -> None:
     assert doubted(text) == []
+
+
+def test_what_the_largest_body_needs_is_said_and_is_enough() -> None:
+    for text in (DOUBTS[name][0] for name in DOUBTS if name.startswith("no room")):
+        (doubt,) = doubted(text)
+        needed = doubt.rpartition(" ")[2]
+        assert (
+            doubted(re.sub("body_memory_bytes: [0-9]+", f"body_memory_bytes: {needed}", text)) == []
+        )
 
 
 def test_warnings_name_file_and_line_and_stop_nothing(tmp_path: Path) -> None:
