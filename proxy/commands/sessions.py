@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,9 +18,13 @@ if TYPE_CHECKING:
     from proxy.store.sessions import Session
 
 _DAY = datetime.timedelta(days=1)
-_SHOWN_ID_CHARS = 12
-_COLUMNS = ("requests", "agents", "from cache", "breaks", "lost", "agents'", "spent")
+_SHOWN_ID_CHARS, _SHORT_ID_CHARS = 12, 8
+# Below so many characters a line has what matters most, and ids how they begin, which `anyrouter session` takes, too.
+_NARROW, _NARROW_TREE = 140, 90
+_COLUMNS = ("requests", "agents", "from cache", "breaks", "lost", "by agents", "spent")
+_NARROW_COLUMNS = ("requests", "agents", "lost", "spent")
 _TREE_COLUMNS = ("own", "with below", "requests", "from cache", "breaks", "lost")
+_NARROW_TREE_COLUMNS = ("own", "with below", "requests", "breaks", "lost")
 
 
 def add_parser(subparsers: "options.Subparsers[argparse.ArgumentParser]") -> None:
@@ -83,13 +88,31 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         say(msgspec.json.encode({"data": found}).decode())
     elif found:
-        from proxy.commands.tables import table  # noqa: PLC0415 - only what draws imports what it takes
-
-        columns = ("session", "key", "last", *_COLUMNS)
-        say(table(columns, map(_row, found), right=len(_COLUMNS)))
+        say(_table(found))
     else:
         say_on_errors("there is no session in the store of that key and time")
     return 0
+
+
+def _table(found: Iterable["Session"]) -> str:
+    from proxy.commands.tables import table, width  # noqa: PLC0415 - only what draws imports what it takes
+
+    if width() >= _NARROW:
+        return table(("session", "key", "last", *_COLUMNS), map(_row, found), right=len(_COLUMNS))
+    columns = ("session", "key", "last", *_NARROW_COLUMNS)
+    return table(columns, map(_narrow_row, found), right=len(_NARROW_COLUMNS))
+
+
+def _narrow_row(session: "Session") -> tuple[str, ...]:
+    return (
+        session.id[:_SHORT_ID_CHARS],
+        session.key,
+        figures.minute(session.last_ms),
+        figures.count(session.requests),
+        figures.count(session.agents),
+        figures.money(session.breaks_micros),
+        figures.money(session.cost_micros),
+    )
 
 
 def _row(session: "Session") -> tuple[str, ...]:
@@ -129,7 +152,7 @@ def report_of(args: argparse.Namespace) -> int:
 
 
 def _tree(found: "SessionReport") -> str:
-    from proxy.commands.tables import table  # noqa: PLC0415 - only what draws imports what it takes
+    from proxy.commands.tables import table, width  # noqa: PLC0415 - only what draws imports what it takes
 
     session = found.session
     main = figures.money(session.cost_micros - session.agents_micros)
@@ -140,12 +163,14 @@ def _tree(found: "SessionReport") -> str:
         f"{figures.counted(session.requests, 'request')}; {breaks} {figures.money(session.breaks_micros)}; "
         f"{figures.money(session.estimated_micros)} estimated"
     )
-    rows = map(_line, found.lines)
-    return f"{said}\n\n{table(('', *_TREE_COLUMNS), rows, right=len(_TREE_COLUMNS))}"
+    is_narrow = width() < _NARROW_TREE
+    columns = _NARROW_TREE_COLUMNS if is_narrow else _TREE_COLUMNS
+    rows = (_line(line, is_narrow=is_narrow) for line in found.lines)
+    return f"{said}\n\n{table(('', *columns), rows, right=len(columns))}"
 
 
-def _line(line: "Line") -> tuple[str, ...]:
-    name = line.name[:_SHOWN_ID_CHARS]
+def _line(line: "Line", *, is_narrow: bool) -> tuple[str, ...]:
+    name = line.name[: _SHORT_ID_CHARS if is_narrow else _SHOWN_ID_CHARS]
     match line.kind:
         case "prompt":
             text = f"prompt {name}" if name else "no prompt named"
@@ -158,7 +183,7 @@ def _line(line: "Line") -> tuple[str, ...]:
         figures.money(line.own_micros),
         figures.money(line.below_micros),
         figures.count(line.requests),
-        figures.share(line.cache_read_tokens, line.input_tokens),
+        *(() if is_narrow else (figures.share(line.cache_read_tokens, line.input_tokens),)),
         figures.count(line.breaks),
         figures.money(line.breaks_micros),
     )

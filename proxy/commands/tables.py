@@ -28,6 +28,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: int = 0)
     return f"{_render(drawn)}\n"
 
 
+def width() -> int:
+    """Return how many characters a line may have."""
+    return Console(width=_width()).width
+
+
 def finding(mark: str, style: str, text: str) -> str:
     """Return a line with a mark before it, broken so that the mark stands alone at the left."""
     drawn = Table.grid(padding=(0, 1, 0, 0))
@@ -53,12 +58,13 @@ def as_text(text: str, style: str = "") -> Text:
 
 
 def _render(drawn: RenderableType) -> str:
-    is_terminal = sys.stdout.isatty()
-    has_width = is_terminal or "COLUMNS" in os.environ
     # Drawn into memory: what is captured of standard output flushes that, too, and it may be full.
     drawing = io.StringIO()
-    console = Console(
-        file=drawing, force_terminal=is_terminal, width=None if has_width else _ENDLESS
-    )
+    console = Console(file=drawing, force_terminal=sys.stdout.isatty(), width=_width())
     console.print(drawn)
     return "\n".join(line.rstrip() for line in drawing.getvalue().splitlines())
+
+
+def _width() -> int | None:
+    """Return the width of what is drawn; None: the terminal's."""
+    return None if sys.stdout.isatty() or "COLUMNS" in os.environ else _ENDLESS

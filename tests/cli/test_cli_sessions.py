@@ -80,6 +80,30 @@ def test_a_session_is_a_tree_whose_fan_out_is_one_line(
     assert [each["kind"] for each in told["lines"]] == ["prompt", "agents", *["agent"] * 3]
 
 
+def test_on_a_narrow_terminal_a_session_is_a_line_and_its_id_is_how_it_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = str(write_config(tmp_path, more='store: {url: "sqlite:///store.db"}\n'))
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    make_store(url)
+    whole = "b160e3de-1111-4222-8333-444455556666"
+    asks = {"session_id": whole, "key": "nightly-agents", "cost_micros": 1_234_560_000}
+    agent = {"agent_id": "a0123456789abcdef", "agent_type": "general-purpose"}
+    with opened(url) as engine:
+        RowStore(engine).put([row(1, **asks), row(2, **asks, **agent)])
+    monkeypatch.setenv("COLUMNS", "80")
+    (line,) = asked(config, capsys, "sessions", *SINCE).splitlines()[1:2]
+    assert line.split()[:2] == [whole[:8], "nightly-agents"]
+    assert line.split()[-1] == "$2,469.12"
+    tree = asked(config, capsys, "session", line.split()[0]).splitlines()
+    assert [each.split()[:2] for each in tree[3:] if each] == [
+        ["no", "prompt"],
+        ["general-purpose", "a0123456"],
+    ]
+    monkeypatch.setenv("COLUMNS", "150")
+    assert whole in asked(config, capsys, "sessions", *SINCE)
+
+
 def test_a_session_that_is_not_there_says_how_to_find_one(
     config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
