@@ -63,7 +63,10 @@ its own has answered. Add one of these to the curl above:
 
 _BUSY_GUIDE = """
 Scripted sessions go through it for as long as it runs. Its thirty days of history are synthetic: their tags say so.
+To see what a key's holder sees, sign in with the key of {holder}:  {holders_key}
 """
+# Of those who play, the one with a budget that is nearly used.
+_HOLDER = BUSY_KEYS[0]
 # What is played is always the same.
 _SEED = 1
 
@@ -148,6 +151,8 @@ async def _demo(port: int, access_log: AccessLog, *, pool: bool, busy: bool) -> 
                     model=MODEL,
                     page=f"http://127.0.0.1:{page_port}/",
                     operator=place.operator,
+                    holder=_HOLDER,
+                    holders_key=secrets_by_name[_HOLDER],
                 )
             )
             begin()

@@ -81,7 +81,7 @@ BUSY_KEYS = ("anna-laptop", "ben-laptop", "ci", "nightly-agents", "intern", "con
 _LONG_AGO = datetime.datetime(2026, 1, 31, tzinfo=datetime.UTC)
 _CI_DAY_MICROS = 50_000_000
 _LEFT_MICROS = 1_000_000
-_LEAST_MICROS = 10_000
+_LEAST_MICROS = _CENT_MICROS = 10_000
 # A turn of the script may take 35 s, and nobody waits for it.
 _DRAIN_S = 3
 
@@ -103,11 +103,13 @@ def busy_config(
     config = demo_config(place, sandbox_urls)
     spent_by_anna = spent_micros.get("anna-laptop", 0)
     spent_by_night = spent_micros.get("nightly-agents", 0)
-    budgets = {
+    day_micros = {
         "anna-laptop": spent_by_anna + max(spent_by_anna // 12, _LEFT_MICROS),
         "ci": _CI_DAY_MICROS,
         "nightly-agents": max(spent_by_night * 9 // 10, _LEAST_MICROS),
     }
+    # As people set them.
+    budgets = {name: micros - micros % _CENT_MICROS for name, micros in day_micros.items()}
     own = tuple(
         Key(
             name,

@@ -79,3 +79,12 @@ def test_one_budget_is_nearly_used_and_one_is_spent() -> None:
     }
     assert 0 < left["anna-laptop"] < 30_000_000 / 10
     assert left["nightly-agents"] < 0
+
+
+def test_budgets_are_of_whole_cents_as_people_set_them() -> None:
+    place = Place(0, 0, "/nowhere", "ar-key", "ara-operator")
+    spent = {"anna-laptop": 5_357_681, "nightly-agents": 1_089_611}
+    secrets = {name: f"ar-{name}" for name in BUSY_KEYS}
+    config = busy_config(place, ("http://a", "http://b"), secrets, spent)
+    days = [key.budgets.day_micros for key in config.keys if key.budgets is not None]
+    assert days == [6_350_000, 50_000_000, 980_000]
