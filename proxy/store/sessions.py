@@ -33,7 +33,8 @@ class Session(msgspec.Struct, frozen=True):
     Attributes:
         id: as the client says.
         key: one of its keys. `keys`: how many it has.
-        owner, client, tag, model: of it; the greatest where it has several.
+        owner, client, tag: of it; the greatest where it has several.
+        model: of its main agent, of those the greatest; of its subagents, if they are all there is.
         first_ms, last_ms: when its first request came, and when its last one ended.
         requests: how many. `agents`: how many subagents made some.
         cost_micros: of all. `agents_micros`: of the subagents' among it. `estimated_micros`: not as reported.
@@ -213,7 +214,10 @@ def _summed() -> dict[str, sa.ColumnElement[Any]]:
         "key": sa.func.max(_R.key),
         "keys": sa.func.count(_R.key.distinct()),
         **{name: sa.func.max(_R[name]) for name in ("owner", "client", "tag")},
-        "model": sa.func.max(_R.served_model),
+        "model": sa.func.coalesce(
+            sa.func.max(sa.case((sa.not_(is_agents), _R.served_model))),
+            sa.func.max(_R.served_model),
+        ),
         "first_ms": sa.func.min(_R.at_ms),
         "last_ms": sa.func.max(_R.at_ms + sa.func.coalesce(_R.total_ms, 0)),
         "requests": total(_R.requests),

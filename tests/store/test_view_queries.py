@@ -54,6 +54,18 @@ def engine(store_url: str) -> Iterator[sa.Engine]:
         yield engine
 
 
+def test_a_sessions_model_is_that_of_its_main_agent(store_url: str) -> None:
+    rows = [
+        row(1, session_id="s1", served_model="a-large", cost_micros=9),
+        row(2, session_id="s1", served_model="z-small", agent_id="a1"),
+        row(3, session_id="s2", served_model="z-small", agent_id="a2"),
+    ]
+    with opened(store_url) as engine:
+        RowStore(engine).put(rows)
+        found = sessions.sessions(engine, ALL, limit=9)
+    assert [(each.id, each.model) for each in found] == [("s1", "a-large"), ("s2", "z-small")]
+
+
 def test_sessions_are_summed_the_dearest_first(engine: sa.Engine) -> None:
     first, second = sessions.sessions(engine, ALL, limit=9)
     assert (first.id, first.cost_micros, first.agents_micros, first.agents) == ("s1", 60, 50, 2)
