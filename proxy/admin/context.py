@@ -98,7 +98,9 @@ class AdminContext:
             # SQLAlchemy puts the name of the driver's class before what it says.
             said = error.orig if isinstance(error, sa.exc.DBAPIError) else error
             first_line = (str(said).splitlines() or [""])[0]
-            raise StoreUnavailable(f"the store does not answer: {first_line}") from error
+            # Where the store is concerns who runs the gateway, not each who has a key.
+            why = f": {first_line}" if holder is None else ""
+            raise StoreUnavailable(f"the store does not answer{why}") from error
 
     def _ask(self, engine: sa.Engine, work: Callable[[sa.Engine], _T]) -> _T:
         """Do work with the store, in a thread."""

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy import Certificate, Listen
+from proxy import Certificate, Key, Listen
 from proxy.access.keys import digest
 from tests.admin.conftest import WRITER
-from tests.admin.viewing import ADMIN, managed, model, put, viewed
+from tests.admin.viewing import ADMIN, ANNA, managed, model, put, viewed
 from tests.store.rows import row
 
 MARKUP = "\"><script>alert(1)</script><b a='"
@@ -159,6 +159,21 @@ async def test_a_store_that_is_gone_is_told_with_the_time_since_when(tmp_path: P
         assert time.monotonic() - began_s < 15
         assert (await browser("/sign-in")).status == 200
         assert (await browser("/find")).status == 200
+
+
+async def test_where_the_store_is_is_told_to_no_keys_holder(tmp_path: Path) -> None:
+    file = tmp_path / "none" / "store.db"
+    file.parent.write_text("no folder")
+    async with viewed(f"sqlite:///{file}", keys=(Key("anna", digest(ANNA)),)) as browser:
+        for credential, is_told in ((WRITER, True), (ANNA, False)):
+            await browser.sign_in(credential)
+            for path in ("/spend", "/spend.json"):
+                told = await browser(path)
+                assert (told.status, "the store does not answer" in told.text.lower()) == (
+                    503,
+                    True,
+                )
+                assert (file.name in told.text) == is_told, path
 
 
 async def test_without_a_store_pages_of_money_say_what_is_missing() -> None:
