@@ -95,6 +95,8 @@ async def test_failures_are_shown_by_fault_with_what_to_do_and_a_holder_sees_its
         assert "internal" not in told.text
         assert MARKUP not in told.text
         assert "internal" in (await browser("/errors?since=7d")).text
+        of_bens = (await browser("/errors?upstream=bens")).text
+        assert ("<strong>1 request</strong>" in of_bens, 'value="bens"' in of_bens) == (True, True)
         assert (await browser("/errors?since=8d")).status == 400
         await browser.sign_in(ANNA)
         mine = (await browser("/errors.json")).text

@@ -25,6 +25,12 @@ WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 HOSTILE = "<img src=x onerror=alert(1)>"
 PATHS = [page.path for page in PAGES]
 _MOST_POLLS = 60
+_CARDS = """[...document.querySelectorAll("table.cards")].flatMap((table) => {
+    const heads = [...table.tHead.rows[0].cells].map((head) => head.textContent)
+    return [...table.tBodies[0].rows].filter((row) => row.cells.length === heads.length).map((row) =>
+        [...row.cells].map((cell, at) =>
+            [heads[at], at ? cell.dataset.of : heads[at], cell.getBoundingClientRect().right]))
+})"""
 _OPEN = "document.querySelectorAll('details').forEach((each) => { each.open = true })"
 
 
@@ -133,6 +139,16 @@ def test_no_page_scrolls_sideways_at_320_pixels(opened: Visit) -> None:
     page.evaluate(_OPEN)
     widths.append(page.evaluate("document.documentElement.scrollWidth"))
     assert max(widths) <= 320
+
+
+def test_a_row_that_is_a_card_is_on_a_narrow_screen_whole_and_names_what_it_has(
+    opened: Visit,
+) -> None:
+    opened.page.set_viewport_size({"width": 320, "height": 640})
+    for row in opened.page.evaluate(_CARDS):
+        for head, name, right in row:
+            assert name == head
+            assert right <= 320
 
 
 def test_a_page_has_the_same_tables_without_scripts(opened: Visit) -> None:

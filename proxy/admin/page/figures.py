@@ -169,6 +169,11 @@ def minute(at_ms: int | None) -> str:
     return _written(at_ms, "%Y-%m-%d %H:%M")
 
 
+def ended(at_ms: int | None, began_ms: int | None) -> str:
+    """Return the time of day in UTC of what began before; with its day, if that is another one."""
+    return clock(at_ms) if day(at_ms) == day(began_ms) else moment(at_ms)
+
+
 def _written(at_ms: int | None, form: str) -> str:
     if at_ms is None:
         return NONE

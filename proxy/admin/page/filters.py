@@ -39,6 +39,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
         figures.exact_clock,
         figures.moment,
         figures.minute,
+        figures.ended,
         quoted,
         coded,
     )

@@ -46,10 +46,10 @@ class OneRequest(msgspec.Struct, frozen=True):
             done.append(Step("in the gateway", at, at + sent / _US_PER_MS))
             at += sent / _US_PER_MS
         if isinstance(first, int):
-            done.append(Step("until the first byte", at, max(at, first)))
+            done.append(Step("waiting for the first byte", at, max(at, first)))
             at = max(at, float(first))
         if isinstance(whole, int):
-            done.append(Step("until the end", at, max(at, whole)))
+            done.append(Step("from the first byte to the end", at, max(at, whole)))
         return waterfall(done, "What it did")
 
 

@@ -85,6 +85,8 @@ def lanes(of: Sequence[Lane], title: str, most: int = 40) -> Chart:
     breaks = sum(span.cache_break is not None for span in spans)
     said = f"{figures.counted(len(spans), 'request')} in {figures.counted(len(drawn), 'lane')}"
     said += f", {figures.counted(breaks, 'cache break')} (a triangle)" if breaks else ""
+    failed = sum(span.failed for span in spans)
+    said += f", {figures.count(failed)} failed (a frame)" if failed else ""
     hidden = len(of) - len(drawn)
     said += f"; {figures.counted(hidden, 'more lane')} not drawn" if hidden else ""
     return Chart(

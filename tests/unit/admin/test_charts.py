@@ -208,6 +208,11 @@ def test_lanes_mark_cache_breaks_and_say_what_was_lost() -> None:
     assert [row[-1] for row in rows(figure)] == [figures.NONE, "$1.60"]
 
 
+def test_lanes_say_how_many_failed_and_how_it_is_drawn() -> None:
+    chart = timelines.lanes(SPANS["failed"], "Session")
+    assert chart.caption == "Session: 1 request in 1 lane, 1 failed (a frame)."
+
+
 def test_lanes_beyond_the_most_are_counted() -> None:
     chart = timelines.lanes(SPANS["equal"], "Session", most=2)
     assert chart.caption == "Session: 2 requests in 2 lanes; 1 more lane not drawn."

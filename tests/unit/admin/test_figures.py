@@ -171,6 +171,15 @@ def test_times_are_utc() -> None:
     assert figures.moment(at_ms) == "2025-11-26 02:31:07"
 
 
+@pytest.mark.parametrize(
+    ("took_ms", "shown"),
+    [(0, "02:31:07"), (77_332_000, "23:59:59"), (77_333_000, "2025-11-27 00:00:00")],
+)
+def test_an_end_has_its_day_where_it_is_another_one(took_ms: int, shown: str) -> None:
+    began_ms = 1_764_124_267_114
+    assert figures.ended(began_ms + took_ms, began_ms) == shown
+
+
 @pytest.mark.parametrize("show", [figures.day, figures.clock, figures.exact_clock, figures.moment])
 def test_a_time_that_is_not_known_is_a_dash(show: Callable[[None], str]) -> None:
     assert show(None) == figures.NONE
