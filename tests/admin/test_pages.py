@@ -7,11 +7,13 @@ import gzip
 import io
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from proxy import Certificate, Key, Listen
 from proxy.access.keys import digest
+from proxy.store import usage
 from tests.admin.conftest import WRITER
 from tests.admin.viewing import ADMIN, ANNA, managed, model, put, viewed
 from tests.store.rows import row
@@ -79,6 +81,39 @@ async def test_the_overview_sums_what_the_ledger_has(store_url: str) -> None:
             ("ben", "7"),
             ("anna", "5"),
         ]
+
+
+async def test_the_overview_says_until_when_cache_breaks_were_looked_for(store_url: str) -> None:
+    began_ms = int(time.time() * 1000)
+    put(store_url, {})
+    async with viewed(store_url) as browser:
+        await browser.sign_in(WRITER)
+        assert (await model(browser, "/overview.json"))["looked_until_ms"] is None
+        assert "0 breaks" in (await browser("/overview")).text
+    put(store_url, {"id": "req_before", "at_ms": began_ms - 86_400_000})
+    async with viewed(store_url) as browser:
+        await browser.sign_in(WRITER)
+        told = await model(browser, "/overview.json")
+        assert told["looked_until_ms"] == began_ms - 86_400_000
+        text = (await browser("/overview")).text
+        assert ("looked for until" in text, "0 breaks" in text) == (True, False)
+
+
+async def test_the_overview_is_of_one_moment_whatever_comes_while_it_is_made(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store_url, {"cost_micros": 5})
+    asked = usage.requests
+
+    def asked_while_one_comes(*args: Any, **kwargs: Any) -> Any:
+        put(store_url, {"id": "req_later", "cost_micros": 7})
+        return asked(*args, **kwargs)
+
+    monkeypatch.setattr(usage, "requests", asked_while_one_comes)
+    async with viewed(store_url) as browser:
+        await browser.sign_in(WRITER)
+        told = await model(browser, "/overview.json")
+    assert told["today"]["cost_micros"] == sum(each["cost_micros"] for each in told["days"]) == 5
 
 
 @pytest.mark.parametrize("field", ["id", "upstream_request_id", "session_id", "agent_id"])

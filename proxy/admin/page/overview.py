@@ -14,7 +14,7 @@ from proxy.admin.page.page import Elsewhere, Page, Query, View
 from proxy.admin.page.viewer import Viewer
 from proxy.admin.workers import Answer
 from proxy.ledger.cache_breaks import REASONS
-from proxy.store import sessions, usage, views
+from proxy.store import cache_breaks, sessions, usage, views
 from proxy.store.scope import Scope
 from proxy.store.sessions import Session
 from proxy.store.usage import Group
@@ -23,6 +23,7 @@ _HTTP_OK = 200
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 _NOW_MS = _HOUR_MS // 4
+_LOOKED_WITHIN_MS = 300_000  # as is done each minute
 _DAYS, _USUAL_DAYS, _HOURS = 30, 7, 24
 _MOST_KEYS, _MOST_SESSIONS, _MOST_GROUPS = 12, 8, 5_000
 
@@ -59,6 +60,7 @@ class Overview(msgspec.Struct, frozen=True):
         recent: sums of the last 15 minutes; None: there are none.
         hourly_micros: of an hour, by those; None: nothing is known of before, so that it is too soon to tell.
         breaks_micros: what cache breaks cost today. `breaks`: how many.
+        looked_until_ms: no later request was looked at for them, though minutes have passed; None: all were.
         days: of the last 30 days, what each model cost; without those that cost nothing.
         keys: of today, the dearest first. `sessions`: that run.
     """
@@ -72,6 +74,7 @@ class Overview(msgspec.Struct, frozen=True):
     hourly_micros: int | None
     breaks_micros: int
     breaks: int
+    looked_until_ms: int | None
     days: tuple[DayOfModel, ...]
     keys: tuple[KeyToday, ...]
     sessions: tuple[Session, ...]
@@ -85,6 +88,7 @@ class Stored(msgspec.Struct, frozen=True):
     recent: list[Group]
     hours: list[Group]
     breaks: tuple[int, int]
+    looked_until_ms: int | None
     sessions: list[Session]
     first_id: str | None
 
@@ -105,12 +109,13 @@ async def model(view: View, viewer: Viewer, query: Query) -> Overview | Elsewher
         needs=tuple(await _needs(view, bounds, recent, now_ms)),
         has_ledger=stored.first_id is not None,
         base_url=view.base_url,
-        today=_added(stored.today),
+        today=_today(stored, now_ms),
         usual_micros=_usual(stored.days, now_ms),
         recent=recent,
         hourly_micros=_hourly(stored.days, recent),
         breaks=stored.breaks[0],
         breaks_micros=stored.breaks[1],
+        looked_until_ms=stored.looked_until_ms,
         days=tuple(
             DayOfModel(int(each.of[0]), str(each.of[1]), each.cost_micros)
             for each in stored.days
@@ -132,6 +137,7 @@ def _stored(engine: sa.Engine, scope: Scope, now_ms: int, *, with_sessions: bool
     )
     last = usage.requests(engine, scope, limit=1)
     lost = views.cache_sums(engine, since(since_ms=today_ms))
+    looked_ms = cache_breaks.looked_until(engine) or now_ms
     breaks = [each for each in lost if each.kind in REASONS]
     today = usage.usage(
         engine, ["key"], since(since_ms=today_ms), limit=_MOST_GROUPS, dearest_first=True
@@ -148,6 +154,7 @@ def _stored(engine: sa.Engine, scope: Scope, now_ms: int, *, with_sessions: bool
             keys=[str(each.of[0]) for each in today[:_MOST_KEYS]],
         ),
         breaks=(sum(each.requests for each in breaks), sum(each.cost_micros for each in breaks)),
+        looked_until_ms=looked_ms if looked_ms < now_ms - _LOOKED_WITHIN_MS else None,
         sessions=sessions.sessions(
             engine, since(since_ms=now_ms - _NOW_MS), order="cost", limit=_MOST_SESSIONS
         )
@@ -167,6 +174,13 @@ def _added(groups: Sequence[Group]) -> Group | None:
         return None
     rows = [msgspec.structs.astuple(each)[1:] for each in groups]
     return Group((), *map(sum, zip(*rows, strict=True)))
+
+
+def _today(stored: Stored, now_ms: int) -> Group | None:
+    """Return sums of today: those of the chart, so that both are of one moment, unless it has not all groups."""
+    if len(stored.days) == _MOST_GROUPS:
+        return _added(stored.today)
+    return _added([each for each in stored.days if each.of[0] == now_ms // _DAY_MS])
 
 
 def _usual(days: Sequence[Group], now_ms: int) -> int | None:
