@@ -16,7 +16,7 @@ from proxy.store import bounded
 from proxy.store.keys import Keys
 from tests.admin.conftest import WRITER
 from tests.admin.viewing import ANNA, managed, model, put, viewed
-from tests.store.rows import opened
+from tests.store.rows import opened, row
 
 
 async def test_the_keys_of_configuration_store_and_ledger_are_listed(store_url: str) -> None:
@@ -66,6 +66,18 @@ async def test_a_holder_sees_what_was_refused_and_what_to_do(store_url: str) -> 
             "do"
         ]
         assert [each["client"] for each in told["clients"]] == ["claude-cli/2"]
+
+
+async def test_what_was_refused_was_answered_by_the_gateway_and_sent_to_nobody(
+    store_url: str,
+) -> None:
+    refused = {"status": 429, "cause": "budget_spent", "upstream": "acct", "total_ms": 3}
+    put(store_url, refused | {"attempts": 0}, refused | {"attempts": 1})
+    async with viewed(store_url, keys=(Key("anna", digest(ANNA)),)) as browser:
+        await browser.sign_in(ANNA)
+        pages = [(await browser(f"/requests/{row(number).id}")).text for number in (1, 2)]
+    assert ["answered by the gateway" in page for page in pages] == [True, False]
+    assert ["▸ acct" in page for page in pages] == [False, True]
 
 
 async def test_a_holder_is_told_the_settings_that_the_command_sets(store_url: str) -> None:

@@ -42,6 +42,9 @@ class OneRequest(msgspec.Struct, frozen=True):
         queued = float(of["queued_ms"] or 0)
         done: list[Step] = [Step("waiting for its turn", 0, queued)] if queued else []
         at = queued
+        if of["attempts"] == 0 and isinstance(whole, int):
+            done.append(Step("answered by the gateway", at, max(at, whole)))
+            return waterfall(done, "What it did")
         if isinstance(sent, int):
             done.append(Step("in the gateway", at, at + sent / _US_PER_MS))
             at += sent / _US_PER_MS

@@ -39,7 +39,7 @@ def days_chart(days: Iterable[DayOf], base: str) -> Chart | Markup:
     for each in days:
         of = parts.setdefault(each.day, {})
         of[each.model] = of.get(each.model, 0) + each.cost_micros
-    if not parts:
+    if not any(cost for of in parts.values() for cost in of.values()):
         return Markup()
     last = max(parts)
     return bars(

@@ -8,8 +8,9 @@ from functools import partial
 import pytest
 from markupsafe import Markup
 
-from proxy.admin.page import charts, figures, timelines
+from proxy.admin.page import charts, figures, spent, timelines
 from proxy.admin.page.charts import Bar, Chart
+from proxy.admin.page.overview import DayOfModel
 from proxy.admin.page.timelines import Lane, Span, Step
 
 HOSTILE = """<script>alert(1)</script>"'&"""
@@ -211,6 +212,12 @@ def test_lanes_mark_cache_breaks_and_say_what_was_lost() -> None:
 def test_lanes_say_how_many_failed_and_how_it_is_drawn() -> None:
     chart = timelines.lanes(SPANS["failed"], "Session")
     assert chart.caption == "Session: 1 request in 1 lane, 1 failed (a frame)."
+
+
+def test_days_that_cost_nothing_are_no_chart() -> None:
+    free, paid = DayOfModel(20_000, "opus", 0), DayOfModel(20_001, "opus", 1)
+    assert spent.days_chart([], "/") == spent.days_chart([free], "/") == ""
+    assert isinstance(spent.days_chart([free, paid], "/"), Chart)
 
 
 def test_lanes_beyond_the_most_are_counted() -> None:
