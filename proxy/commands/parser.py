@@ -28,6 +28,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, notes: Mapping[str, str] | None = None, **more: Any) -> None:
         super().__init__(*args, **more)
+        self.color = False  # Python 3.14's own, of usages too, out of which options are read; helps have rich's
         self._notes = dict(notes or {})
         self._commands: options.Subparsers[Any] | None = None
 

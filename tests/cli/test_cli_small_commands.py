@@ -145,6 +145,34 @@ def test_a_misspelt_command_has_a_suggestion(
     assert f"; did you mean {meant}?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("colours", [{"NO_COLOR": "1"}, {"FORCE_COLOR": "1"}], ids=str)
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["serve", "--prot", "1"], "--port"),
+        (["keys", "new", "a", "--ownr=b"], "--owner"),
+        (["store", "migrate", "--hlp"], "--help"),
+    ],
+    ids=str,
+)
+def test_a_misspelt_option_has_a_suggestion_where_errors_are_coloured_too(
+    typed: list[str],
+    meant: str,
+    colours: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """CPython 3.14 colours a usage, from which the known options are read."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in colours.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        main(typed)
+    err = capsys.readouterr().err
+    assert f"; did you mean {meant}?" in err
+    assert "\x1b" not in err
+
+
 def test_without_a_command_the_first_lines_to_type_are_told(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
