@@ -145,7 +145,7 @@ BAD_BODIES = {
     "arrays nested 100,000 deep": (b"[" * 100_000, "body: "),
     "objects nested 100,000 deep": (b'{"a":' * 100_000, "body: "),
     "metadata nested 100,000 deep": (
-        BODY[:-1] + b',"metadata":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        BODY[:-1] + b',"metadata":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"}",
         "body: nested too deep",
     ),
     "NaN": (BODY.replace(b"64", b"NaN"), "body: "),
