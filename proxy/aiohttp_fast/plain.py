@@ -1,6 +1,7 @@
 """The plain twins of the fast pieces, by aiohttp's public API only: their readable specification."""
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -43,6 +44,17 @@ class RequestHandler(web.RequestHandler):
     def end(self, transport: asyncio.Transport) -> None:
         """Close the connection: no further request will be answered."""
         transport.close()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Write the response, and let others have their turn."""
+        finished = await super().finish_response(request, resp, start_time)
+        if sys.version_info >= (3, 12):
+            # The task that aiohttp makes of each request begins at once there, and may be done without a turn of the
+            # event loop: whoever sends many requests at once would have it for all of them.
+            await asyncio.sleep(0)
+        return finished
 
 
 class Pipe:
