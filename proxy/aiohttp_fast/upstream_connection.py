@@ -50,8 +50,8 @@ class UpstreamConnection(ResponseHandler):
         self._asked_at = 0.0
         self._heard = False
         self._keeps_parser = False
-        # Of the body at hand; and what has come since, of heads, trailers and framing.
-        self._body_bytes = self._other_bytes = 0
+        # Of the body at hand; and what has come behind so many of them, of heads, trailers and framing.
+        self._body_bytes = self._other_behind_bytes = self._other_bytes = 0
         self._unsent: Iterator[memoryview] | None = None
         self.asked = False
         self.on_data: Callable[[], None] | None = None
@@ -66,7 +66,7 @@ class UpstreamConnection(ResponseHandler):
         self._asked_at = time.monotonic()
         self._heard = False
         self._payload = None  # that of the last answer
-        self._body_bytes = self._other_bytes = 0
+        self._body_bytes = self._other_behind_bytes = self._other_bytes = 0
         if self._keeps_parser and self._parser is not None:
             self.asked = True
         else:
@@ -144,7 +144,11 @@ class UpstreamConnection(ResponseHandler):
             if len(data) > _PART_BYTES and not self._body_bytes:
                 data, rest = data[:_PART_BYTES], data[_PART_BYTES:]
             ResponseHandler.data_received(self, data)
-            self._bound(len(data))
+            payload = self._payload
+            if payload is None or payload.total_bytes == self._body_bytes:
+                self._bound(len(data))
+            else:
+                self._body_bytes = payload.total_bytes
             # Without bytes, this is `resume_reading` inside a read: who reads will see what it brought.
             if on_data is not None and data:
                 on_data()
@@ -157,11 +161,9 @@ class UpstreamConnection(ResponseHandler):
             self.data_received(rest)
 
     def _bound(self, taken_bytes: int) -> None:
-        """Refuse what brings no byte of a body for too long. Costs 0.1 µs."""
-        body_bytes = self._payload.total_bytes if self._payload is not None else 0
-        if body_bytes != self._body_bytes:
-            self._body_bytes, self._other_bytes = body_bytes, 0
-            return
+        """Refuse what brings no byte of a body for too long."""
+        if self._other_behind_bytes != self._body_bytes:
+            self._other_behind_bytes, self._other_bytes = self._body_bytes, 0
         self._other_bytes += taken_bytes
         if self._other_bytes > MAX_HEAD_BYTES:
             self._refuse(HeadTooLargeError())
