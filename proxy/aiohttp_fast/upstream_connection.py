@@ -65,7 +65,6 @@ class UpstreamConnection(ResponseHandler):
         self._requests += 1
         self._asked_at = time.monotonic()
         self._heard = False
-        self._payload = None  # that of the last answer
         self._body_bytes = self._other_behind_bytes = self._other_bytes = 0
         if self._keeps_parser and self._parser is not None:
             self.asked = True
@@ -132,7 +131,7 @@ class UpstreamConnection(ResponseHandler):
         would be a header of the next one.
         """
         self.asked = False
-        self.on_data = None
+        self.on_data = self._payload = None
         self._keeps_parser = status == _OK and hdrs.TRANSFER_ENCODING not in headers
 
     def data_received(self, data: bytes) -> None:
