@@ -31,6 +31,8 @@ _RETRY_AFTER_S = 30.0
 _FETCH_WITHIN_S = 10.0
 # Claude Code waits three seconds for a list.
 _PATIENCE_S = 2.0
+# Of a thousand models it is 200 kB.
+_MAX_BYTES = 1 << 20
 _VERSION = "2023-06-01"
 
 
@@ -144,8 +146,14 @@ class ModelLists:
                     raise aiohttp.ClientResponseError(
                         response.request_info, (), status=response.status
                     )
-                data = msgspec.json.decode(await response.read(), type=_Listed).data
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+                data = msgspec.json.decode(await _body_of(response), type=_Listed).data
+        except (
+            aiohttp.ClientError,
+            TimeoutError,
+            OSError,
+            ValueError,
+            RecursionError,
+        ) as error:
             _log.info(
                 "upstream %s (%s:%s) gave no model list, so what stands behind its wildcard is not listed: %s",
                 upstream.name,
@@ -165,6 +173,20 @@ class ModelLists:
         return True
 
 
+async def _body_of(response: aiohttp.ClientResponse) -> bytes:
+    """Read a list.
+
+    Raises:
+        ValueError: it is longer than any.
+    """
+    body = b""
+    async for part in response.content.iter_any():
+        body += part
+        if len(body) > _MAX_BYTES:
+            raise ValueError
+    return body
+
+
 def _why(error: Exception) -> str:
     match error:
         case aiohttp.ClientHttpProxyError():
@@ -175,6 +197,6 @@ def _why(error: Exception) -> str:
             return f"it answered {error.status}"
         case aiohttp.ConnectionTimeoutError() | TimeoutError():
             return f"no answer within {_FETCH_WITHIN_S:g} s"
-        case ValueError():
+        case ValueError() | RecursionError():
             return "what it sent is none"
     return describe(error)

@@ -83,10 +83,22 @@ async def test_a_key_sees_what_it_may_use() -> None:
         (answer(b"<html>"), "what it sent is none"),
         (answer(b'{"data": [{"name": "no id"}, {"id": 7}]}'), None),
         (answer(b'{"data": {}}'), "what it sent is none"),
+        (answer(b'{"data": [{"id": %s}]}' % (b"[" * 100_000)), "what it sent is none"),
+        (answer(b'{"data": []}' + b" " * (1 << 20)), "what it sent is none"),
         (b"garbage\r\n\r\n", "what it sends is not HTTP"),
         (b"", "it closed the connection without an answer"),
     ],
-    ids=["none", "redirect", "html", "no ids", "no list", "no http", "closed"],
+    ids=[
+        "none",
+        "redirect",
+        "html",
+        "no ids",
+        "no list",
+        "deep",
+        "without end",
+        "no http",
+        "closed",
+    ],
 )
 async def test_a_list_that_cannot_be_had_is_empty_and_the_log_says_why(
     said: bytes, why: str | None, caplog: pytest.LogCaptureFixture
