@@ -32,7 +32,8 @@ _OK = int(HTTPStatus.OK)
 # What is shorter is copied together faster than it is sent in pieces.
 _COPIED_BYTES = 1 << 14
 # What is longer is given to the transport in parts of so many bytes, each when there is room.
-_SENT_AT_ONCE_BYTES = 1 << 19
+_SENT_AT_ONCE_BYTES = 1 << 21
+_ENCRYPTED_AT_ONCE_BYTES = 1 << 19
 _SENT_PART_BYTES = 1 << 18
 # Of one read, which brings up to 256 kB, so much is taken before it is looked whether heads are too many, or too long.
 _PART_BYTES = 1 << 14
@@ -78,7 +79,9 @@ class UpstreamConnection(ResponseHandler):
         # Nobody waits for it to leave: an upstream may answer before it has read everything.
         if body_bytes <= _COPIED_BYTES:
             transport.write(b"".join((head, *body)))
-        elif body_bytes <= _SENT_AT_ONCE_BYTES:
+        elif body_bytes <= _ENCRYPTED_AT_ONCE_BYTES or (
+            body_bytes <= _SENT_AT_ONCE_BYTES and transport.get_extra_info("sslcontext") is None
+        ):
             transport.writelines((head, *body))
         else:
             # A transport keeps all that it is given, one of TLS all of it encrypted, twice: with the buffer that

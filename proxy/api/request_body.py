@@ -22,6 +22,7 @@ from proxy.protocol.content_encoding import DECODED, decode_steps, encodings
 
 _JSON = headers.JSON
 _UNDECLARED_BYTES = 1 << 20
+_JOINED_BYTES = 1 << 21
 _MAX_LABEL_CHARS = 200
 
 
@@ -124,9 +125,10 @@ def _check_content_type(request: web.Request) -> None:
 
 async def _received(request: web.Request, exchange: Exchange, max_bytes: int) -> bytes:
     content = request.content
-    # It gives away what it holds: of parts that are joined, all would be there twice.
     declared = request.content_length or 0
-    received = io.BytesIO(bytes(declared))
+    # It gives away what it holds: of a large body that is joined of its parts, all would be there twice.
+    received = io.BytesIO(bytes(declared)) if not 0 < declared <= _JOINED_BYTES else None
+    parts: list[bytes] = []
     exchange.body_since_s = time.monotonic()
     while not content.at_eof():
         try:
@@ -140,10 +142,15 @@ async def _received(request: web.Request, exchange: Exchange, max_bytes: int) ->
         _count(exchange, len(part), max_bytes)
         if exchange.body_permit is not None and exchange.bytes_in > declared:
             exchange.body_permit.hold_at_least(_grown(exchange.bytes_in))
-        received.write(part)
+        if received is None:
+            parts.append(part)
+        else:
+            received.write(part)
+    exchange.waited_s += time.monotonic() - exchange.body_since_s
+    if received is None:
+        return b"".join(parts)
     # A host's server may have decoded it, and then it may be shorter than it was declared.
     received.truncate()
-    exchange.waited_s += time.monotonic() - exchange.body_since_s
     return received.getvalue()
 
 

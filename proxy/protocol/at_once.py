@@ -63,11 +63,10 @@ def read_at_once(body: bytes, schema_name: str, *, may_name: bool = False) -> Ca
     return Call(body, described.model, stream, max_tokens, named, members, spans)
 
 
-def read_as_supposed(body: bytes, schema_name: str) -> Call | None:
-    """Read a body whose members stand where those of one like it stood; None when they do not, or it is not plain."""
-    spans = layouts.suppose(body, schema_name)
-    if spans is None:
-        return None
+def read_as_supposed(
+    body: bytes, spans: dict[str, json_members.Span], schema_name: str
+) -> Call | None:
+    """Read a body whose values stand where `layouts.suppose` says; None when they do not, or it is not plain."""
     decoders, view = checks.member_decoders(schema_name), memoryview(body)
     read: dict[str, Any] = {}
     try:

@@ -8,6 +8,7 @@ What is supposed wrongly shows while it is decoded, and costs little: a search, 
 """
 
 import re
+from typing import NamedTuple
 
 from proxy.protocol import json_members
 from proxy.protocol.json_members import Members, Span
@@ -21,8 +22,17 @@ _BEGINNING_BYTES = 16
 _END_BYTES = 2
 
 _Kind = tuple[str, bytes, bytes, int]
-# By what bodies look like: their names, each with the text that leads to its value. The oldest comes first.
-_kept: dict[_Kind, tuple[tuple[str, bytes], ...]] = {}
+
+
+class _Layout(NamedTuple):
+    """The names of members, each with the text that leads to its value; and which of them was the longest."""
+
+    openings: tuple[tuple[str, bytes], ...]
+    longest: int
+
+
+# By what bodies look like. The oldest comes first.
+_kept: dict[_Kind, _Layout] = {}
 
 
 def remember(body: bytes, members: Members, schema_name: str) -> None:
@@ -33,10 +43,12 @@ def remember(body: bytes, members: Members, schema_name: str) -> None:
         return
     if len(_kept) >= _MAX_KEPT:
         _kept.pop(next(iter(_kept)), None)
-    _kept[kind(body, schema_name)] = tuple(
+    lengths = list(map(len, members.values()))
+    openings = (
         (name, b'%b"%b":' % (b"," if position else b"{", name.encode()))
         for position, name in enumerate(members)
     )
+    _kept[kind(body, schema_name)] = _Layout(tuple(openings), lengths.index(max(lengths)))
 
 
 def suppose(body: bytes, schema_name: str) -> dict[str, Span] | None:
@@ -44,19 +56,28 @@ def suppose(body: bytes, schema_name: str) -> dict[str, Span] | None:
     if len(body) < LEAST_BYTES:
         return None
     known = _kept.get(kind(body, schema_name))
-    if known is None or not body.startswith(known[0][1]) or not body.endswith(b"}"):
+    if known is None or not body.startswith(known.openings[0][1]) or body[-1:] != b"}":
         return None
-    starts, at = [len(known[0][1])], len(known[0][1])
-    ends = []
-    for _, opening in known[1:]:
+    # To search takes as long as to decode: so the longest is not searched, but come to from both of its ends.
+    at = len(known.openings[0][1])
+    starts, ends = [at], []
+    for _, opening in known.openings[1 : known.longest + 1]:
         found = body.find(opening, at)
         if found < 0:
             return None
         ends.append(found)
         at = found + len(opening)
         starts.append(at)
-    names = (name for name, _ in known)
-    return dict(zip(names, zip(starts, [*ends, len(body) - 1], strict=True), strict=True))
+    until = len(body) - 1
+    behind: list[Span] = []
+    for _, opening in reversed(known.openings[known.longest + 1 :]):
+        found = body.rfind(opening, at, until)
+        if found < 0:
+            return None
+        behind.append((found + len(opening), until))
+        until = found
+    spans = [*zip(starts, [*ends, until], strict=True), *reversed(behind)]
+    return dict(zip((name for name, _ in known.openings), spans, strict=True))
 
 
 def kind(body: bytes, schema_name: str) -> _Kind:
