@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import logging
+import os
 import signal
 from collections.abc import Sequence
 
@@ -19,6 +20,7 @@ from proxy.snapshot import Reloaded
 
 _log = logging.getLogger("anyrouter")
 _SHUTDOWN_S = 2.0
+_NICENESS = 10
 
 
 async def serve(source: Source, config: Config, parent: ParentLink, states: Sequence[str]) -> None:
@@ -37,6 +39,8 @@ async def serve(source: Source, config: Config, parent: ParentLink, states: Sequ
     admin = config.admin
     if admin is None:
         raise ValueError("the configuration has no admin section")
+    # Requests go first: where all cores are busy, this process has a tenth of what a worker has.
+    os.nice(_NICENESS)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     app = create_app(config, SocketWorkers(states), open_metrics=is_for_this_machine(admin))
