@@ -1,6 +1,7 @@
 """Serve the admin API in a process of its own: listen, until told to stop."""
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import os
@@ -40,7 +41,8 @@ async def serve(source: Source, config: Config, parent: ParentLink, states: Sequ
     if admin is None:
         raise ValueError("the configuration has no admin section")
     # Requests go first: where all cores are busy, this process has a tenth of what a worker has.
-    os.nice(_NICENESS)
+    with contextlib.suppress(OSError):  # where that is forbidden, it takes as much as they do
+        os.nice(_NICENESS)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     app = create_app(config, SocketWorkers(states), open_metrics=is_for_this_machine(admin))

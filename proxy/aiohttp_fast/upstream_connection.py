@@ -51,8 +51,8 @@ class UpstreamConnection(ResponseHandler):
         self._asked_at = 0.0
         self._heard = False
         self._keeps_parser = False
-        # Of the body at hand; and what has come behind so many of them, of heads, trailers and framing.
-        self._body_bytes = self._other_behind_bytes = self._other_bytes = 0
+        # What has come of heads, trailers and framing, behind so many bytes of a body.
+        self._other_bytes = self._other_behind_bytes = 0
         self._unsent: Iterator[memoryview] | None = None
         self.asked = False
         self.on_data: Callable[[], None] | None = None
@@ -66,7 +66,7 @@ class UpstreamConnection(ResponseHandler):
         self._requests += 1
         self._asked_at = time.monotonic()
         self._heard = False
-        self._body_bytes = self._other_behind_bytes = self._other_bytes = 0
+        self._other_bytes = self._other_behind_bytes = 0
         if self._keeps_parser and self._parser is not None:
             self.asked = True
         else:
@@ -140,17 +140,16 @@ class UpstreamConnection(ResponseHandler):
     def data_received(self, data: bytes) -> None:
         """Take bytes of an answer that was asked for."""
         self._heard = True
-        # Taken before the end of the answer, which these bytes may bring, clears it.
-        on_data, rest = self.on_data, b""
         if self.asked:
-            if len(data) > _PART_BYTES and not self._body_bytes:
-                data, rest = data[:_PART_BYTES], data[_PART_BYTES:]
-            ResponseHandler.data_received(self, data)
             payload = self._payload
-            if payload is None or payload.total_bytes == self._body_bytes:
-                self._bound(len(data))
-            else:
-                self._body_bytes = payload.total_bytes
+            if payload is None or not (before := payload.total_bytes):
+                self._take_first(data)
+                return
+            # Taken before the end of the answer, which these bytes may bring, clears it.
+            on_data = self.on_data
+            ResponseHandler.data_received(self, data)
+            if payload.total_bytes == before:
+                self._bound(len(data), before)
             # Without bytes, this is `resume_reading` inside a read: who reads will see what it brought.
             if on_data is not None and data:
                 on_data()
@@ -159,13 +158,24 @@ class UpstreamConnection(ResponseHandler):
             self.abort()
         if not self.asked:
             self.close_if_more_came()
+
+    def _take_first(self, data: bytes) -> None:
+        """Take what comes before the second read of a body: in parts, since heads are bounded only once parsed."""
+        on_data, part, rest = self.on_data, data[:_PART_BYTES], data[_PART_BYTES:]
+        ResponseHandler.data_received(self, part)
+        if self._payload is None or not self._payload.total_bytes:
+            self._bound(len(part), 0)
+        if on_data is not None and part:
+            on_data()
+        if not self.asked:
+            self.close_if_more_came()
         if rest and self.exception() is None:
             self.data_received(rest)
 
-    def _bound(self, taken_bytes: int) -> None:
-        """Refuse what brings no byte of a body for too long."""
-        if self._other_behind_bytes != self._body_bytes:
-            self._other_behind_bytes, self._other_bytes = self._body_bytes, 0
+    def _bound(self, taken_bytes: int, body_bytes: int) -> None:
+        """Refuse what brings no byte of a body for too long; so many have come."""
+        if self._other_behind_bytes != body_bytes:
+            self._other_behind_bytes, self._other_bytes = body_bytes, 0
         self._other_bytes += taken_bytes
         if self._other_bytes > MAX_HEAD_BYTES:
             self._refuse(HeadTooLargeError())

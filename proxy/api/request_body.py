@@ -22,7 +22,7 @@ from proxy.protocol.content_encoding import DECODED, decode_steps, encodings
 
 _JSON = headers.JSON
 _UNDECLARED_BYTES = 1 << 20
-_JOINED_BYTES = 1 << 21
+_GROWN_BYTES = 1 << 21
 _MAX_LABEL_CHARS = 200
 
 
@@ -66,6 +66,8 @@ async def read_body(
     if declared is None or declared > SMALL_BYTES or encoding is not None:
         key = exchange.key.name if exchange.key is not None else ""
         expected = _UNDECLARED_BYTES if declared is None else declared
+        if expected <= _GROWN_BYTES:
+            expected = _grown(expected)
         exchange.body_permit = await memory.take(key, expected)
     expectation = fields.get(hdrs.EXPECT)
     # RFC 9110 section 10.1.1: of a client of HTTP/1.0 it is to be ignored.
@@ -125,10 +127,11 @@ def _check_content_type(request: web.Request) -> None:
 
 async def _received(request: web.Request, exchange: Exchange, max_bytes: int) -> bytes:
     content = request.content
+    # It gives away what it holds: of parts that are joined, all would be there twice. A small one grows, which takes
+    # less time than to fill its place with zeros first.
     declared = request.content_length or 0
-    # It gives away what it holds: of a large body that is joined of its parts, all would be there twice.
-    received = io.BytesIO(bytes(declared)) if not 0 < declared <= _JOINED_BYTES else None
-    parts: list[bytes] = []
+    place_bytes = declared if declared > _GROWN_BYTES else 0
+    received = io.BytesIO(bytes(place_bytes))
     exchange.body_since_s = time.monotonic()
     while not content.at_eof():
         try:
@@ -140,17 +143,12 @@ async def _received(request: web.Request, exchange: Exchange, max_bytes: int) ->
         except (web.RequestPayloadError, HttpProcessingError) as error:
             raise InvalidRequest(f"body: broken framing: {error}") from None
         _count(exchange, len(part), max_bytes)
-        if exchange.body_permit is not None and exchange.bytes_in > declared:
+        if exchange.body_permit is not None and exchange.bytes_in > place_bytes:
             exchange.body_permit.hold_at_least(_grown(exchange.bytes_in))
-        if received is None:
-            parts.append(part)
-        else:
-            received.write(part)
-    exchange.waited_s += time.monotonic() - exchange.body_since_s
-    if received is None:
-        return b"".join(parts)
+        received.write(part)
     # A host's server may have decoded it, and then it may be shorter than it was declared.
     received.truncate()
+    exchange.waited_s += time.monotonic() - exchange.body_since_s
     return received.getvalue()
 
 

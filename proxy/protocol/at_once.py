@@ -15,6 +15,7 @@ from proxy.protocol.model_places import NamedModel
 # Up to which size nobody counts a body's members; and how much may be looked through for models that it names.
 _FEW_MEMBERS_BYTES = 1 << 18
 _LOOKED_THROUGH_BYTES = 1 << 16
+_SPACE = b" \t\r\n"
 _ROUTED_BY = ("model", "stream", "max_tokens")
 
 
@@ -72,6 +73,8 @@ def read_as_supposed(
     try:
         # The shortest come first: there it shows soonest that they are not what was supposed.
         for name, (start, end) in sorted(spans.items(), key=_length):
+            if body[start] in _SPACE or body[end - 1] in _SPACE:
+                return None  # a value's place is that of its own bytes
             value = decoders.get(name, checks.decode_any)(view[start:end])
             if name in _ROUTED_BY:
                 read[name] = value

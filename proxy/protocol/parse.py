@@ -19,12 +19,10 @@ from proxy.protocol.member_names import check_names
 from proxy.protocol.model_places import NamedModel
 
 # Up to which size a body is checked at once, whatever else there is to do; the largest that is decoded at once, as its
-# type; up to which size nobody counts its objects; the same for its messages, and for the rest of it; and the largest
-# that is decoded whole, of any type.
+# type; up to which size nobody counts its objects; and the largest that is decoded whole, of any type.
 _SMALL_BYTES = 1 << 12
 _AT_ONCE_BYTES = 1 << 21
 _UNCOUNTED_BYTES = 1 << 19
-_UNCOUNTED_MESSAGES_BYTES, _UNCOUNTED_OTHERS_BYTES = 1 << 20, 1 << 18
 _WHOLE_BYTES = 1 << 16
 _AT_ONCE_OBJECTS = 15_000
 
@@ -75,11 +73,13 @@ def parse_steps(body: bytes, schema_name: str) -> Generator[None, None, Call]:
     """
     try:
         call = None
-        spans = layouts.suppose(body, schema_name) if len(body) <= _AT_ONCE_BYTES else None
-        if spans is not None and (_is_light(body, spans) or _is_cheap(body)):
-            call = read_as_supposed(body, spans, schema_name)
-        if call is None and _is_cheap(body):
-            call = read_at_once(body, schema_name)
+        if _is_cheap(body):
+            if (spans := layouts.suppose(body, schema_name)) is not None:
+                call = read_as_supposed(body, spans, schema_name)
+                if call is None:
+                    yield
+            if call is None:
+                call = read_at_once(body, schema_name)
             if call is None:
                 yield
                 call = read_at_once(body, schema_name, may_name=True)
@@ -99,15 +99,6 @@ def _refusal(body: bytes, error: Exception) -> InvalidRequest:
     # A slice counts its own bytes.
     said = str(error) if len(body) <= _WHOLE_BYTES else _BYTE.sub("", str(error))
     return InvalidRequest(f"body: not valid JSON: {said}")
-
-
-def _is_light(body: bytes, spans: dict[str, json_members.Span]) -> bool:
-    """Return whether it takes little to decode its members there, whatever they are: no message is as small as `{}`."""
-    start, end = spans.get("messages", (0, 0))
-    return (
-        end - start <= _UNCOUNTED_MESSAGES_BYTES
-        and len(body) - (end - start) <= _UNCOUNTED_OTHERS_BYTES
-    )
 
 
 def _is_cheap(body: bytes) -> bool:

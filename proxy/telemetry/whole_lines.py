@@ -10,10 +10,12 @@ import os
 import select
 import stat
 import threading
+import time
 from types import TracebackType
 from typing import Protocol
 
 _AT_ONCE_BYTES = 1 << 16
+_AGAIN_AFTER_S = 0.005
 _locks: dict[tuple[int, int], threading.Lock] = {}
 # A fork would keep what a thread of its parent's held, for ever.
 os.register_at_fork(after_in_child=_locks.clear)
@@ -29,7 +31,8 @@ class HasDescriptor(Protocol):
 class WholeLines:
     """Held during a write, it keeps all others out who write to the same file; those of other processes by its end too.
 
-    Of a regular file nobody is kept out: it takes as one whatever it is given, and its lock may be another machine's.
+    Of other files than pipes and sockets nobody is kept out: a regular one takes as one whatever it is given, and its
+    lock may be another machine's; the null device is everybody's.
 
     Attributes:
         at_once_bytes: the most that may be written while it is held once.
@@ -44,7 +47,7 @@ class WholeLines:
             status = os.fstat(stream.fileno())
         except OSError:
             return  # no file of the system's
-        if not stat.S_ISREG(status.st_mode):
+        if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode):
             self._lock = _locks.setdefault((status.st_dev, status.st_ino), threading.Lock())
             if among_processes:
                 self._descriptor = stream.fileno()
@@ -54,10 +57,17 @@ class WholeLines:
         self.at_once_bytes = _AT_ONCE_BYTES
 
     def __enter__(self) -> None:
-        if self._lock is not None:
-            self._lock.acquire()
-        if self._descriptor is not None:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
+        if self._lock is None:
+            return
+        self._lock.acquire()
+        try:
+            # Not waited for in the kernel, to which all threads of a process are one: it would take it for a deadlock
+            # when two processes, each by two threads, write to two streams.
+            while self._descriptor is not None and not _is_locked_now(self._descriptor):
+                time.sleep(_AGAIN_AFTER_S)
+        except BaseException:
+            self._lock.release()
+            raise
 
     def __exit__(
         self,
@@ -65,19 +75,29 @@ class WholeLines:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._descriptor is not None:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
-        if self._lock is not None:
+        if self._lock is None:
+            return
+        try:
+            if self._descriptor is not None:
+                fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+        finally:
             self._lock.release()
 
 
 def _can_be_locked(descriptor: int) -> bool:
-    """Return whether the system locks such files: Linux does, be they pipes, sockets or terminals."""
+    """Return whether the system locks such files: Linux does, be they pipes or sockets."""
+    try:
+        if _is_locked_now(descriptor):
+            fcntl.lockf(descriptor, fcntl.LOCK_UN)
+    except OSError:
+        return False
+    return True
+
+
+def _is_locked_now(descriptor: int) -> bool:
+    """Lock it, unless another process has."""
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True  # it is another's now
-    except OSError:
         return False
-    fcntl.lockf(descriptor, fcntl.LOCK_UN)
     return True

@@ -68,6 +68,20 @@ async def test_a_holder_sees_what_was_refused_and_what_to_do(store_url: str) -> 
         assert [each["client"] for each in told["clients"]] == ["claude-cli/2"]
 
 
+async def test_the_upstream_that_could_not_be_reached_is_named(store_url: str) -> None:
+    failed = {"attempts": 0, "upstream": "acct", "total_ms": 3}
+    put(
+        store_url,
+        failed | {"status": 502, "cause": "upstream_unreachable"},
+        failed | {"status": None, "cause": "client_closed"},
+    )
+    async with viewed(store_url, keys=(Key("anna", digest(ANNA)),)) as browser:
+        await browser.sign_in(ANNA)
+        pages = [(await browser(f"/requests/{row(number).id}")).text for number in (1, 2)]
+    assert all("▸ acct" in page for page in pages)
+    assert not any("answered by the gateway" in page for page in pages)
+
+
 async def test_what_was_refused_was_answered_by_the_gateway_and_sent_to_nobody(
     store_url: str,
 ) -> None:

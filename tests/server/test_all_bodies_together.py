@@ -2,16 +2,14 @@
 
 import asyncio
 import contextlib
-import dataclasses
 import gzip
 
 import pytest
 
 from proxy import Limits, body_memory
-from proxy.config import Drop
 from tests.support.client import ask, connected, request
-from tests.support.gateways import BODY, config_for, running
-from tests.support.raw import UpstreamSide, answer, chunk, raw_upstream
+from tests.support.gateways import BODY
+from tests.support.raw import UpstreamSide, answer, chunk
 from tests.support.refusals import raw_refusal, refusal
 from tests.support.scripts import gateway_before
 
@@ -36,23 +34,6 @@ async def test_a_body_holds_of_the_budget_until_it_is_answered() -> None:
             await refusal(response, 400, "invalid_request_error")
         await gateway.gateway.deadlines.idle()
         assert memory.held_bytes == 0
-
-
-async def test_one_that_is_written_anew_for_its_upstream_holds_as_much_as_both() -> None:
-    held: list[int] = []
-
-    async def looks(upstream: UpstreamSide) -> None:
-        held.append(gateway.gateway.body_memory.held_bytes)
-        await upstream.send(answer())
-
-    async with raw_upstream(looks) as upstream:
-        config = config_for(upstream.url, limits=LIMITS)
-        first = dataclasses.replace(config.upstreams[0], drop=Drop(members=("metadata",)))
-        async with running(dataclasses.replace(config, upstreams=(first,))) as gateway:
-            async with gateway.post(LARGE) as response:
-                assert response.status == 200
-            assert gateway.gateway.body_memory.held_bytes == 0
-    assert held == [2 * len(LARGE)]
 
 
 async def test_when_it_is_full_large_ones_are_refused_and_small_ones_pass(

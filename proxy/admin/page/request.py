@@ -3,11 +3,12 @@
 import msgspec
 
 from proxy.admin import hidden
-from proxy.admin.failed import what_to_do
+from proxy.admin.failed import UPSTREAMS, fault_of, what_to_do
 from proxy.admin.page.charts import Chart
 from proxy.admin.page.page import Page, Query, View
 from proxy.admin.page.timelines import Step, waterfall
 from proxy.admin.page.viewer import Viewer
+from proxy.causes import Cause
 from proxy.errors import NotFound
 from proxy.ledger.row import Row
 from proxy.money.steps import Steps, steps
@@ -35,6 +36,17 @@ class OneRequest(msgspec.Struct, frozen=True):
     shows_session: bool
     do: str
 
+    @property
+    def is_answered_here(self) -> bool:
+        """Whether no upstream was asked: not when none could be reached, nor when nobody waited for an answer."""
+        cause = self.request["cause"]
+        return (
+            self.request["attempts"] == 0
+            and isinstance(cause, str)
+            and cause != Cause.CLIENT_CLOSED
+            and fault_of(cause) != UPSTREAMS
+        )
+
     def chart(self) -> Chart:
         """Return what it did, step below step."""
         of = self.request
@@ -42,7 +54,7 @@ class OneRequest(msgspec.Struct, frozen=True):
         queued = float(of["queued_ms"] or 0)
         done: list[Step] = [Step("waiting for its turn", 0, queued)] if queued else []
         at = queued
-        if of["attempts"] == 0 and isinstance(whole, int):
+        if self.is_answered_here and isinstance(whole, int):
             done.append(Step("answered by the gateway", at, max(at, whole)))
             return waterfall(done, "What it did")
         if isinstance(sent, int):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from proxy.errors import InvalidRequest
 from proxy.protocol import layouts, parse
 from proxy.protocol.call import COUNT_TOKENS, MESSAGES, Call
-from proxy.protocol.parse import parse_call
+from proxy.protocol.parse import parse_call, parse_steps
 from tests.unit.protocol.json_texts import VALUES
 
 LIKE = b'{"model":"m","messages":[],"max_tokens":1,"x":{},"stream":true}'
@@ -40,7 +40,9 @@ def read_afresh(body: bytes, schema_name: str = MESSAGES) -> Call | None:
 def known(call: Call | None) -> tuple[object, ...] | None:
     if call is None:
         return None
-    return call.model, call.stream, call.max_tokens, call.named, b"".join(call.body_for("up"))
+    beginnings = {name: call.beginning(name, 100) for name in (*call.members, *call.spans)}
+    sent = b"".join(call.body_for("up"))
+    return call.model, call.stream, call.max_tokens, call.named, beginnings, sent
 
 
 # Whoever wants the gateway to find a member where none is.
@@ -55,6 +57,11 @@ _BAIT = [
     '[{"role":"user","content":"hi"}]',
     '[{"role":"user","content":[{"type":"x","tool":{"definition":{"model":"other"}}}]}]',
     " 1 ",
+    "1 ",
+    "\tnull",
+    "\r\n[]",
+    "[]\n",
+    ' "m"',
     '"\\ud800"',
     '"m"',
     "1",
@@ -135,6 +142,30 @@ def test_the_second_of_two_alike_is_read_by_the_layout_of_the_first() -> None:
 def test_what_no_other_body_need_be_like_is_not_remembered(body: bytes) -> None:
     assert read_afresh(body) is not None
     assert layouts.suppose(body, MESSAGES) is None
+
+
+@pytest.mark.parametrize("bytes_of_blocks", [500_000, 700_000], ids=["500 kB", "700 kB"])
+def test_what_is_read_with_care_is_so_whichever_came_before_it(bytes_of_blocks: int) -> None:
+    def messages(block: bytes) -> bytes:
+        blocks = b",".join([block] * (bytes_of_blocks // (len(block) + 1)))
+        return LIKE.replace(b"[]", b'[{"role":"user","content":[%b]}]' % blocks)
+
+    many, few = (
+        messages(b'{"type":"text"}'),
+        messages(b'{"type":"text","text":"%b"}' % (b"x" * 9999)),
+    )
+    alone = known(read_afresh(many))
+    assert read_afresh(few) is not None
+    assert known(read(many)) == alone
+    assert (alone is None) is (bytes_of_blocks > 1 << 19)
+
+
+def test_others_get_a_turn_when_it_shows_that_a_layout_was_supposed_wrongly() -> None:
+    assert read_afresh(LIKE) is not None
+    other = LIKE.replace(b"{}", b'{},"y":1')
+    assert len(list(parse_steps(other, MESSAGES))) == 1
+    layouts._kept.clear()
+    assert not list(parse_steps(other, MESSAGES))
 
 
 def test_layouts_that_clients_invent_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,35 @@ def test_no_line_is_broken_by_what_another_process_writes() -> None:
     assert len(lines) == 2 * _LINES
 
 
+_CROSSED = """
+import io, os, sys, threading
+from proxy.telemetry.whole_lines import WholeLines
+streams = [io.FileIO(fd, "w", closefd=False) for fd in (1, 2)]
+ready, go = os.pipe(), os.pipe()
+child = os.fork()
+mine, others = [WholeLines(each, among_processes=True) for each in (streams if child else streams[::-1])]
+# Each holds one stream, and waits for the other's with its other thread.
+with mine:
+    os.write(ready[1] if not child else go[1], b".")
+    os.read(ready[0] if child else go[0], 1)
+    waits = threading.Thread(target=lambda: others.__enter__())
+    waits.start()
+    waits.join(0.2)
+waits.join(5)
+failed = waits.is_alive()
+if child:
+    failed |= bool(os.waitpid(child, 0)[1])
+os._exit(failed)
+"""
+
+
+def test_two_processes_that_wait_for_each_others_stream_are_no_deadlock() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _CROSSED], capture_output=True, timeout=30, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
 def test_of_a_regular_file_nobody_is_kept_out(tmp_path: Path) -> None:
     with (tmp_path / "lines").open("wb", buffering=0) as stream:
         first, second = (WholeLines(stream, among_processes=True) for _ in range(2))
