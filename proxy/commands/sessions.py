@@ -2,7 +2,7 @@
 
 import argparse
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -100,12 +100,23 @@ def _table(found: Iterable["Session"]) -> str:
     if width() >= _NARROW:
         return table(("session", "key", "last", *_COLUMNS), map(_row, found), right=len(_COLUMNS))
     columns = ("session", "key", "last", *_NARROW_COLUMNS)
-    return table(columns, map(_narrow_row, found), right=len(_NARROW_COLUMNS))
+    shown = list(found)
+    chars = _telling_chars([each.id for each in shown])
+    rows = (_narrow_row(each, chars) for each in shown)
+    return table(columns, rows, right=len(_NARROW_COLUMNS))
 
 
-def _narrow_row(session: "Session") -> tuple[str, ...]:
+def _telling_chars(ids: Sequence[str]) -> int:
+    """Return how long beginnings of ids must be to tell them apart: clients of their own write any."""
+    chars = _SHORT_ID_CHARS
+    while len({each[:chars] for each in ids}) < len(set(ids)):
+        chars += 1
+    return chars
+
+
+def _narrow_row(session: "Session", id_chars: int) -> tuple[str, ...]:
     return (
-        session.id[:_SHORT_ID_CHARS],
+        session.id[:id_chars],
         session.key,
         figures.minute(session.last_ms),
         figures.count(session.requests),

@@ -104,6 +104,19 @@ def test_on_a_narrow_terminal_a_session_is_a_line_and_its_id_is_how_it_begins(
     assert whole in asked(config, capsys, "sessions", *SINCE)
 
 
+def test_on_a_narrow_terminal_ids_are_as_long_as_tells_them_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = str(write_config(tmp_path, more='store: {url: "sqlite:///store.db"}\n'))
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    make_store(url)
+    with opened(url) as engine:
+        RowStore(engine).put([row(n, session_id=f"session-{n:04}-of-mine") for n in (1, 2)])
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = asked(config, capsys, "sessions", *SINCE).splitlines()[1:]
+    assert {each.split()[0] for each in lines if each} == {"session-0001", "session-0002"}
+
+
 def test_a_session_that_is_not_there_says_how_to_find_one(
     config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from proxy.access.keys import digest
 from proxy.access.records import KeyRecord
+from proxy.exchange import Phase
 from proxy.sandbox import Knobs
 from proxy.store.keys import Keys
 from tests.ledger.rows import until
@@ -73,11 +74,15 @@ async def test_a_message_leaves_a_row_with_everything(tenant: Start, body: bytes
 async def test_what_the_gateway_took_is_without_the_wait_for_a_body(tenant: Start) -> None:
     async def slowly() -> AsyncIterator[bytes]:
         yield BODY[:20]
+        async with asyncio.timeout(5):
+            while not any(each.phase is Phase.REQUEST_BODY for each in in_flight):  # noqa: ASYNC110 - a phase has no event
+                await asyncio.sleep(0)
         await asyncio.sleep(0.1)  # the client takes its time
         yield BODY[20:]
 
     async with tenant() as started:
         gateway = started.gateway
+        in_flight = gateway.gateway.deadlines.in_flight
         async with gateway.session.post(
             f"{gateway.url}/v1/messages", data=slowly(), headers=HEADERS
         ) as response:
