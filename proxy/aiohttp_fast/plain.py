@@ -23,7 +23,8 @@ class RequestHandler(web.RequestHandler):
 
     Nothing is known of the requests that wait for their turn: neither they nor heads are bounded in bytes but by
     aiohttp, the head of one behind another has no deadline of its own, clients that close their sending side are taken
-    for gone, and what follows an upgrade, or a version above HTTP/1.1, is answered as aiohttp does.
+    for gone, and what follows an upgrade, or a version above HTTP/1.1, is answered as aiohttp does. The request that
+    was answered last is kept until the next one comes, or the connection ends.
     """
 
     __slots__ = ("clock", "queue")
