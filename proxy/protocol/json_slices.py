@@ -29,6 +29,8 @@ _MAX_GAP_BYTES = 1 << 11
 _PIECE_TOKENS = 2_500
 _PIECE_BYTES = 1 << 18
 _TOKENS_A_STEP = 2_000
+# As many as a run takes the time of, whatever is in it.
+_RUN_TOKENS = 100
 # Of a member that is a string enough is kept for every bound a schema has; deeper, for a name.
 _KEPT_BYTES = 1 << 12
 _KEPT_BYTES_DEEPER = json_runs.KEPT_BYTES
@@ -50,6 +52,7 @@ class Slices:
         self._at = 0  # behind the last token
         self._single = 0  # tokens
         self._tokens = 0  # those that begin or follow a value: there are about as many as values
+        self._work = 0  # in tokens, whatever they bring
         self._open: list[bytes] = []
         self._top: list[bytes] = []
         self._top_bytes = self._last_end = 0
@@ -88,7 +91,7 @@ class Slices:
             # In an element it may be the rest of a number whose beginning was in a run.
             self._put(before if len(self._open) >= _IN_MEMBER else before.strip(_WHITE_SPACE))
             self._at = start + 1
-            self._count(token in b",[{", single=len(self._open) >= _IN_MEMBER)
+            self._count(token in b",[{", single=True)
             if token == b'"':
                 yield from self._read_string(start)
             elif token in _CLOSING:
@@ -99,8 +102,10 @@ class Slices:
                 yield from self._leave(token, start)
                 if not self._open:
                     break
-            if self._tokens > next_pause:
-                next_pause = self._tokens + _TOKENS_A_STEP
+            # What brings no value takes as long as what does: strings without a comma between them, say.
+            self._work += 1
+            if self._work > next_pause:
+                next_pause = self._work + _TOKENS_A_STEP
                 yield None
         rest = len(self._body) - self._at
         if rest > _MAX_GAP_BYTES:
@@ -132,6 +137,7 @@ class Slices:
             return
         self._put(run.text)
         self._at = run.end
+        self._work += run.tokens + _RUN_TOKENS
         if len(self._open) == _IN_MEMBER and run.commas:
             self._element += run.commas
             self._element_token = self._tokens

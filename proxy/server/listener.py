@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 
 from proxy import errors
 from proxy.access.client_address import TrustedProxies
@@ -62,7 +62,12 @@ class Listener:
 
         # More arguments than these may come: aiohttp has given some of its own later.
         def begin_request(message: Any, body: Any, protocol: Any, writer: Any, *rest: Any) -> Any:
-            if message.chunked or is_leaving():  # of the former, proxy/trailers.py says why
+            # Of chunks, proxy/trailers.py says why. An error in a request's place closes, and has no fields.
+            if not message.should_close and (
+                message.chunked
+                or is_leaving()
+                or (message.version is not HttpVersion11 and not _asks_to_stay(message))
+            ):
                 message = message._replace(should_close=True)
             protocol.request_began(message, body, writer)
             return make_request(message, body, protocol, writer, *rest)
@@ -174,6 +179,12 @@ class Listener:
         if not self._standstill.before(now):
             for connection in tuple(self.registry.open):
                 connection.look(now)
+
+
+def _asks_to_stay(message: Any) -> bool:
+    """Return whether a request of HTTP/1.0 wants the connection kept: aiohttp also takes a word to a proxy for that."""
+    lines = message.headers.getall(hdrs.CONNECTION, ())
+    return any(each.strip().lower() == "keep-alive" for line in lines for each in line.split(","))
 
 
 def _is_admitted(_connection: Connection, _address: str | None) -> None:

@@ -176,6 +176,16 @@ LEGAL = {
         0,
     ),
     "HTTP/1.0": (request().replace(b"HTTP/1.1", b"HTTP/1.0"), [200], 1),
+    "HTTP/1.0 that asks to stay": (
+        request(b"connection: x, Keep-Alive").replace(b"1.1", b"1.0", 1) + request(CLOSING),
+        [200, 200],
+        2,
+    ),
+    "HTTP/1.0 that asks a proxy to stay": (
+        request(b"proxy-connection: keep-alive").replace(b"1.1", b"1.0", 1) + SMUGGLED,
+        [200],
+        1,
+    ),
 }
 
 

@@ -215,6 +215,17 @@ def test_no_step_of_any_large_body_is_long(unit: bytes) -> None:
     assert any(_best_ms(body, valid=None) < 50 for _ in range(3))
 
 
+@pytest.mark.parametrize("unit", [b'""', b'"" ', b'"a":', b'{"":""}', b"{}", b"[[]]", b'"a":""'])
+@pytest.mark.parametrize(
+    "opening",
+    [b'{"a":', b"{", b'{"messages":[', b'{"messages":[{"role":"u","content":[{"type":"x","a":'],
+    ids=["member", "names", "messages", "block"],
+)
+def test_no_step_is_long_of_what_is_no_json_for_want_of_commas(opening: bytes, unit: bytes) -> None:
+    body = opening + unit * (3_000_000 // len(unit))
+    assert any(_best_ms(body, valid=False) < 50 for _ in range(3))
+
+
 def test_a_long_text_full_of_commas_is_one_value() -> None:
     text = b'a,{[\\"' * 500_000
     body = b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"%s"}]}' % text
