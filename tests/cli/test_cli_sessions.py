@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from proxy.__main__ import main
+from proxy.ledger.row import Row
 from proxy.store.rows import RowStore
 from proxy.store.tables import CACHE_BREAK, CACHE_DAY
 from tests.store.rows import AT_MS, opened, row
@@ -20,9 +21,6 @@ SINCE = ("--since", "2024-01-01")
 def config(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Give a configuration whose store has two sessions, one with agents and a cache break."""
     folder = tmp_path_factory.mktemp("sessions")
-    path = write_config(folder, more='store: {url: "sqlite:///store.db"}\n')
-    url = f"sqlite:///{folder / 'store.db'}"
-    make_store(url)
     agents = [
         row(
             n,
@@ -35,14 +33,24 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> str:
         for n in (2, 3, 4)
     ]
     first = row(1, session_id="s1", prompt_id="p1", cost_micros=2_000_000, cache_read_tokens=30)
-    with opened(url) as engine:
-        RowStore(engine).put([first, *agents, row(5, session_id="s2", key="phone")])
+    path = _stored(folder, first, *agents, row(5, session_id="s2", key="phone"))
+    with opened(f"sqlite:///{folder / 'store.db'}") as engine:
         lost = {"request_id": first.id, "at_ms": AT_MS, "reason": "idle", "missed": 9, "gap_ms": 1}
         day = {"day": 20_000, "key": "laptop", "model": "opus", "request_class": "main"}
         with engine.begin() as connection:
             connection.execute(sa.insert(CACHE_BREAK).values(**lost, cost_micros=7))
             sums = {**day, "kind": "idle", "requests": 1, "tokens": 9, "cost_micros": 7}
             connection.execute(sa.insert(CACHE_DAY).values(**sums))
+    return path
+
+
+def _stored(folder: Path, *rows: Row) -> str:
+    """Return a configuration whose store has these rows."""
+    path = write_config(folder, more='store: {url: "sqlite:///store.db"}\n')
+    url = f"sqlite:///{folder / 'store.db'}"
+    make_store(url)
+    with opened(url) as engine:
+        RowStore(engine).put(rows)
     return str(path)
 
 
@@ -83,14 +91,10 @@ def test_a_session_is_a_tree_whose_fan_out_is_one_line(
 def test_on_a_narrow_terminal_a_session_is_a_line_and_its_id_is_how_it_begins(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = str(write_config(tmp_path, more='store: {url: "sqlite:///store.db"}\n'))
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    make_store(url)
     whole = "b160e3de-1111-4222-8333-444455556666"
     asks = {"session_id": whole, "key": "nightly-agents", "cost_micros": 1_234_560_000}
     agent = {"agent_id": "a0123456789abcdef", "agent_type": "general-purpose"}
-    with opened(url) as engine:
-        RowStore(engine).put([row(1, **asks), row(2, **asks, **agent)])
+    config = _stored(tmp_path, row(1, **asks), row(2, **asks, **agent))
     monkeypatch.setenv("COLUMNS", "80")
     (line,) = asked(config, capsys, "sessions", *SINCE).splitlines()[1:2]
     assert line.split()[:2] == [whole[:8], "nightly-agents"]
@@ -107,11 +111,7 @@ def test_on_a_narrow_terminal_a_session_is_a_line_and_its_id_is_how_it_begins(
 def test_on_a_narrow_terminal_ids_are_as_long_as_tells_them_apart(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = str(write_config(tmp_path, more='store: {url: "sqlite:///store.db"}\n'))
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    make_store(url)
-    with opened(url) as engine:
-        RowStore(engine).put([row(n, session_id=f"session-{n:04}-of-mine") for n in (1, 2)])
+    config = _stored(tmp_path, *(row(n, session_id=f"session-{n:04}-of-mine") for n in (1, 2)))
     monkeypatch.setenv("COLUMNS", "80")
     lines = asked(config, capsys, "sessions", *SINCE).splitlines()[1:]
     assert {each.split()[0] for each in lines if each} == {"session-0001", "session-0002"}

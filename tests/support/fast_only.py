@@ -3,6 +3,7 @@
 FAST_ONLY = {
     # It uses no connection twice, so that none is stale, late or shared.
     "test_stale_connections.py",
+    "test_late_answers.py",
     "test_answers_of_one_connection.py",
     "test_what_parsers_keep.py",
     # It cannot tell a reset from the end of a body that only the end of the connection frames.
