@@ -1,6 +1,7 @@
 """Limits and budgets at real requests: what is refused, how it is told, and that nothing is held afterwards."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -30,13 +31,18 @@ async def _statuses(gateway: Running, count: int, body: bytes = BODY) -> list[in
 
 
 async def test_of_many_at_once_exactly_the_limit_passes(tenant: Start) -> None:
-    async with tenant(limits=RateLimits(requests_per_minute=20)) as started:
+    limit = 20
+    async with tenant(limits=RateLimits(requests_per_minute=limit)) as started:
+        began_s = time.monotonic()
         statuses = await _statuses(started.gateway, 64)
-        assert sorted(statuses) == [200] * 20 + [429] * 44
+        won_back = int((time.monotonic() - began_s) * limit / 60)
+        passed = statuses.count(200)
+        assert limit <= passed <= limit + won_back
+        assert statuses.count(429) == 64 - passed
         assert _counters(started.gateway, "key tester").in_flight == 0
         rows = await started.rows(64)
         refused = [row for row in rows if row.cause == "limited_requests"]
-        assert (len(refused), {row.status for row in refused}) == (44, {429})
+        assert (len(refused), {row.status for row in refused}) == (64 - passed, {429})
 
 
 async def test_a_refusal_by_a_rate_says_whose_limit_and_when_to_come_back(tenant: Start) -> None:

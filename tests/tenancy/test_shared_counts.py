@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -31,11 +32,17 @@ async def test_of_many_at_once_exactly_the_limit_passes(
     tenant: Start, redis_server: RedisServer
 ) -> None:
     redis = Redis(redis_server.url, timeout_ms=5000)
-    async with tenant(limits=RateLimits(requests_per_minute=20), redis=redis) as started:
+    limit = 20
+    async with tenant(limits=RateLimits(requests_per_minute=limit), redis=redis) as started:
+        began_s = time.monotonic()
         statuses = await _statuses(started.gateway, 64)
-        assert sorted(statuses) == [200] * 20 + [429] * 44
         async with started.gateway.post() as response:
-            assert response.headers["anthropic-ratelimit-requests-remaining"] == "0"
+            left = int(response.headers["anthropic-ratelimit-requests-remaining"])
+        won_back = int((time.monotonic() - began_s) * limit / 60)
+        passed = statuses.count(200)
+        assert limit <= passed <= limit + won_back
+        assert statuses.count(429) == 64 - passed
+        assert left <= won_back
 
 
 async def test_what_one_gateway_has_spent_the_next_one_knows(
