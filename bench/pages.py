@@ -75,7 +75,10 @@ _NUMBERS = "WITH RECURSIVE n(x) AS (SELECT 0 UNION ALL SELECT x + 1 FROM n WHERE
 
 
 def _fill(engine: sa.Engine, rows: int, days: float) -> None:
-    """Fill an empty store with requests of so many days up to now, their sums, and a cache break in twenty."""
+    """Fill an empty store with requests of so many days up to now, their sums, and a cache break in twenty.
+
+    All of them count as looked at, as they would be if they had come one by one.
+    """
     step = int(days * _DAY_MS) // rows
     first = int(time.time() * 1000) - rows * step
     numbers = {"rows": rows, "first": first, "step": step}
@@ -107,6 +110,10 @@ def _fill(engine: sa.Engine, rows: int, days: float) -> None:
         connection.execute(sa.text(requests), numbers)
         for statement in (*summed_up, breaks, caches):
             connection.execute(sa.text(statement))
+        until_ms = {"value": first + rows * step}
+        connection.execute(
+            sa.text("UPDATE meta SET value = :value WHERE name = 'breaks_until'"), until_ms
+        )
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text("ANALYZE"))
 

@@ -8,6 +8,7 @@ the search waits.
 import asyncio
 import functools
 import logging
+import time
 from collections.abc import Iterable
 
 import sqlalchemy as sa
@@ -29,6 +30,8 @@ _FIRST_AFTER_S = 5.0
 _SETTLED_MS = 15_000
 # What is looked at in one go: a store that is new to this has months of requests.
 _SLICE_MS = 3_600_000
+# Between two, times as long as the last one took: months are not looked at in one breath, beside requests.
+_REST = 3
 
 
 async def run(context: AdminContext, workers: Workers) -> None:
@@ -56,6 +59,7 @@ async def look(context: AdminContext, workers: Workers, at_ms: int) -> int:
     since_ms = await context.ask(cache_breaks.looked_until)
     while since_ms is not None and since_ms < until_ms:
         end_ms = min(since_ms + _SLICE_MS, until_ms)
+        began_s = time.monotonic()
         found = await context.ask(
             functools.partial(_search, table=table, since_ms=since_ms, until_ms=end_ms)
         )
@@ -63,6 +67,8 @@ async def look(context: AdminContext, workers: Workers, at_ms: int) -> int:
             break  # another machine is at it
         looked += found
         since_ms = end_ms
+        if found and since_ms < until_ms:
+            await asyncio.sleep(_REST * (time.monotonic() - began_s))
     return looked
 
 

@@ -1,5 +1,7 @@
 """Cache breaks are found once, by whoever looks first, whatever comes late or fails in between."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -168,3 +170,20 @@ async def test_rows_that_are_kept_no_longer_take_their_breaks_along(store_url: s
     with reading(engine) as connection:
         assert connection.execute(sa.select(CACHE_BREAK)).all() == []
     engine.dispose()
+
+
+async def test_between_slices_of_a_long_time_the_search_rests_longer_than_it_works(
+    context: AdminContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+
+    async def rest(delay_s: float) -> None:
+        rests.append(delay_s)
+
+    monkeypatch.setattr(asyncio, "sleep", rest)
+    _put(context, _row(1, 0), _row(2, 70), _row(3, 150))
+    began_s = time.monotonic()
+    assert await breaks.look(context, NOBODY, AT_MS + 179 * MIN_MS) == 3
+    worked_s = time.monotonic() - began_s
+    assert len(rests) == 2  # three hours are three slices, with a request each
+    assert 0 < sum(rests) < 3 * worked_s
