@@ -31,10 +31,10 @@ if TYPE_CHECKING or IS_FAST:
     from proxy.aiohttp_fast.client import Client, RequestTemplate, UpstreamResponse
     from proxy.aiohttp_fast.heads import TransparentResponse
     from proxy.aiohttp_fast.pipe import Pipe
+    from proxy.aiohttp_fast.reading import take_whole
     from proxy.aiohttp_fast.request_handler import RequestHandler
     from proxy.aiohttp_fast.response import whole_response
     from proxy.aiohttp_fast.static_routes import route_early
-    from proxy.aiohttp_fast.whole_body import take_whole
 else:
     from proxy.aiohttp_fast.plain import (
         Pipe,

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from aiohttp import hdrs, web
 
 from proxy.aiohttp_fast.client import UpstreamResponse
+from proxy.aiohttp_fast.reading import take_piece
 from proxy.aiohttp_fast.wake import Wake
 
 
@@ -84,7 +85,7 @@ class Pipe:
         try:
             # Once more, when to read has let more come in: aiohttp may resume the parser inside.
             while content.total_bytes > self._consumed_bytes and not client.writing_paused:
-                chunk = content.read_nowait()
+                chunk = take_piece(content)
                 self._consumed_bytes += len(chunk)
                 if out := self._on_chunk(chunk):
                     transport.write(b"%x\r\n%b\r\n" % (len(out), out) if self._chunked else out)

@@ -154,5 +154,5 @@ def route_early(app: web.Application, resolve: Handler) -> Handler:  # noqa: ARG
 
 
 def take_whole(_content: StreamReader) -> bytes | None:
-    """Return None: every body is read the long way. As `whole_body.take_whole`."""
+    """Return None: every body is read the long way. As `reading.take_whole`."""
     return None

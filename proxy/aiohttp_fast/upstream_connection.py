@@ -139,7 +139,6 @@ class UpstreamConnection(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of an answer that was asked for."""
-        self._heard = True
         if self.asked:
             payload = self._payload
             if payload is None or not (before := payload.total_bytes):
@@ -161,6 +160,7 @@ class UpstreamConnection(ResponseHandler):
 
     def _take_first(self, data: bytes) -> None:
         """Take what comes before the second read of a body: in parts, since heads are bounded only once parsed."""
+        self._heard = True
         on_data, part, rest = self.on_data, data[:_PART_BYTES], data[_PART_BYTES:]
         ResponseHandler.data_received(self, part)
         if self._payload is None or not self._payload.total_bytes:

@@ -136,15 +136,19 @@ class StreamTap:
         They are the same, except that `message_start` is held back until it is whole and names the model asked for.
         """
         held = self._echo is not None
-        whole = not self._partial and chunk.endswith(b"\n\n")
-        complete = chunk if whole else self._complete(chunk)
-        if whole and chunk.startswith(_DELTA_BEGINS) and chunk.find(b"\n\n") == len(chunk) - 2:
+        flows = not held and not self._partial
+        if flows and chunk.startswith(_DELTA_BEGINS) and chunk.find(b"\n\n") == len(chunk) - 2:
             # One delta as the API writes it, which is what most chunks are.
             if chunk.startswith(_TEXT_BEGINS, _TEXT_AT):
                 self.told.output_bytes += len(chunk) - _TEXT_FRAMING_BYTES
             else:
                 self.told.count_delta(chunk[_DATA_AT:])
-        elif _may_tell(complete):
+            self._begins = False
+            self.at_boundary = True
+            return chunk
+        whole = not self._partial and chunk.endswith(b"\n\n")
+        complete = chunk if whole else self._complete(chunk)
+        if _may_tell(complete):
             complete = self._read(complete)
         else:
             self.told.count_in(complete)

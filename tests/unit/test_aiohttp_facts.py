@@ -1,6 +1,7 @@
 """What the gateway relies on in aiohttp beyond its documented API: named here, and shown to hold."""
 
 import asyncio
+import collections
 import contextlib
 import functools
 import hashlib
@@ -18,6 +19,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from proxy.aiohttp_fast import client as upstream_http
+from proxy.aiohttp_fast.reading import take_piece
 from proxy.server.connection import Connection
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -264,3 +266,50 @@ def test_a_request_asks_its_applications_before_it_is_answered() -> None:
     """`Request._prepare_hook` and `Request._match_info`, private, in buffered.py and static_routes.py."""
     assert list(inspect.signature(web.Request._prepare_hook).parameters) == ["self", "response"]
     assert web.Request._match_info is None
+
+
+PIECES: dict[str, tuple[bytes, ...]] = {
+    "one": (b"a",),
+    "two": (b"a", b"b"),
+    "more than is taken at once": (b"a" * (1 << 19),),
+    "one by one": (b"a", b"bc", b"d", b"e"),
+}
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["read when all came", "read at each"])
+@pytest.mark.parametrize("framed", [True, False], ids=["in chunks", "by its length"])
+@pytest.mark.parametrize("pieces", PIECES.values(), ids=PIECES.keys())
+async def test_a_piece_is_taken_as_read_nowait_reads_it(
+    pieces: tuple[bytes, ...],
+    framed: bool,  # noqa: FBT001 - parameters of the test
+    at_once: bool,  # noqa: FBT001
+) -> None:
+    """`StreamReader`'s private state, in proxy/aiohttp_fast/reading.py: the same is given, and left, each time."""
+    field = b"transfer-encoding: chunked" if framed else b"content-length: 9999999"
+    told: list[list[Any]] = []
+    for read in (aiohttp.StreamReader.read_nowait, take_piece):
+        protocol = ResponseHandler(asyncio.get_running_loop())
+        protocol.set_response_params()
+        protocol.data_received(b"HTTP/1.1 200 OK\r\n%b\r\n\r\n" % field)
+        reader = protocol._payload
+        assert isinstance(reader, aiohttp.StreamReader)
+        seen: list[Any] = []
+        for number, piece in enumerate(pieces, 1):
+            protocol.data_received(b"%x\r\n%b\r\n" % (len(piece), piece) if framed else piece)
+            if number == len(pieces) or not at_once:
+                seen.append((read(reader), _state(reader), protocol._reading_paused))
+        reader.set_exception(aiohttp.ClientPayloadError())
+        with pytest.raises(aiohttp.ClientPayloadError):
+            read(reader)
+        told.append(seen)
+    assert told[0] == told[1]
+    assert b"".join(given for given, *_ in told[1]) == b"".join(pieces)
+
+
+def _state(reader: aiohttp.StreamReader) -> dict[str, Any]:
+    values = {name: getattr(reader, name) for name in aiohttp.StreamReader.__slots__}
+    del values["_protocol"], values["_timer"]  # each its own
+    return {
+        name: list(value) if isinstance(value, collections.deque) else value
+        for name, value in values.items()
+    }
