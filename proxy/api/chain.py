@@ -4,7 +4,7 @@ Which route has which is in `routes.py`. Each link is given the handler behind i
 it, and puts what it found into the request's `Exchange`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler
 from proxy.access.keys import KeyRefused
 from proxy.api.context import EXCHANGE, LIVE, SNAPSHOT
 from proxy.api.request_body import read_body
+from proxy.body_memory import Permit
 from proxy.config import Key
 from proxy.errors import Draining, InvalidRequest, KeysUnavailable
 from proxy.exchange import Exchange
@@ -20,6 +21,7 @@ from proxy.protocol.call import Call
 from proxy.protocol.parse import parse_small, parse_steps
 from proxy.protocol.version import check_version
 from proxy.routing.named_models import with_named
+from proxy.upstreams.connections import UpstreamTemplate
 
 # Not a middleware of aiohttp's, which is given its handler anew at each request.
 Link = Callable[[Handler], Handler]
@@ -108,10 +110,14 @@ def route_model(schema_name: str) -> Link:
             exchange.stream = call.stream
             exchange.model = _cut(call.model)
             exchange.body_bytes, exchange.max_tokens = len(call.body), call.max_tokens
-            router, may_use = request[SNAPSHOT].router, caller(request).models
+            snapshot, may_use = request[SNAPSHOT], caller(request).models
+            router = snapshot.router
             found = router.find_for(may_use, call.model)
             if call.named:
                 found = with_named(call, found, router, may_use)
+            if exchange.body_permit is not None:
+                ways = found.choices or (found.upstream,)
+                _make_room(exchange.body_permit, call, [snapshot.upstreams[way] for way in ways])
             exchange.call, exchange.route = call, found
             # The exchange lets go of it once it is answered, while this frame waits for the handler.
             del call
@@ -120,6 +126,20 @@ def route_model(schema_name: str) -> Link:
         return route
 
     return link
+
+
+def _make_room(permit: Permit, call: Call, upstreams: Iterable[UpstreamTemplate]) -> None:
+    """Hold memory for the body twice, where an upstream that may be asked wants it written anew.
+
+    The client's own is kept for the next attempt. This is done before the first: that the gateway is full is no
+    upstream's failure.
+
+    Raises:
+        RequestTooLarge: that is more than a key's bodies may take.
+        Overloaded: there is no room now.
+    """
+    if any(each.is_rewritten for each in upstreams):
+        permit.hold_at_least(2 * len(call.body))
 
 
 def admit(handler: Handler) -> Handler:

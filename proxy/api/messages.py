@@ -149,10 +149,6 @@ def _ask(request: web.Request, path_qs: str, route: Route) -> Awaitable[Upstream
         raise RuntimeError("the call has been let go")
     body: dialects.Pieces
     if upstream.is_rewritten:
-        if exchange.body_permit is not None:
-            exchange.body_permit.hold_at_least(
-                2 * len(call.body)
-            )  # the client's is kept for the next attempt
         path_qs, body = dialects.rewritten(
             upstream.upstream, path_qs, call, route.upstream_model, route.named
         )

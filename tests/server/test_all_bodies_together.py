@@ -6,9 +6,10 @@ import gzip
 
 import pytest
 
-from proxy import Limits, body_memory
+from proxy import Drop, Limits, body_memory
 from tests.support.client import ask, connected, request
 from tests.support.gateways import BODY
+from tests.support.pools import good, pooled
 from tests.support.raw import UpstreamSide, answer, chunk
 from tests.support.refusals import raw_refusal, refusal
 from tests.support.scripts import gateway_before
@@ -107,3 +108,43 @@ async def test_the_largest_that_a_key_may_have_is_served() -> None:
     async with gateway_before(script, limits=LIMITS) as (upstream, gateway):
         assert (await ask(gateway, request(body=filled(SHARE)))).status == 200
         assert len(upstream.requests[0].body) >= SHARE - 100
+
+
+REWRITTEN = {"a": {"drop": Drop(members=("metadata",))}}
+
+
+async def test_one_that_is_written_anew_for_its_upstream_holds_as_much_as_both() -> None:
+    held: list[int] = []
+
+    async def measured(upstream: UpstreamSide) -> None:
+        held.append(gateway.gateway.body_memory.held_bytes)
+        await script(upstream)
+
+    async with pooled(measured, good, upstreams=REWRITTEN, limits=LIMITS) as pool:
+        gateway = pool.gateway
+        assert (await ask(gateway, request(body=LARGE))).status == 200
+        assert gateway.gateway.body_memory.held_bytes == 0
+    assert held == [2 * len(LARGE)]
+
+
+async def test_no_upstream_is_asked_and_none_is_blamed_when_both_have_no_room() -> None:
+    async with pooled(good, good, upstreams=REWRITTEN, limits=LIMITS) as pool:
+        gateway = pool.gateway
+        whole = raw_refusal(
+            await ask(gateway, request(body=filled(SHARE - 1000))), 413, "request_too_large"
+        )
+        assert "limits.body_memory_bytes" in whole["message"]
+        others = [await gateway.gateway.body_memory.take(name, SHARE // 2) for name in "abc"]
+        third = request(body=filled(SHARE // 3))
+        raw_refusal(await ask(gateway, third), 529, "overloaded_error")
+        for each in others:
+            each.hold(0)
+        assert (await ask(gateway, third)).status == 200
+        await gateway.gateway.deadlines.idle()
+        assert gateway.gateway.body_memory.held_bytes == 0
+    assert pool.asked() == {"a": 1, "b": 0}
+    assert [line.get("cause") for line in gateway.log] == [
+        "request_too_large",
+        "body_memory",
+        None,
+    ]
