@@ -1,6 +1,5 @@
 """`/v1/messages` and its count: a checked and routed call to its upstream, the upstream's response to the client."""
 
-import dataclasses
 import functools
 import time
 from collections.abc import Awaitable, Mapping
@@ -14,7 +13,7 @@ from proxy.errors import NotFound, ProxyError
 from proxy.progress import Progress
 from proxy.protocol.message import Echo
 from proxy.relay import buffered, early, streaming
-from proxy.routing.router import Route
+from proxy.routing.router import Route, route_by
 from proxy.upstreams import dialects
 from proxy.upstreams.attempts import First, first_fit
 from proxy.upstreams.connections import UpstreamTemplate
@@ -52,16 +51,11 @@ def _counting(route: Route, upstreams: Mapping[str, UpstreamTemplate]) -> Route:
     Raises:
         NotFound: there is none. Claude Code then estimates by itself.
     """
-    ways = route.choices.values() or (route,)
-    counting = {
-        each.upstream: each for each in ways if upstreams[each.upstream].upstream.counts_tokens
-    }
+    ways = route.ways
+    counting = [each for each in ways if upstreams[each.upstream].upstream.counts_tokens]
     if not counting:
         raise NotFound("token counting is not supported for this model")
-    if len(counting) == len(ways):
-        return route
-    first = next(iter(counting.values()))
-    return dataclasses.replace(first, choices=counting if len(counting) > 1 else {})
+    return route if len(counting) == len(ways) else route_by(counting)
 
 
 async def _relay(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from proxy.errors import InvalidRequest, ModelForbidden, UnknownModel
 from proxy.protocol.call import Call
-from proxy.routing.router import Route, Router
+from proxy.routing.router import Route, Router, route_by
 
 _ANY_MODEL = "*"
 _MAX_QUOTED_CHARS = 100
@@ -35,16 +35,13 @@ def with_named(call: Call, route: Route, router: Router, patterns: tuple[str, ..
             others.append((path, "", None))
         else:
             others.append((path, model, _find(router, path, model, patterns)))
-    choices = route.choices.values() or (route,)
-    found = [each for choice in choices if (each := _add_names(choice, others)) is not None]
+    found = [each for choice in route.ways if (each := _add_names(choice, others)) is not None]
     if not found:
         path, model = _elsewhere(route, others)
         raise InvalidRequest(
             f"{path}: {model[:_MAX_QUOTED_CHARS]} is not served where this request's model is; name one that is"
         )
-    if len(found) == 1:
-        return found[0]
-    return dataclasses.replace(found[0], choices={each.upstream: each for each in found})
+    return route_by(found)
 
 
 def _add_names(choice: Route, others: Sequence[tuple[str, str, Route | None]]) -> Route | None:

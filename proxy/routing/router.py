@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from proxy.config import Model, Pool, Upstream
 from proxy.errors import ModelForbidden, UnknownModel
@@ -51,9 +51,21 @@ class Route:
     choices: Mapping[str, "Route"] = dataclasses.field(default_factory=dict)
     named: tuple[str | None, ...] = ()
 
+    @property
+    def ways(self) -> "Sequence[Route]":
+        """The route by each upstream that serves the model."""
+        return tuple(self.choices.values()) or (self,)
+
     def by(self, upstream: str) -> "Route | None":
         """Return the route by one upstream; None: it does not serve the model, or is in another place."""
         return self if upstream == self.upstream else self.choices.get(upstream)
+
+
+def route_by(ways: Sequence[Route]) -> Route:
+    """Return the route that has these ways, one at the least, in their order."""
+    if len(ways) == 1:
+        return ways[0]
+    return dataclasses.replace(ways[0], choices={each.upstream: each for each in ways})
 
 
 class Router:

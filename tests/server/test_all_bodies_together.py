@@ -110,7 +110,7 @@ async def test_the_largest_that_a_key_may_have_is_served() -> None:
         assert len(upstream.requests[0].body) >= SHARE - 100
 
 
-REWRITTEN = {"a": {"drop": Drop(members=("metadata",))}}
+DROPS = {"drop": Drop(members=("metadata",))}
 
 
 async def test_one_that_is_written_anew_for_its_upstream_holds_as_much_as_both() -> None:
@@ -120,7 +120,7 @@ async def test_one_that_is_written_anew_for_its_upstream_holds_as_much_as_both()
         held.append(gateway.gateway.body_memory.held_bytes)
         await script(upstream)
 
-    async with pooled(measured, good, upstreams=REWRITTEN, limits=LIMITS) as pool:
+    async with pooled(measured, good, upstreams={"a": DROPS}, limits=LIMITS) as pool:
         gateway = pool.gateway
         assert (await ask(gateway, request(body=LARGE))).status == 200
         assert gateway.gateway.body_memory.held_bytes == 0
@@ -128,12 +128,12 @@ async def test_one_that_is_written_anew_for_its_upstream_holds_as_much_as_both()
 
 
 async def test_no_upstream_is_asked_and_none_is_blamed_when_both_have_no_room() -> None:
-    async with pooled(good, good, upstreams=REWRITTEN, limits=LIMITS) as pool:
+    both = {"a": DROPS, "b": DROPS}
+    async with pooled(good, good, upstreams=both, limits=LIMITS) as pool:
         gateway = pool.gateway
-        whole = raw_refusal(
-            await ask(gateway, request(body=filled(SHARE - 1000))), 413, "request_too_large"
-        )
-        assert "limits.body_memory_bytes" in whole["message"]
+        largest = await ask(gateway, request(body=filled(SHARE)))
+        error = raw_refusal(largest, 413, "request_too_large")
+        assert "limits.body_memory_bytes" in error["message"]
         others = [await gateway.gateway.body_memory.take(name, SHARE // 2) for name in "abc"]
         third = request(body=filled(SHARE // 3))
         raw_refusal(await ask(gateway, third), 529, "overloaded_error")
@@ -143,8 +143,13 @@ async def test_no_upstream_is_asked_and_none_is_blamed_when_both_have_no_room() 
         await gateway.gateway.deadlines.idle()
         assert gateway.gateway.body_memory.held_bytes == 0
     assert pool.asked() == {"a": 1, "b": 0}
-    assert [line.get("cause") for line in gateway.log] == [
-        "request_too_large",
-        "body_memory",
-        None,
-    ]
+    causes = [line.get("cause") for line in gateway.log]
+    assert causes == ["request_too_large", "body_memory", None]
+
+
+async def test_without_room_for_both_it_goes_to_an_upstream_that_takes_it_as_it_is() -> None:
+    async with pooled(good, good, upstreams={"a": DROPS}, limits=LIMITS) as pool:
+        assert (await ask(pool.gateway, request(body=filled(SHARE)))).status == 200
+        assert pool.asked() == {"a": 0, "b": 1}
+        assert (await ask(pool.gateway, request(body=filled(SHARE // 3)))).status == 200
+    assert pool.asked() == {"a": 1, "b": 1}
