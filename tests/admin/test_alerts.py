@@ -138,10 +138,11 @@ async def test_two_gateways_ten_thousand_refusals_a_restart_and_a_receiver_that_
         try:
             at_ms = NOW_MS
             for hook.lies in ("error", "cut", "redirect", None):
-                for _ in range(3):
+                for _ in range(4):
                     for _, rounds in contexts:
                         await rounds.step(at_ms)
                     at_ms += STEP_MS
+                assert hook.lies is None or hook.taken == []
             contexts.append(gateway(store_url, *to))
             while at_ms < NOW_MS + 900_000:
                 for _, rounds in contexts:

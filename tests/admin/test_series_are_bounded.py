@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy import Budgets, Key, Model, Quota, RateLimits, Upstream
@@ -31,6 +32,9 @@ def _ask(counting: Counting, first: int, names: Iterator[str]) -> None:
             exchange.route = route(f"mine-{i % 100}", model, f"upstream-{i % 20}")
         exchange.status = 100 + i % 900
         exchange.cause = causes[i % len(causes)]
+        exchange.received = msgspec.structs.replace(exchange.received, path=f"/{name}")
+        # Every other path is none of the gateway's.
+        exchange.endpoint = "messages" if i % 2 else ""
         counting.ended(exchange)
 
 

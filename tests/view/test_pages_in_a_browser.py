@@ -191,7 +191,7 @@ def test_focus_and_what_was_typed_are_kept_while_live_asks_again(
     page = polled(signed, urls["/live"])
     field = page.get_by_label("upstream")
     field.fill("acct")
-    for _ in range(2):
+    for _ in range(3):
         ask_again(page, live.PAGE.poll_s or 0)
     assert field.evaluate("(each) => each === document.activeElement")
     assert field.input_value() == "acct"
