@@ -28,8 +28,8 @@ _EVERY_S = 60.0
 _FIRST_AFTER_S = 5.0
 # By then what has ended is in the store, unless it is said to wait.
 _SETTLED_MS = 15_000
-# What is looked at in one go: a store that is new to this has months of requests.
-_SLICE_MS = 3_600_000
+# What is looked at in one go, an hour or so many requests: a store that is new to this has months of them.
+_SLICE_MS, _SLICE_REQUESTS = 3_600_000, 1_000
 # Between two, times as long as the last one took: months are not looked at in one breath, beside requests.
 _REST = 3
 
@@ -58,15 +58,14 @@ async def look(context: AdminContext, workers: Workers, at_ms: int) -> int:
     looked = 0
     since_ms = await context.ask(cache_breaks.looked_until)
     while since_ms is not None and since_ms < until_ms:
-        end_ms = min(since_ms + _SLICE_MS, until_ms)
         began_s = time.monotonic()
-        found = await context.ask(
-            functools.partial(_search, table=table, since_ms=since_ms, until_ms=end_ms)
+        told = await context.ask(
+            functools.partial(_search, table=table, since_ms=since_ms, until_ms=until_ms)
         )
-        if found is None:
+        if told is None:
             break  # another machine is at it
+        found, since_ms = told
         looked += found
-        since_ms = end_ms
         if found and since_ms < until_ms:
             await asyncio.sleep(_REST * (time.monotonic() - began_s))
     return looked
@@ -89,8 +88,17 @@ async def settled_until(workers: Workers, at_ms: int, within_ms: int) -> int:
     return until_ms
 
 
-def _search(engine: sa.Engine, table: PriceTable, since_ms: int, until_ms: int) -> int | None:
-    """Look at what ended in a time; return how many requests that were; None: somebody else was faster."""
+def _search(
+    engine: sa.Engine, table: PriceTable, since_ms: int, until_ms: int
+) -> tuple[int, int] | None:
+    """Look at the first slice of what ended in a time.
+
+    Returns:
+        How many requests that were, and until when; None: somebody else was faster.
+    """
+    next_ms = cache_breaks.after_some(engine, since_ms, _SLICE_REQUESTS)
+    if next_ms is not None:
+        until_ms = min(until_ms, max(next_ms, since_ms + _SLICE_MS))
     rows = cache_breaks.ended(engine, since_ms, until_ms)
     found: list[Finding] = []
     if rows:
@@ -100,7 +108,7 @@ def _search(engine: sa.Engine, table: PriceTable, since_ms: int, until_ms: int) 
     is_stored = cache_breaks.put(
         engine, since_ms, until_ms, breaks=_breaks(found), sums=_sums(found)
     )
-    return len(rows) if is_stored else None
+    return (len(rows), until_ms) if is_stored else None
 
 
 def _breaks(found: Iterable[Finding]) -> list[cache_breaks.BreakRow]:

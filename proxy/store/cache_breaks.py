@@ -21,6 +21,7 @@ _AT_ONCE = 200
 _WITHIN_S = 60.0
 _HOUR_MS = 3_600_000
 _MOST_CROWDS = 5_000
+_LOOKED_WITHIN_MS = 300_000  # as is done each minute
 _R = REQUEST.c
 _B = CACHE_BREAK.c
 
@@ -36,6 +37,20 @@ def looked_until(engine: sa.Engine) -> int | None:
     with bounded(engine, _WITHIN_S) as connection:
         until: int | None = connection.scalar(sa.select(META.c.value).where(META.c.name == _UNTIL))
         return until or connection.scalar(sa.select(sa.func.min(_R.at_ms)))
+
+
+def behind_at(engine: sa.Engine, now_ms: int) -> int | None:
+    """Return until when has been looked, where that is minutes ago; None: at all that has ended."""
+    looked_ms = looked_until(engine)
+    return None if looked_ms is None or looked_ms >= now_ms - _LOOKED_WITHIN_MS else looked_ms
+
+
+def after_some(engine: sa.Engine, since_ms: int, requests: int) -> int | None:
+    """Return when the first request came after so many since a time, in Unix milliseconds; None: there are no more."""
+    query = sa.select(_R.at_ms).where(_R.at_ms >= since_ms).order_by(_R.at_ms)
+    with bounded(engine, _WITHIN_S) as connection:
+        at_ms: int | None = connection.scalar(query.limit(1).offset(requests))
+        return at_ms
 
 
 def ended(engine: sa.Engine, since_ms: int, until_ms: int) -> list[Row]:

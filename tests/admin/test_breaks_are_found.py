@@ -172,18 +172,35 @@ async def test_rows_that_are_kept_no_longer_take_their_breaks_along(store_url: s
     engine.dispose()
 
 
-async def test_between_slices_of_a_long_time_the_search_rests_longer_than_it_works(
-    context: AdminContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def rests(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long the search rested, each time; it did not."""
     rests: list[float] = []
 
     async def rest(delay_s: float) -> None:
         rests.append(delay_s)
 
     monkeypatch.setattr(asyncio, "sleep", rest)
-    _put(context, _row(1, 0), _row(2, 70), _row(3, 150))
+    return rests
+
+
+async def test_between_slices_of_a_long_time_the_search_rests_longer_than_it_works(
+    context: AdminContext, monkeypatch: pytest.MonkeyPatch, rests: list[float]
+) -> None:
+    monkeypatch.setattr(breaks, "_SLICE_REQUESTS", 1)
+    _put(context, _row(1, 0), _row(2, 20), _row(3, 70), _row(4, 150))
     began_s = time.monotonic()
-    assert await breaks.look(context, NOBODY, AT_MS + 179 * MIN_MS) == 3
+    assert await breaks.look(context, NOBODY, AT_MS + 179 * MIN_MS) == 4
     worked_s = time.monotonic() - began_s
-    assert len(rests) == 2  # three hours are three slices, with a request each
+    assert (
+        len(rests) == 2
+    )  # three slices: the first hour with two requests, and one after the other
     assert 0 < sum(rests) < 3 * worked_s
+
+
+async def test_a_month_with_few_requests_is_looked_at_without_a_rest(
+    context: AdminContext, rests: list[float]
+) -> None:
+    _put(context, *(_row(n, n * 8 * 60) for n in range(90)))
+    assert await breaks.look(context, NOBODY, AT_MS + 31 * 24 * 60 * MIN_MS) == 90
+    assert rests == []

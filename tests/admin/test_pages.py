@@ -83,13 +83,14 @@ async def test_the_overview_sums_what_the_ledger_has(store_url: str) -> None:
         ]
 
 
-async def test_the_overview_says_until_when_cache_breaks_were_looked_for(store_url: str) -> None:
+async def test_pages_say_until_when_cache_breaks_were_looked_for(store_url: str) -> None:
     began_ms = int(time.time() * 1000)
     put(store_url, {})
     async with viewed(store_url) as browser:
         await browser.sign_in(WRITER)
         assert (await model(browser, "/overview.json"))["looked_until_ms"] is None
         assert "0 breaks" in (await browser("/overview")).text
+        assert "No cache break in this time." in (await browser("/cache")).text
     put(store_url, {"id": "req_before", "at_ms": began_ms - 86_400_000})
     async with viewed(store_url) as browser:
         await browser.sign_in(WRITER)
@@ -97,6 +98,10 @@ async def test_the_overview_says_until_when_cache_breaks_were_looked_for(store_u
         assert told["looked_until_ms"] == began_ms - 86_400_000
         text = (await browser("/overview")).text
         assert ("looked for until" in text, "0 breaks" in text) == (True, False)
+        # That nothing was lost is not known.
+        assert 'cache">not yet</a>' in text
+        text = (await browser("/cache")).text
+        assert ("So far only until" in text, "No cache break in" in text) == (True, False)
 
 
 async def test_the_overview_is_of_one_moment_whatever_comes_while_it_is_made(

@@ -35,12 +35,14 @@ class Cache(CacheReport, frozen=True, kw_only=True):
         shares: by day and upstream.
         in_common: of reasons, what their breaks of the last 24 hours have in common. `see`: where there is more of one.
         worst: the sessions of the last 24 hours that lost most; none where sessions are not shown.
+        looked_until_ms: no later request was looked at for breaks, though minutes have passed; None: all were.
     """
 
     shares: tuple[Share, ...]
     worst: tuple[Session, ...]
     in_common: dict[str, str]
     see: dict[str, str]
+    looked_until_ms: int | None
 
 
 async def model(view: View, viewer: Viewer, query: Query) -> Cache:
@@ -60,6 +62,7 @@ async def model(view: View, viewer: Viewer, query: Query) -> Cache:
     today = msgspec.structs.replace(scope, since_ms=max(since_ms, now_ms - _DAY_MS))
     worst = await _worst(view, today) if view.shows_sessions else ()
     crowds = await view.ask(lambda engine: cache_breaks.crowds(engine, today))
+    behind_ms = await view.ask(lambda engine: cache_breaks.behind_at(engine, now_ms))
     shares = []
     for group in groups:
         told = shown_group(by, group)
@@ -76,6 +79,7 @@ async def model(view: View, viewer: Viewer, query: Query) -> Cache:
         worst=worst,
         in_common=in_common(crowds),
         see=_shown_to(viewer, see),
+        looked_until_ms=behind_ms,
     )
 
 

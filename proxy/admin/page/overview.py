@@ -23,7 +23,6 @@ _HTTP_OK = 200
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 _NOW_MS = _HOUR_MS // 4
-_LOOKED_WITHIN_MS = 300_000  # as is done each minute
 _DAYS, _USUAL_DAYS, _HOURS = 30, 7, 24
 _MOST_KEYS, _MOST_SESSIONS, _MOST_GROUPS = 12, 8, 5_000
 
@@ -137,7 +136,6 @@ def _stored(engine: sa.Engine, scope: Scope, now_ms: int, *, with_sessions: bool
     )
     last = usage.requests(engine, scope, limit=1)
     lost = views.cache_sums(engine, since(since_ms=today_ms))
-    looked_ms = cache_breaks.looked_until(engine) or now_ms
     breaks = [each for each in lost if each.kind in REASONS]
     today = usage.usage(
         engine, ["key"], since(since_ms=today_ms), limit=_MOST_GROUPS, dearest_first=True
@@ -154,7 +152,7 @@ def _stored(engine: sa.Engine, scope: Scope, now_ms: int, *, with_sessions: bool
             keys=[str(each.of[0]) for each in today[:_MOST_KEYS]],
         ),
         breaks=(sum(each.requests for each in breaks), sum(each.cost_micros for each in breaks)),
-        looked_until_ms=looked_ms if looked_ms < now_ms - _LOOKED_WITHIN_MS else None,
+        looked_until_ms=cache_breaks.behind_at(engine, now_ms),
         sessions=sessions.sessions(
             engine, since(since_ms=now_ms - _NOW_MS), order="cost", limit=_MOST_SESSIONS
         )
