@@ -6,6 +6,7 @@ import json
 import os
 import re
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -255,10 +256,17 @@ def test_markup_that_clients_send_is_shown_as_text(
     page.wait_for_timeout(
         1_500
     )  # models are made once a second, and rows are stored behind the answer
-    for url in urls.values():
+    session = f"{at.page}sessions/{urllib.parse.quote(HOSTILE, safe='')}"
+    requests = {*re.findall(r'href="/(requests/[^"#?]+)', signed.request.get(session).text())}
+    theirs = [session, *(at.page + each for each in requests)]
+    theirs += [f"{at.page}spend?by={by}" for by in ("session,tag", "client,agent_type")]
+    assert len(requests) == 2
+    for url in (*urls.values(), *theirs):
         page.goto(url)
         assert page.locator('img[src="x"]').count() == 0
         assert "<img src=x" not in page.content()
+        if url in theirs:
+            assert HOSTILE in page.locator("main").inner_text(), url
     page.close()
     assert visit.complaints == []
 
