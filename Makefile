@@ -178,7 +178,7 @@ bench-pools: $(VENV)/.dev
 	$(BIN)/python -m bench.pools
 
 bench-view: $(VENV)/.dev
-	$(BIN)/python -m bench.run --only "tenancy embedded,view" --workloads "W1,W2,W5 200,view" --rounds 5
+	$(BIN)/python -m bench.run --only "tenancy embedded,view,traces" --workloads "W1,W2,W5 200,view" --rounds 5
 	$(BIN)/python -m bench.view_apart
 	$(BIN)/python -m bench.pages
 

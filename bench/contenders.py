@@ -27,11 +27,14 @@ EMBEDDED, SCALED = "tenancy embedded", "tenancy scaled"
 # The embedded one with the admin API, and somebody who looks at pages and metrics all the time. Not the bare gateway:
 # it reckons no costs, and with `admin` it does.
 VIEW = "view"
+# That one with traces: a `traceparent` for the upstream, and spans, which nobody takes.
+TRACES = "traces"
 # The gateway whose model is served by a pool of two upstreams; by one of one.
 POOL, POOL_OF_ONE = "pool", "pool of one"
-ALL = (DIRECT, NGINX, RELAY, BEFORE, GATEWAY, PLAIN, POOL, EMBEDDED, SCALED, VIEW)
+ALL = (DIRECT, NGINX, RELAY, BEFORE, GATEWAY, PLAIN, POOL, EMBEDDED, SCALED, VIEW, TRACES)
 # What says nothing without the other.
-BESIDE = {VIEW: EMBEDDED}
+BESIDE = {VIEW: EMBEDDED, TRACES: VIEW}
+_LOOKED_AT = (VIEW, TRACES)
 # With whom the others are compared.
 YARDSTICKS = (NGINX, RELAY, BEFORE, GATEWAY)
 _MEMBERS = {POOL: 2, POOL_OF_ONE: 1}
@@ -243,16 +246,19 @@ def running(
         config = _config(upstream_port)
         if name in _MEMBERS:
             config = _pooled(config, _MEMBERS[name])
-        elif name in (EMBEDDED, SCALED, VIEW):
+        elif name in (EMBEDDED, SCALED, *_LOOKED_AT):
             config = tenancy(config, directory, servers if name == SCALED else None)
-        if name == VIEW:
+        if name in _LOOKED_AT:
             admin_port = free_port()
             config = with_admin(config, admin_port)
+        if name == TRACES:
+            config |= {"otel": {"propagate": ["bench"]}}
+            environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}"}
         command = _gateway(command, directory, port, workers, config)
     with ExitStack() as stack:
         command = [*under, *command]
         child, start_s = stack.enter_context(_serving(command, directory, port, environment))
-        told_cpu_s = stack.enter_context(looked_at(admin_port)) if name == VIEW else None
+        told_cpu_s = stack.enter_context(looked_at(admin_port)) if name in _LOOKED_AT else None
         yield Running(name, port, child, start_s, told_cpu_s)
 
 

@@ -28,6 +28,7 @@ from bench.contenders import (
     EMBEDDED,
     GATEWAY,
     SCALED,
+    TRACES,
     VIEW,
     gateway_command,
     missing_tools,
@@ -69,7 +70,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         if getattr(options, name) is None:
             setattr(options, name, value)
     known = [name for name in ALL if name != BEFORE or options.before]
-    quick_contenders = [name for name in known if name not in (DIRECT, EMBEDDED, SCALED, VIEW)]
+    quick_contenders = [
+        name for name in known if name not in (DIRECT, EMBEDDED, SCALED, VIEW, TRACES)
+    ]
     default = quick_contenders if options.quick else known
     chosen = _chosen(parser, options.only, default, known)
     chosen += [BESIDE[name] for name in chosen if name in BESIDE]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bench.contenders import BEFORE, EMBEDDED, GATEWAY, NGINX, POOL, RELAY, SCALED, VIEW
+from bench.contenders import BEFORE, EMBEDDED, GATEWAY, NGINX, POOL, RELAY, SCALED, TRACES, VIEW
 from bench.results import Results
 
 
@@ -93,6 +93,8 @@ TARGETS = (
     Target("W2", "rps", 0.98, at_least=True, ratio_to=EMBEDDED, of=VIEW),
     Target("W1", "cpu_us", 1.02, ratio_to=EMBEDDED, of=VIEW),
     Target("W2", "cpu_us", 1.02, ratio_to=EMBEDDED, of=VIEW),
+    Target("W1", "rps", 0.97, at_least=True, ratio_to=VIEW, of=TRACES),
+    Target("W1", "cpu_us", 1.03, ratio_to=VIEW, of=TRACES),
     Target("view", "tally_us", 2, of=VIEW),
     Target("view", "parts_us", 5, of=VIEW),
 )

@@ -17,6 +17,7 @@ from bench.contenders import (
     GATEWAY,
     POOL,
     RELAY,
+    TRACES,
     VIEW,
     Running,
     running,
@@ -221,28 +222,36 @@ class Workload:
 
 
 # Contenders with a single process; counts of its own are one process's.
-_ONE_PROCESS = (DIRECT, RELAY, EMBEDDED, VIEW, POOL)
-# Where a pool makes no difference that W1, W2 and W5 200 do not show.
-_POOL = (POOL,)
+_ONE_PROCESS = (DIRECT, RELAY, EMBEDDED, VIEW, TRACES, POOL)
+# Where a pool and traces make no difference that W1, W2 and W5 200 do not show.
+_AS_OTHERS = (POOL, TRACES)
 _ALL_BUT_VIEW = tuple(name for name in ALL if name != VIEW)
 
 WORKLOADS = {
     "W1": Workload("110-byte body, 300-byte answer, 32 connections", _small),
-    "W1 open": Workload("the same at half its maximum, fixed rate", _open_loop, "p99_ms", _POOL),
+    "W1 open": Workload(
+        "the same at half its maximum, fixed rate", _open_loop, "p99_ms", _AS_OTHERS
+    ),
     "W2": Workload("108 kB body shaped like a coding agent's, 32 connections", _agent),
     "W3": Workload(
-        "1 MB body of 600 messages, 32 connections; event loop blocked", _conversation, skip=_POOL
+        "1 MB body of 600 messages, 32 connections; event loop blocked",
+        _conversation,
+        skip=_AS_OTHERS,
     ),
-    "W4": Workload("unpaced stream of 64 events, 32 connections", _unpaced, skip=_POOL),
+    "W4": Workload("unpaced stream of 64 events, 32 connections", _unpaced, skip=_AS_OTHERS),
     "W5 200": Workload("200 streams of 64 events, one per 20 ms", _paced_200, "cpu_us"),
-    "W5 1000": Workload("1,000 streams of 64 events, one per 100 ms", _paced_1000, "cpu_us", _POOL),
+    "W5 1000": Workload(
+        "1,000 streams of 64 events, one per 100 ms", _paced_1000, "cpu_us", _AS_OTHERS
+    ),
     "W6": Workload(
-        "one connection, 110-byte body; added to direct", _one_connection, "p50_ms", _POOL
+        "one connection, 110-byte body; added to direct", _one_connection, "p50_ms", _AS_OTHERS
     ),
     "W7": Workload(
-        "memory: 1,000 open silent streams", _memory, "idle_mb", (DIRECT, POOL), once=True
+        "memory: 1,000 open silent streams", _memory, "idle_mb", (DIRECT, *_AS_OTHERS), once=True
     ),
-    "W8": Workload("process start to first answered request", _start, "start_s", (DIRECT, POOL)),
+    "W8": Workload(
+        "process start to first answered request", _start, "start_s", (DIRECT, *_AS_OTHERS)
+    ),
     "W9": Workload("W1 and W2 with two workers", _two_workers, "small_rps", _ONE_PROCESS),
     "view": Workload("what a worker does for the view, alone", _view_parts, None, _ALL_BUT_VIEW),
 }

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -153,6 +154,18 @@ def test_who_tries_it_on_a_terminal_is_told_why_there_is_nothing(
         assert statusline.run(args) == 0
         out, err = capfd.readouterr()
         assert (out, err.count("\n"), needle in err) == ("", 1, True)
+
+
+async def test_it_costs_a_fifth_of_a_second_where_nothing_answers() -> None:
+    """Claude Code runs it again and again; CPU time, since a machine may be busy with others."""
+    variables = {"ANYROUTER_URL": NOWHERE, "ANYROUTER_KEY": "ar-k", "ANYROUTER_ADMIN_URL": NOWHERE}
+    took_s = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        await said(**variables)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert 0 < min(took_s) <= 0.2
 
 
 def test_it_starts_without_what_serves() -> None:
