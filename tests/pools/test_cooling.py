@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import time
 
 import pytest
 
 from tests.support.gateways import BODY
 from tests.support.pools import (
+    Pooled,
     costly,
     error,
     good,
@@ -86,6 +88,13 @@ async def test_a_warm_cache_moves_once_its_home_cools() -> None:
         assert seen == [529, 529, 200]
 
 
+def _as_if_cooled(pool: Pooled) -> None:
+    """Let the time that the upstreams have asked for be over."""
+    now = time.monotonic()
+    for _, condition in pool.gateway.gateway.standing.health.cooling(now):
+        condition.until = now
+
+
 async def test_a_session_comes_home_by_itself() -> None:
     limited = error(b"429 Too Many", b"retry-after: 0.2")
     async with pooled(one_after_the_other(limited, good), good) as pool:
@@ -125,18 +134,17 @@ async def test_an_upstream_that_cools_is_told_once_with_what_to_do(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.WARNING, "proxy.upstreams.marks")
-    limited = error(b"429 Too Many", b"retry-after: 0.1")
+    limited = error(b"429 Too Many", b"retry-after: 60")
     async with pooled(one_after_the_other(limited, limited, good), good) as pool:
         for _ in range(2):
             await pool.ask(BODY)
-        await asyncio.sleep(0.11)  # what the upstream asked for
         for _ in range(2):
-            await pool.ask(BODY)
-        await asyncio.sleep(0.11)  # once more
-        for _ in range(2):
-            await pool.ask(BODY)
+            _as_if_cooled(pool)
+            for _ in range(2):
+                await pool.ask(BODY)
+        assert pool.asked() == {"a": 4, "b": 4}
     cools = (
-        "upstream a cools 0.1 s for 'claude-sonnet-4-6': 429: its limit is reached: "
+        "upstream a cools 60 s for 'claude-sonnet-4-6': 429: its limit is reached: "
         "a higher limit or one more account would help"
     )
     assert [each.getMessage() for each in caplog.records] == [cools, cools, "upstream a is back"]

@@ -241,13 +241,21 @@ async def test_streams_that_always_fail_cool_their_model(
 async def test_an_early_head_and_pings_do_not_keep_a_request_from_moving() -> None:
     """The status is spent, but nothing of an upstream's answer has gone out."""
 
+    was_pinged = asyncio.Event()
+
     async def script(upstream: UpstreamSide) -> None:
-        await asyncio.sleep(0.15)  # longer than `ping_after_s`
+        await was_pinged.wait()
         await streaming(START, failing())(upstream)
 
     timeouts = Timeouts(ping_after_s=0.05)
-    async with pooled(script, good, early_head=True, timeouts=timeouts) as pool:
-        body = await stream(pool)
+    async with (
+        pooled(script, good, early_head=True, timeouts=timeouts) as pool,
+        pool.gateway.post(STREAM_BODY) as response,
+    ):
+        assert response.status == 200
+        body = await response.content.readuntil(b"\n\n")
+        was_pinged.set()
+        body += await response.read()
         assert pool.asked() == {"a": 1, "b": 1}
     assert body.replace(PING, b"") == GOOD.replace(PING, b"")
     assert body.startswith(PING)

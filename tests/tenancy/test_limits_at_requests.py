@@ -1,18 +1,31 @@
 """Limits and budgets at real requests: what is refused, how it is told, and that nothing is held afterwards."""
 
 import asyncio
+import contextlib
 import time
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
 
 import pytest
 
 from proxy import Budgets, Owner, Quota, RateLimits
+from proxy.exchange import Phase
 from proxy.limits.policy import Counters
-from proxy.sandbox import Knobs
+from tests.ledger.rows import until
 from tests.support.gateways import BODY, KEY, STREAM_BODY, Running
-from tests.tenancy.conftest import Start
+from tests.support.pools import good
+from tests.support.raw import RawUpstream, UpstreamSide, raw_upstream
+from tests.tenancy.conftest import Start, Tenant
 
 ONE_CENT = 10_000
+
+
+class Held(NamedTuple):
+    """A gateway before an upstream that answers nothing until `may_answer` is set."""
+
+    started: Tenant
+    upstream: RawUpstream
+    may_answer: asyncio.Event
 
 
 def _counters(gateway: Running, name: str) -> Counters:
@@ -61,23 +74,47 @@ async def test_a_refusal_by_a_rate_says_whose_limit_and_when_to_come_back(tenant
 _COUNT = BODY.replace(b' "max_tokens": 64,', b"")
 
 
+@contextlib.asynccontextmanager
+async def _holding(tenant: Start, **changes: Any) -> AsyncIterator[Held]:
+    """Start a gateway whose upstream answers nothing until it is told to."""
+    may_answer = asyncio.Event()
+
+    async def script(exchange: UpstreamSide) -> None:
+        await may_answer.wait()
+        await good(exchange)
+
+    async with (
+        raw_upstream(script) as upstream,
+        tenant(upstream=upstream.url, **changes) as started,
+    ):
+        yield Held(started, upstream, may_answer)
+
+
 async def test_no_more_are_in_flight_than_may_be_and_a_slot_is_free_again_at_the_end(
     tenant: Start,
 ) -> None:
-    limits = RateLimits(max_in_flight=2)
-    async with tenant(limits=limits, knobs=Knobs(ttfb=0.5)) as started:
-        statuses = await _statuses(started.gateway, 6)
-        assert sorted(statuses) == [200] * 2 + [429] * 4
-        assert await _statuses(started.gateway, 2, STREAM_BODY) == [200] * 2
-        assert _counters(started.gateway, "key tester").in_flight == 0
+    async with _holding(tenant, limits=RateLimits(max_in_flight=2)) as held:
+        gateway = held.started.gateway
+        asking = [asyncio.create_task(_statuses(gateway, 1)) for _ in range(6)]
+        await until(
+            lambda: len(held.upstream.requests) + sum(each.done() for each in asking) == len(asking)
+        )
+        held.may_answer.set()
+        assert sorted(await asyncio.gather(*asking)) == [[200]] * 2 + [[429]] * 4
+        assert await _statuses(gateway, 2, STREAM_BODY) == [200] * 2
+        assert _counters(gateway, "key tester").in_flight == 0
 
 
 async def test_with_a_queue_those_over_max_in_flight_wait_and_all_are_served(tenant: Start) -> None:
-    async with tenant(
-        limits=RateLimits(max_in_flight=1), knobs=Knobs(ttfb=0.05), quota=Quota(queue_s=30)
-    ) as started:
-        assert await _statuses(started.gateway, 5) == [200] * 5
-        rows = await started.rows(5)
+    limits, quota = RateLimits(max_in_flight=1), Quota(queue_s=60)
+    async with _holding(tenant, limits=limits, quota=quota) as held:
+        gateway = held.started.gateway
+        in_flight = gateway.gateway.deadlines.in_flight
+        asking = asyncio.create_task(_statuses(gateway, 5))
+        await until(lambda: [each.phase for each in in_flight].count(Phase.QUEUE) == 4)
+        held.may_answer.set()
+        assert await asking == [200] * 5
+        rows = await held.started.rows(5)
         assert sum(row.queued_ms is not None for row in rows) == 4
         for row in rows:  # what one waits for is not what the gateway takes
             assert row.gateway_us is not None
@@ -167,11 +204,11 @@ async def test_shadow_refuses_nothing_and_the_row_says_what_it_would_have(tenant
 
 async def test_the_upstreams_own_limits_are_not_shown_to_a_key_with_limits(tenant: Start) -> None:
     async with (
-        tenant(limits=RateLimits(requests_per_minute=60)) as started,
+        tenant(limits=RateLimits(requests_per_minute=2)) as started,  # half a minute for one more
         started.gateway.post() as response,
     ):
-        assert response.headers.getall("anthropic-ratelimit-requests-limit") == ["60"]
-        assert response.headers["anthropic-ratelimit-requests-remaining"] == "59"
+        assert response.headers.getall("anthropic-ratelimit-requests-limit") == ["2"]
+        assert response.headers["anthropic-ratelimit-requests-remaining"] == "1"
 
 
 async def test_a_key_can_ask_what_it_has_left(tenant: Start) -> None:

@@ -65,7 +65,7 @@ async def test_without_the_server_requests_are_served_or_refused_as_the_limit_sa
     tenant: Start, redis_server: RedisServer, fail: str, status: int
 ) -> None:
     limits = RateLimits(requests_per_minute=20, fail=fail)  # type: ignore[arg-type] # one of two
-    async with tenant(limits=limits, redis=Redis(redis_server.url)) as started:
+    async with tenant(limits=limits, redis=Redis(redis_server.url, timeout_ms=2000)) as started:
         assert await _statuses(started.gateway, 1) == [200]
         redis_server.kill()
         codes = [code for _ in range(8) for code in await _statuses(started.gateway, 1)]
