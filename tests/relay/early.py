@@ -5,6 +5,7 @@ import json
 from collections.abc import Awaitable, Callable
 
 from proxy import Timeouts
+from proxy.exchange import Exchange
 from tests.relay.settled import settled
 from tests.support.client import Response, connected, parse, received, request
 from tests.support.gateways import STREAM_BODY, Running
@@ -30,8 +31,9 @@ async def after_pings(
     timeouts: Timeouts = QUICK,
     body: bytes = STREAM_BODY,
     version: bytes = b"1.1",
+    then: Callable[[Exchange], None] = lambda _: None,
 ) -> tuple[Response, Running]:
-    """Ask for a stream; let the upstream take its step once the client has seen pings."""
+    """Ask for a stream; let the upstream take its step, and do what comes then, once the client has seen pings."""
     seen_enough = asyncio.Event()
 
     async def script(upstream: UpstreamSide) -> None:
@@ -49,6 +51,8 @@ async def after_pings(
         seen = b""
         for _ in range(pings):
             seen += await client.until(PING)
+        (exchange,) = gateway.gateway.deadlines.in_flight
+        then(exchange)
         seen_enough.set()
         async with asyncio.timeout(10):
             rest, reset = await received(client.reader)

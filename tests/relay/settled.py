@@ -10,7 +10,8 @@ from proxy.gateway import Gateway
 from tests.support.gateways import Running
 from tests.support.raw import RawUpstream
 
-_SOON_S = 5.0
+# More than a loaded machine takes, and less than any bound of a gateway's own that would end a wait in its place.
+_SOON_S = 9.0
 
 
 async def settled(gateway: Running, upstream: RawUpstream | None, tasks_before: int) -> None:

@@ -1,6 +1,5 @@
 """Bodies that are compressed, too large, too slow, or announced with Expect."""
 
-import asyncio
 import gzip
 import io
 import os
@@ -163,20 +162,6 @@ async def test_a_body_that_stops_coming_is_408_and_closed(
         assert await client.until_closed() == b""
     assert gateway.log[0]["cause"] == "request_body_timeout"
     assert not upstream.requests
-
-
-async def test_a_slow_body_that_keeps_coming_is_taken(upstream: RawUpstream) -> None:
-    config = config_for(
-        upstream.url,
-        timeouts=Timeouts(request_body_idle_s=0.2),
-        limits=Limits(min_body_bytes_per_s=0),
-    )
-    async with running(config) as gateway, connected(gateway.host, gateway.port) as client:
-        await client.send(request(b"content-length: %d" % len(BODY), length=False, body=b""))
-        for start in range(0, len(BODY), 16):
-            await client.send(BODY[start : start + 16])
-            await asyncio.sleep(0.05)  # the pace of the client is the test
-        assert (await client.answer()).status == 200
 
 
 async def test_a_client_with_a_good_key_is_told_to_continue(

@@ -16,6 +16,8 @@ Ending = Literal["message", "error event", "broken"]
 
 _BLANK_LINE = b"\r\n\r\n"
 _CONTINUE = 100
+# More than a loaded machine takes, and less than any bound of a gateway's own that would end a wait in its place.
+WITHIN_S = 9.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Client(NamedTuple):
 
     async def answer(self) -> Response:
         """Read the next response, whose body must have a length."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WITHIN_S):
             status, headers = parse_head(await self.reader.readuntil(_BLANK_LINE))
             body = await self.reader.readexactly(int(headers.get("content-length", "0")))
         return Response(status, headers, body)
@@ -79,7 +81,7 @@ class Client(NamedTuple):
 
     async def until(self, mark: bytes) -> bytes:
         """Read up to a mark."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WITHIN_S):
             return await self.reader.readuntil(mark)
 
     def leave(self) -> None:
@@ -117,14 +119,14 @@ async def received(reader: asyncio.StreamReader) -> tuple[bytes, bool]:
     return b"".join(parts), False
 
 
-async def talk(host: str, port: int, data: bytes, *, within_s: float = 5.0) -> bytes:
+async def talk(host: str, port: int, data: bytes, *, within_s: float = WITHIN_S) -> bytes:
     """Send bytes, and return everything that comes until the other side closes."""
     async with asyncio.timeout(within_s), connected(host, port) as client:
         client.writer.write(data)
         return (await received(client.reader))[0]
 
 
-async def ask(gateway: Running, data: bytes | None = None, *, within_s: float = 10.0) -> Response:
+async def ask(gateway: Running, data: bytes | None = None, *, within_s: float = 30.0) -> Response:
     """Send one request, for a stream unless told otherwise, as the last of its connection; read the response."""
     head, _, body = (request(body=STREAM_BODY) if data is None else data).partition(_BLANK_LINE)
     async with asyncio.timeout(within_s), connected(gateway.host, gateway.port) as client:

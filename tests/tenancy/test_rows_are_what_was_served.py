@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import aiohttp
 import pytest
 
+from proxy import Timeouts
 from proxy.ledger.row import Row
 from proxy.progress import Progress
 from proxy.sandbox import Knobs, Record
@@ -203,7 +204,8 @@ def _check(row: Row, kind: Kind, record: Record) -> None:
 async def test_each_row_has_the_tokens_and_the_cost_of_what_was_served(tenant: Start) -> None:
     chance = random.Random(2000)
     kinds = [chance.choice(KINDS) for _ in range(COUNT)]
-    async with tenant(knobs=Knobs(serve_record=True)) as started:
+    patient = Timeouts(connect_s=60)  # a row of no connection at all is none of these kinds
+    async with tenant(knobs=Knobs(serve_record=True), timeouts=patient) as started:
         gateway, turns = started.gateway, asyncio.Semaphore(AT_ONCE)
 
         async def one(number: int, kind: Kind) -> None:

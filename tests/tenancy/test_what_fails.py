@@ -204,7 +204,7 @@ async def test_without_redis_each_limit_does_as_it_says_and_the_admin_api_tells(
 ) -> None:
     if at_start:
         redis_server.kill()
-    redis = Redis(redis_server.url, timeout_ms=1000)
+    redis = Redis(redis_server.url, timeout_ms=5000)
     async with _gateway(store_url, tmp_path, redis=redis) as gateway, _admin(gateway) as ask:
         await _until_keys_are_known(gateway)
         if not at_start:
