@@ -48,8 +48,8 @@ async def drip(client: Client, data: bytes) -> None:
 async def test_an_incomplete_head_is_closed(
     gateway: Running, sent: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
+    started = time.monotonic()
     async with connected(gateway.host, gateway.port) as client:
-        started = time.monotonic()
         await client.send(sent)
         assert await client.until_closed() == b""
         assert time.monotonic() - started > HEAD_S * 0.9

@@ -171,7 +171,7 @@ async def test_the_files_that_are_kept_for_upstreams_are_not_taken_by_handshakes
 @pytest.mark.parametrize("cut", [0, 20], ids=["nothing", "half of a hello"])
 async def test_those_that_never_end_are_let_go_and_counted_no_more(cut: int) -> None:
     async with (
-        served(timeouts=Timeouts(request_head_s=0.5)) as (gateway, _),
+        served(timeouts=Timeouts(request_head_s=2)) as (gateway, _),
         contextlib.AsyncExitStack() as stack,
     ):
         held = await opened(stack, gateway, 3)

@@ -57,8 +57,8 @@ async def test_a_trusted_proxys_connection_is_no_strangers(monkeypatch: pytest.M
         timeouts=Timeouts(client_idle_s=0.5),
     )
     async with running(config) as gateway, connected(gateway.host, gateway.port) as client:
+        asked_s = time.monotonic()
         await client.send(b"GET /healthz HTTP/1.1\r\nHost: g\r\n\r\n")
         assert (await client.answer()).status == 200
-        answered = time.monotonic()
         assert await client.until_closed() == b""
-        assert time.monotonic() - answered > 0.4
+        assert time.monotonic() - asked_s > 0.4

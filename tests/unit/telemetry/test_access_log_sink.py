@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from proxy.telemetry.sink import BufferedSink
+from tests.ledger.rows import until
 
 
 class Stream(io.BytesIO):
@@ -158,10 +159,9 @@ async def test_a_stream_that_fails_is_one_error_until_it_works(
     stream.go_on.set()
     stream.failures = [BrokenPipeError("gone"), OSError("full"), OSError("full")]
     sink = BufferedSink(stream)
-    for line in (b"a", b"b", b"c"):
+    for lost, line in enumerate((b"a", b"b", b"c"), 1):
         sink(line)
-        await stream.is_reached()
-        await asyncio.sleep(0.1)  # until the failure is noted
+        await until(lambda lost=lost: sink.lost() == lost)  # type: ignore[misc] # what it is bound to
     sink(b"d")
     sink.close()
     assert stream.getvalue() == b"d\n"

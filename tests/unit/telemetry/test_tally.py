@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fuzz.machine import slowness
 from proxy.causes import Cause
 from proxy.config import Key, Model
 from proxy.exchange import Exchange
@@ -141,6 +142,7 @@ async def test_it_costs_two_microseconds_and_leaves_nothing_of_a_request() -> No
         for _ in range(rounds):
             counting.ended(exchange)
         best = min(best, (time.thread_time() - began) / rounds)
+    best /= slowness()
     sys.settrace(tracer)
-    assert best < 10e-6, "a machine that is busy may take longer, but not five times as long"
+    assert best < 10e-6, "what else a process does may be in it, but not five times as much"
     assert len(counting.tally.told().keys) == 1

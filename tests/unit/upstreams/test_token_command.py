@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.upstreams.token_command import TokenError, token_of
+from tests.ledger.rows import until
 
 
 def shell(script: str) -> tuple[str, ...]:
@@ -67,8 +68,8 @@ async def test_what_is_no_token_is_refused_in_time(command: tuple[str, ...], sai
 async def test_nothing_of_a_command_is_left(tmp_path: Path) -> None:
     mark = tmp_path / "pid"
     with pytest.raises(TokenError):
-        await token_of(shell(f"sleep 60 & echo $! > {mark}; wait"), within_s=0.3)
-    assert has_ended(mark.read_text().strip())
+        await token_of(shell(f"sleep 600 & echo $! > {mark}; wait"), within_s=2)
+    await until(lambda: has_ended(mark.read_text().strip()))
 
 
 def has_ended(pid: str) -> bool:
