@@ -228,7 +228,7 @@ async def test_only_who_has_shown_a_key_is_kept_long_while_idle(
     upstream: RawUpstream, monkeypatch: pytest.MonkeyPatch, *, sent: bytes, status: int, kept: bool
 ) -> None:
     monkeypatch.setattr("proxy.server.connection._STRANGER_IDLE_S", 0.2)
-    config = config_for(upstream.url, timeouts=Timeouts(client_idle_s=0.6))
+    config = config_for(upstream.url, timeouts=Timeouts(client_idle_s=2 if kept else 60))
     async with (
         running(config) as gateway,
         connected(gateway.host, gateway.port) as client,

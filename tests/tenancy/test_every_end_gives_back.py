@@ -133,6 +133,7 @@ async def test_each_end_gives_back_and_leaves_one_row(
             await gateway.gateway.deadlines.idle()
             assert (counters.in_flight, counters.held_micros) == (0, 0), end
         upstream.script = HOLDS
+        gateway.gateway.deadlines.change(Timeouts())  # nothing but the drain ends this one
         async with connected(gateway.host, gateway.port) as client:
             await client.send(asks(body=STREAM_BODY))
             await client.until(b"message_start")
