@@ -156,7 +156,7 @@ class Top:
         self.press(key)
         assert await self.ended() == 0
         # A second, on a machine that is not busy with others; what nobody answers is given up after fifteen.
-        assert time.monotonic() - began_s < 5
+        assert time.monotonic() - began_s < 12
 
     async def close(self) -> None:
         """End it."""
