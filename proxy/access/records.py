@@ -8,6 +8,8 @@ from proxy.config import Budgets, Key, Owner, RateLimits
 
 LAST_MS = 253_402_214_400_000
 """The last day that Python's calendar has, as it begins: what is later is as good as never."""
+FIRST_MS = -62_135_596_800_000
+"""Its first: in a zone of its own, a time can be before that of UTC."""
 
 
 class Secret(msgspec.Struct, frozen=True):
@@ -94,6 +96,12 @@ class Changes(msgspec.Struct, frozen=True):
         return any(each.deleted_at_ms is None and (each.limits or each.budgets) for each in every)
 
 
+def within_calendar(at_ms: int) -> datetime.datetime:
+    """Return a time of Unix milliseconds; of one that Python's calendar has not, the nearest that it has."""
+    within_ms = min(max(at_ms, FIRST_MS), LAST_MS)
+    return datetime.datetime.fromtimestamp(within_ms / 1000, datetime.UTC)
+
+
 def _earlier(one_ms: int | None, other_ms: int | None) -> int | None:
     return min((each for each in (one_ms, other_ms) if each is not None), default=None)
 
@@ -101,4 +109,4 @@ def _earlier(one_ms: int | None, other_ms: int | None) -> int | None:
 def _moment(at_ms: int | None) -> datetime.datetime | None:
     if at_ms is None:
         return None
-    return datetime.datetime.fromtimestamp(min(at_ms, LAST_MS) / 1000, datetime.UTC)
+    return within_calendar(at_ms)

@@ -29,11 +29,12 @@ from proxy.admin.context import ADMIN, CONTEXT, AdminContext
 from proxy.admin.credentials import AdminRing
 from proxy.admin.guard import HEADERS, check
 from proxy.admin.http_errors import MAX_BODY_BYTES, MAX_PATH_CHARS, to_proxy_error
+from proxy.admin.runner import BROKEN_BY_CLIENT
 from proxy.admin.state import WORKERS
 from proxy.admin.times import Lately
 from proxy.admin.workers import OwnGateway, SocketWorkers, Workers
 from proxy.config import Config
-from proxy.errors import ForeignHost, InternalError, OriginForbidden, ProxyError
+from proxy.errors import ForeignHost, InternalError, InvalidRequest, OriginForbidden, ProxyError
 from proxy.gateway import Gateway
 from proxy.notices.events import Event
 from proxy.notices.notice import notice
@@ -204,12 +205,8 @@ async def _shape_errors(request: web.Request, handler: Handler) -> web.StreamRes
         response = await handler(request)
     except (ProxyError, web.HTTPException) as error:
         response = await _refusal(request, error, request_id)
-    except Exception:  # noqa: BLE001 - the last resort: logged with its traceback, answered in the API's shape
-        path = request.rel_url.raw_path[:MAX_PATH_CHARS]
-        _log.exception("%s %s %s: a defect", request_id, request.method, path)
-        response = await _refusal(
-            request, InternalError("internal error of the admin API"), request_id
-        )
+    except Exception as error:  # noqa: BLE001 - the last resort: answered in the API's shape
+        response = await _refusal(request, _defect(request, error, request_id), request_id)
     if "Cache-Control" in response.headers:
         response.headers.update({**HEADERS, "Cache-Control": response.headers["Cache-Control"]})
     else:
@@ -217,6 +214,18 @@ async def _shape_errors(request: web.Request, handler: Handler) -> web.StreamRes
     response.headers[errors.REQUEST_ID] = request_id
     response.headers[errors.SERVER] = errors.SERVER_NAME
     return response
+
+
+def _defect(request: web.Request, error: Exception, request_id: str) -> ProxyError:
+    """Return what a request is refused with that nobody refused; log it, unless it is its client's doing."""
+    if isinstance(error, BROKEN_BY_CLIENT):
+        return InvalidRequest("body: not in the encoding, or the chunks, that its head names")
+    # A client that leaves in the midst of its body is no defect either, and reads no answer.
+    if not isinstance(error, ConnectionError) or request.transport is not None:
+        path = request.rel_url.raw_path[:MAX_PATH_CHARS]
+        line = "%s %s %s: a defect"
+        _log.error(line, request_id, request.method, path, exc_info=error)
+    return InternalError("internal error of the admin API")
 
 
 async def _refusal(

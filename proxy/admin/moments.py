@@ -35,4 +35,7 @@ def moment(text: str, now: datetime.datetime, direction: int = -1) -> datetime.d
         raise ValueError(
             "must be a span such as 24h or 7d, a date such as 2027-01-31 or a time such as 2027-01-31T00:00:00Z"
         ) from None
-    return at if at.tzinfo else at.replace(tzinfo=datetime.UTC)
+    try:
+        return at.astimezone(datetime.UTC) if at.tzinfo else at.replace(tzinfo=datetime.UTC)
+    except OverflowError:  # the first or last hours of the calendar, in a zone of their own
+        raise ValueError("there is no time so far away") from None

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from proxy.admin.app import create_app
 from proxy.admin.context import CONTEXT
+from proxy.admin.runner import runner_of
 from proxy.admin.workers import SocketWorkers
 from proxy.config import Admin, Config
 from proxy.config_file.source import Source
@@ -46,7 +47,7 @@ async def serve(source: Source, config: Config, parent: ParentLink, states: Sequ
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     app = create_app(config, SocketWorkers(states), open_metrics=is_for_this_machine(admin))
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+    runner = runner_of(app, _SHUTDOWN_S)
 
     async def take_over(config: Config) -> Reloaded:
         return app[CONTEXT].take_over(config)

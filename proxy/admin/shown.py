@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from proxy.access.records import LAST_MS, KeyRecord, OwnerRecord
+from proxy.access.records import KeyRecord, OwnerRecord, within_calendar
 from proxy.config import Key, Owner
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def shown_time(at_ms: int | None) -> str | None:
     """Return a time of Unix milliseconds in RFC 3339."""
     if at_ms is None:
         return None
-    return _rfc3339(datetime.datetime.fromtimestamp(min(at_ms, LAST_MS) / 1000, datetime.UTC))
+    return _rfc3339(within_calendar(at_ms))
 
 
 def _rfc3339(at: datetime.datetime) -> str:

@@ -50,7 +50,9 @@ async def _serve(
 ) -> None:
     try:
         app = await asyncio.to_thread(_application, gateway)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+        from proxy.admin.runner import runner_of  # noqa: PLC0415 - loaded by the thread
+
+        runner = runner_of(app, _SHUTDOWN_S)
         opened.push_async_callback(runner.cleanup)
         await runner.setup()
         await web.SockSite(runner, listener).start()
