@@ -48,7 +48,7 @@ def shown_static_key(key: Key) -> dict[str, Any]:
         "limits": key.limits,
         "budgets": key.budgets,
         "tags": key.tags,
-        "expires_at": None if key.expires_at is None else _rfc3339(key.expires_at),
+        "expires_at": None if key.expires_at is None else shown_time(_ms(key.expires_at)),
         "disabled": key.disabled,
         "created_at": None,
         "updated_at": None,
@@ -106,11 +106,11 @@ def shown_time(at_ms: int | None) -> str | None:
     """Return a time of Unix milliseconds in RFC 3339."""
     if at_ms is None:
         return None
-    return _rfc3339(within_calendar(at_ms))
+    return within_calendar(at_ms).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _rfc3339(at: datetime.datetime) -> str:
-    return at.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _ms(at: datetime.datetime) -> int:
+    return int(at.timestamp() * 1000)
 
 
 def _shown_value(name: str, value: str | int) -> str | None:

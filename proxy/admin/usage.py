@@ -2,6 +2,7 @@
 
 import base64
 import datetime
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from proxy.store.scope import DIMENSIONS, Scope
 # The second names of both are older.
 _SINCE, _UNTIL = ("since", "from"), ("until", "to")
 _TIMES = (*_SINCE, *_UNTIL)
+_MOST_NUMBER = 1 << 63
 _FILTERS = tuple(name for name in DIMENSIONS if name not in ("day", "hour"))
 
 
@@ -38,7 +40,8 @@ async def groups(request: web.Request) -> web.Response:
     order = query.get("order", "dimensions")
     if order not in ("dimensions", "cost"):
         raise InvalidRequest("order: must be dimensions or cost")
-    scope, limit, after = scope_of(query), page_limit(query), _after(query, len(by))
+    kinds = [int if name in ("day", "hour") else str for name in by]
+    scope, limit, after = scope_of(query), page_limit(query), _after(query, kinds)
     dearest_first = order == "cost"
     found = await request.app[CONTEXT].ask(
         lambda engine: usage.usage(
@@ -67,7 +70,7 @@ async def requests(request: web.Request) -> web.Response:
     shows_sessions = request.app[CONTEXT].shows_sessions
     if not shows_sessions:
         hidden.refuse(query)
-    scope, limit, after = scope_of(query), page_limit(query), _after(query, 2)
+    scope, limit, after = scope_of(query), page_limit(query), _after(query, (int, str))
     place = None if after is None else (int(after[0]), str(after[1]))
     found = await request.app[CONTEXT].ask(
         lambda engine: usage.requests(engine, scope, limit=limit + 1, after=place)
@@ -127,7 +130,8 @@ def _cursor(place: tuple[str | int, ...]) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
 
 
-def _after(query: MultiMapping[str], length: int) -> list[str | int] | None:
+def _after(query: MultiMapping[str], kinds: Sequence[type]) -> list[str | int] | None:
+    """Return from where on, a value of each kind; None: from the start."""
     text = query.get("after")
     if text is None:
         return None
@@ -135,9 +139,14 @@ def _after(query: MultiMapping[str], length: int) -> list[str | int] | None:
         place = msgspec.json.decode(base64.urlsafe_b64decode(text), type=list[str | int])
     except (ValueError, msgspec.DecodeError):
         place = []
-    if len(place) != length:
+    if len(place) != len(kinds) or not all(map(_is_of, place, kinds)):
         raise InvalidRequest("after: must be the `next` of a page of the same list")
     return place
+
+
+def _is_of(value: str | int, kind: type) -> bool:
+    # The store's numbers have 64 bits.
+    return isinstance(value, kind) and (isinstance(value, str) or abs(value) < _MOST_NUMBER)
 
 
 def _shown_row(row: Row) -> dict[str, Any]:

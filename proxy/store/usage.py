@@ -71,7 +71,7 @@ def usage(
     with bounded(engine, within_s) as connection:
         source = source_of(connection, by, scope)
         query = _grouped(source, by, scope, dearest_first=dearest_first).limit(limit)
-        if after is not None:
+        if after:  # the place in one group of all is none
             dimensions = [source.columns[name] for name in by]
             query = query.where(sa.tuple_(*dimensions) > sa.tuple_(*after))
         if keys is not None:
