@@ -21,9 +21,7 @@ HEADS = {
     "no colon": b"%b\r\n\r\n" % SECRET,
     "a cookie that is cut": b"cookie: anyrouter-8081=%b\x00\r\n\r\n" % SECRET,
 }
-FORM = (
-    b"POST /sign-in HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\n"
-)
+FORM = b"POST /sign-in HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\n"
 BODIES = {
     "no gzip": (b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n", b"key=%b"),
     "no deflate": (b"content-encoding: deflate\r\ncontent-length: %d\r\n\r\n", b"key=%b"),
