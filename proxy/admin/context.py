@@ -15,7 +15,7 @@ from aiohttp import web
 from proxy.aiohttp_fast.keys import RequestKey
 from proxy.config import AdminKey, Config
 from proxy.config_file import changes
-from proxy.errors import StoreNotReady, StoreUnavailable
+from proxy.errors import StoreNotReady, StoreUnavailable, TooManyPages
 from proxy.snapshot import Reloaded
 from proxy.store.engine import open_engine
 from proxy.store.migrate import MigrationFailed, is_current
@@ -23,6 +23,7 @@ from proxy.store.migrate import MigrationFailed, is_current
 _T = TypeVar("_T")
 _THREADS, _HOLDERS_THREADS = 4, 2
 _ANSWER_WITHIN_S = 10.0
+_DRAWN_WITHIN_S = 10.0
 
 
 class AdminContext:
@@ -43,6 +44,9 @@ class AdminContext:
         self._threads = ThreadPoolExecutor(_THREADS, "admin")
         # Who holds a key can ask what takes long as often as he likes: operators, alerts and sign-in never wait for it.
         self._holders_threads = ThreadPoolExecutor(_HOLDERS_THREADS, "holders")
+        # Not those of the store: it may be silent, and some pages need none.
+        self._drawing = ThreadPoolExecutor(1, "drawing")
+        self._holders_drawing = ThreadPoolExecutor(1, "holders-drawing")
         self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
     @property
@@ -72,24 +76,11 @@ class AdminContext:
             raise StoreUnavailable(
                 "there is no store: this needs one; see `store` in the configuration"
             )
-        loop = asyncio.get_running_loop()
         ask = functools.partial(self._ask, engine, work)
+        threads = self._threads if holder is None else self._holders_threads
         try:
             async with asyncio.timeout(within_s):
-                if holder is None:
-                    return await loop.run_in_executor(self._threads, ask)
-                turn = self._turns.setdefault(holder, asyncio.Lock())
-                await turn.acquire()
-                answer = loop.run_in_executor(self._holders_threads, ask)
-
-                def end_turn(answer: asyncio.Future[_T]) -> None:
-                    turn.release()
-                    if not answer.cancelled():
-                        answer.exception()  # of one that nobody waits for any more, too
-
-                # Whoever has stopped waiting has his turn for as long as the thread is at it.
-                answer.add_done_callback(end_turn)
-                return await asyncio.shield(answer)
+                return await self._in_turn(threads, ask, holder)
         except TimeoutError:
             raise StoreUnavailable(f"the store has not answered within {within_s:g} s") from None
         except MigrationFailed as error:
@@ -101,6 +92,43 @@ class AdminContext:
             # Where the store is concerns who runs the gateway, not each who has a key.
             why = f": {first_line}" if holder is None else ""
             raise StoreUnavailable(f"the store does not answer{why}") from error
+
+    async def draw(self, work: Callable[[], _T], *, holder: str | None = None) -> _T:
+        """Draw a page in a thread: of a large one nobody else shall wait for the event loop.
+
+        Args:
+            work: draws it.
+            holder: the key whose holder asks: all holders have one thread, and each key one page at a time.
+
+        Raises:
+            TooManyPages: the holder asks for more than is drawn.
+        """
+        threads = self._drawing if holder is None else self._holders_drawing
+        try:
+            async with asyncio.timeout(_DRAWN_WITHIN_S):
+                return await self._in_turn(threads, work, holder and f"pages of {holder}")
+        except TimeoutError:
+            raise TooManyPages from None
+
+    async def _in_turn(
+        self, threads: ThreadPoolExecutor, work: Callable[[], _T], whose: str | None
+    ) -> _T:
+        """Work in a thread; what has a name, one at a time of each."""
+        loop = asyncio.get_running_loop()
+        if whose is None:
+            return await loop.run_in_executor(threads, work)
+        turn = self._turns.setdefault(whose, asyncio.Lock())
+        await turn.acquire()
+        answer = loop.run_in_executor(threads, work)
+
+        def end_turn(answer: asyncio.Future[_T]) -> None:
+            turn.release()
+            if not answer.cancelled():
+                answer.exception()  # of one that nobody waits for any more, too
+
+        # Whoever has stopped waiting has his turn for as long as the thread is at it.
+        answer.add_done_callback(end_turn)
+        return await asyncio.shield(answer)
 
     def _ask(self, engine: sa.Engine, work: Callable[[sa.Engine], _T]) -> _T:
         """Do work with the store, in a thread."""
@@ -127,7 +155,8 @@ class AdminContext:
     def close(self) -> None:
         """Let the threads go; what they are at is not waited for, and closes its own connection."""
         self._closed = True
-        for threads in (self._threads, self._holders_threads):
+        all_threads = (self._threads, self._holders_threads, self._drawing, self._holders_drawing)
+        for threads in all_threads:
             threads.shutdown(wait=False, cancel_futures=True)
         if self.engine is not None:
             self.engine.dispose()

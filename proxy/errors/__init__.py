@@ -7,6 +7,7 @@ from proxy.errors.admin import (
     ForeignHost,
     StoreNotReady,
     StoreUnavailable,
+    TooManyPages,
     TooManyTries,
     WorkerUnavailable,
 )
@@ -90,6 +91,7 @@ __all__ = [
     "RequestTooLarge",
     "StoreNotReady",
     "StoreUnavailable",
+    "TooManyPages",
     "TooManyTries",
     "Unauthenticated",
     "UnknownModel",

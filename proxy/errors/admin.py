@@ -49,6 +49,17 @@ class TooManyTries(ClientFault):
         super().__init__("too many wrong keys from this address: try again in a minute")
 
 
+class TooManyPages(ClientFault):
+    """A key's holder asks for more pages at once than are drawn."""
+
+    status = 429
+    error_type = "rate_limit_error"
+    retry_after_s = 10
+
+    def __init__(self) -> None:
+        super().__init__("too many pages are asked for at once with this key: try again in a while")
+
+
 class Conflict(ClientFault):
     """What was asked for is against what is there."""
 

@@ -4,11 +4,14 @@ import asyncio
 import threading
 from typing import Any
 
+import pytest
+from aiohttp import web
+
 from proxy.admin.context import CONTEXT
 from proxy.admin.page import doors
 from proxy.errors import StoreUnavailable
 from tests.admin.conftest import WRITER
-from tests.admin.viewing import viewed
+from tests.admin.viewing import ANNA, viewed
 
 
 async def test_an_answer_equal_to_the_last_is_empty(store_url: str) -> None:
@@ -63,3 +66,36 @@ async def test_no_key_holder_keeps_operators_or_another_holder_waiting(store_url
         assert most == 1
         ends.set()
         assert await context.ask(lambda _: 3, holder="anna") == 3
+
+
+async def test_a_page_that_takes_long_to_draw_keeps_neither_the_loop_nor_operators_waiting(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends, running, most = threading.Event(), 0, 0
+    began, counts = threading.Semaphore(0), threading.Lock()
+    render = doors.render
+
+    def slow(request: web.Request, *args: Any, **shown: Any) -> web.Response:
+        nonlocal running, most
+        if shown["viewer"].key is not None:
+            with counts:
+                running += 1
+                most = max(most, running)
+            began.release()
+            assert ends.wait(5), "the event loop stood still meanwhile"
+            with counts:
+                running -= 1
+        return render(request, *args, **shown)
+
+    monkeypatch.setattr(doors, "render", slow)
+    async with viewed(store_url) as browser:
+        asked = [
+            asyncio.create_task(browser("/sessions", headers={"x-api-key": ANNA})) for _ in range(8)
+        ]
+        assert await asyncio.to_thread(began.acquire, timeout=10)
+        # While one of them is drawn, whoever else asks is answered.
+        assert (await browser("/healthz")).status == 200
+        assert (await browser("/overview", headers={"x-api-key": WRITER})).status == 200
+        ends.set()
+        assert {each.status for each in await asyncio.gather(*asked)} == {200}
+        assert most == 1

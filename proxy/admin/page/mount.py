@@ -91,26 +91,33 @@ async def _serve(request: web.Request, viewer: Viewer, *, page: Page) -> web.Str
     made = await request.app[_SHARED].get(asked, make)
     if isinstance(made.model, Elsewhere):
         return doors.lead_to(request, made.model.path)
+    said = None if form in (".json", ".csv") else await foot(view, made.at_ms)
+    shown = {
+        "page": page,
+        "model": made.model,
+        "viewer": viewer,
+        "query": query,
+        "foot": said,
+        **_links(request, page, form),
+    }
+    return await view.of(viewer).draw(functools.partial(_draw, request, form, shown))
+
+
+def _draw(request: web.Request, form: str, shown: dict[str, Any]) -> web.StreamResponse:
+    """Return a page in a form; from a thread, since large ones take long."""
+    page, model = shown["page"], shown["model"]
+    if request.transport is None:
+        return web.Response()  # nobody waits for it any more
     if form == ".json":
-        return json(made.model)
+        return json(model)
     if form == ".csv":
         if not page.rows:
             raise NotFound("this page has no rows: ask for .json")
-        return web.Response(text=to_csv(made.model, page.rows), content_type="text/csv")
-    digest = hashlib.blake2b(msgspec.json.encode(made.model), digest_size=_DIGEST_BYTES).hexdigest()
+        return web.Response(text=to_csv(model, page.rows), content_type="text/csv")
+    digest = hashlib.blake2b(msgspec.json.encode(model), digest_size=_DIGEST_BYTES).hexdigest()
     if request.headers.get("If-Was") == digest:
         return web.Response(status=204)
-    return doors.render(
-        request,
-        page.template,
-        page=page,
-        model=made.model,
-        viewer=viewer,
-        query=query,
-        digest=digest,
-        foot=await foot(view, made.at_ms),
-        **_links(request, page, form),
-    )
+    return doors.render(request, page.template, digest=digest, **shown)
 
 
 def _links(request: web.Request, page: Page, form: str) -> dict[str, Any]:

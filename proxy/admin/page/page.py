@@ -124,6 +124,14 @@ class View:
         self._state.store_down_since_ms = None
         return answer
 
+    async def draw(self, work: Callable[[], _T]) -> _T:
+        """Draw a page in a thread.
+
+        Raises:
+            TooManyPages: a holder asks for more than is drawn.
+        """
+        return await self._store.draw(work, holder=self._holder)
+
 
 class Elsewhere(msgspec.Struct, frozen=True):
     """In place of a model: what was asked for is another page; its path, below where the pages are."""
