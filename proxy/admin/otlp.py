@@ -1,5 +1,6 @@
 """Sends spans by OTLP/HTTP, to where the standard variables `OTEL_EXPORTER_OTLP_...` say, and says what went wrong."""
 
+import io
 import logging
 import os
 import socket
@@ -29,6 +30,7 @@ class _Session(requests.Session):
     """Follows no redirect: where it leads to, nobody has configured, and headers of ours may be secrets.
 
     The package itself would take one for a success, and the spans would be lost without a word.
+    And it would read a body that has no end.
     """
 
     def send(self, request: requests.PreparedRequest, **given: Any) -> requests.Response:
@@ -37,7 +39,11 @@ class _Session(requests.Session):
         Raises:
             _RedirectError: the answer is a redirect.
         """
-        response = super().send(request, **(given | {"allow_redirects": False}))
+        # Nothing but the head is read: a body may have no end, and tells nothing that counts.
+        unread = {"allow_redirects": False, "stream": True}
+        response = super().send(request, **(given | unread))
+        response.close()
+        response.raw = io.BytesIO()
         if response.status_code in _REDIRECTS:
             raise _RedirectError(f"answered with a redirect (status {response.status_code})")
         return response

@@ -1,6 +1,7 @@
 """Each request is in one trace, that of its client, and in no other; who takes spans is noticed by no request."""
 
 import asyncio
+import contextlib
 import logging
 import shutil
 import sys
@@ -188,6 +189,30 @@ async def test_a_redirect_is_not_followed_and_is_told_as_not_taken(
     assert collector.tries == 1
     # Nobody else has seen the secret among the headers.
     assert elsewhere.tries == 0
+
+
+async def test_no_answer_is_read_behind_its_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = asyncio.Event()
+
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"x" * 65536)
+                await writer.drain()
+        gone.set()
+        writer.close()
+
+    server = await asyncio.start_server(endless, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+    sender = Sender()
+    spans = Spans(1.0, {}, shows_sessions=True).of(ended(1, NOW_MS))
+    async with server, asyncio.timeout(5):
+        assert await asyncio.to_thread(sender.send, spans) is None
+        await gone.wait()
+        sender.close()
 
 
 async def test_what_failed_or_was_slow_is_sent_whatever_the_sample(
