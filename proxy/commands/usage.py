@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from proxy.admin.page.tables import cell
 from proxy.admin.shown import shown_group
 from proxy.commands import amounts, options
 from proxy.commands.opened_store import open_store, tenants_of
@@ -208,15 +209,9 @@ def _numbers(sums: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _cell(value: Any) -> Any:
-    """Return a cell that no spreadsheet takes for a formula: clients choose some of them."""
-    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if is_formula else value
-
-
 def _csv(by: Sequence[str], data: Sequence[dict[str, Any]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, (*by, *_SUMS), extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _cell(value) for name, value in each.items()} for each in data)
+    writer.writerows({name: cell(value) for name, value in each.items()} for each in data)
     return text.getvalue().removesuffix("\n")

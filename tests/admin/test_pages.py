@@ -13,6 +13,7 @@ import pytest
 
 from proxy import Certificate, Key, Listen
 from proxy.access.keys import digest
+from proxy.admin.page import tables
 from proxy.store import usage
 from tests.admin.conftest import WRITER
 from tests.admin.viewing import ADMIN, ANNA, managed, model, put, viewed
@@ -152,6 +153,21 @@ async def test_markup_in_whatever_a_client_names_is_shown_as_text(store_url: str
             assert "onload" not in told.text
             seen += ESCAPED in told.text
         assert seen >= 4
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        # Where a spreadsheet's cells end at semicolons, this would be the next one.
+        ("repo;=1+1", "repo;'=1+1"),
+        ('repo; "@SUM(A1)"', 'repo;\' "@SUM(A1)"'),
+        ("repo\n+1", "repo\n'+1"),
+        ("claude-code/2.1;a-b", "claude-code/2.1;a-b"),
+    ],
+)
+def test_no_part_of_a_cell_is_a_formula(text: str, written: str) -> None:
+    assert tables.cell(text) == written
 
 
 async def test_a_cell_of_a_table_is_no_formula(store_url: str) -> None:

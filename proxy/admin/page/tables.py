@@ -2,13 +2,15 @@
 
 import csv
 import io
+import re
 import typing
 from typing import Any
 
 import msgspec
 
 # A spreadsheet takes a text that begins so for a formula, and clients choose some of the texts.
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+# Where its language writes `0,5`, cells end at a semicolon, also in the midst of ours.
+_FORMULA = re.compile(r"""(?:\A|(?<=[;\t\r\n]))(?=[ "]*[-=+@\t\r])""")
 
 
 def to_csv(model: msgspec.Struct, field: str) -> str:
@@ -23,13 +25,14 @@ def to_csv(model: msgspec.Struct, field: str) -> str:
     writer = csv.writer(out)
     writer.writerow(typing.get_args(kind)[0].__struct_fields__)
     for row in getattr(model, field):
-        writer.writerow([_cell(value) for value in msgspec.structs.astuple(row)])
+        writer.writerow([cell(value) for value in msgspec.structs.astuple(row)])
     return out.getvalue()
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
+    """Return a cell that no spreadsheet takes for a formula."""
     if isinstance(value, str):
-        return "'" + value if value.startswith(_FORMULAS) else value
+        return _FORMULA.sub("'", value)
     if value is None or isinstance(value, int | float):
         return value
-    return _cell(msgspec.json.encode(value).decode())
+    return cell(msgspec.json.encode(value).decode())
