@@ -15,7 +15,7 @@ from aiohttp import web
 from proxy.aiohttp_fast.keys import RequestKey
 from proxy.config import AdminKey, Config
 from proxy.config_file import changes
-from proxy.errors import StoreNotReady, StoreUnavailable, TooManyPages
+from proxy.errors import InvalidRequest, StoreNotReady, StoreUnavailable, TooManyPages
 from proxy.snapshot import Reloaded
 from proxy.store.engine import open_engine
 from proxy.store.migrate import MigrationFailed, is_current
@@ -70,6 +70,7 @@ class AdminContext:
 
         Raises:
             StoreUnavailable: it does not answer, or there is none.
+            InvalidRequest: a value is none that a store can hold.
         """
         engine = self.engine
         if engine is None:
@@ -85,6 +86,10 @@ class AdminContext:
             raise StoreUnavailable(f"the store has not answered within {within_s:g} s") from None
         except MigrationFailed as error:
             raise StoreUnavailable(str(error)) from None
+        except sa.exc.DataError:
+            raise InvalidRequest(
+                "a text has a NUL, or a number is too large: no store can have it"
+            ) from None
         except (sa.exc.SQLAlchemyError, OSError) as error:
             # SQLAlchemy puts the name of the driver's class before what it says.
             said = error.orig if isinstance(error, sa.exc.DBAPIError) else error

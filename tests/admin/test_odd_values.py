@@ -1,4 +1,4 @@
-"""Times at the calendar's ends, and places in lists that are none: they are refused or shown, and break nothing."""
+"""Times at the calendar's ends, places in lists that are none, and texts with a NUL: they break nothing."""
 
 import base64
 import datetime
@@ -74,3 +74,20 @@ async def test_a_place_in_a_list_that_is_none_is_refused(admin: Start, place: li
         for path in ("requests?", "usage?by=day,key&", "usage?by=hour,key&"):
             status, told = await ask("GET", f"/{path}after={after}")
             assert (status, told["error"]["message"][:6]) == (400, "after:"), path
+
+
+async def test_a_text_that_no_store_can_hold_is_no_outage_of_the_store(store_url: str) -> None:
+    places = (
+        *(f"/{each}?key=a%00b" for each in ("spend", "sessions", "cache", "errors")),
+        *(f"/admin/v1/{each}?key=a%00b" for each in LISTS),
+        "/find?q=a%00b",
+        "/sessions/a%00b",
+        "/requests/a%00b",
+        "/admin/v1/sessions/a%00b",
+    )
+    async with viewed(store_url) as browser:
+        statuses = {place: (await browser(place, headers=HERE)).status for place in places}
+        assert {
+            place: told for place, told in statuses.items() if told not in {200, 400, 404}
+        } == {}
+        assert "has not answered" not in (await browser("/", headers=HERE)).text
