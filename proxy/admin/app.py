@@ -221,7 +221,7 @@ def _defect(request: web.Request, error: Exception, request_id: str) -> ProxyErr
     if isinstance(error, BROKEN_BY_CLIENT):
         return InvalidRequest("body: not in the encoding, or the chunks, that its head names")
     # A client that leaves in the midst of its body is no defect either, and reads no answer.
-    if not isinstance(error, ConnectionError) or request.transport is not None:
+    if not isinstance(error, OSError) or request.transport is not None:
         path = request.rel_url.raw_path[:MAX_PATH_CHARS]
         line = "%s %s %s: a defect"
         _log.error(line, request_id, request.method, path, exc_info=error)

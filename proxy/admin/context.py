@@ -70,7 +70,7 @@ class AdminContext:
 
         Raises:
             StoreUnavailable: it does not answer, or there is none.
-            InvalidRequest: a value is none that a store can hold.
+            InvalidRequest: a text of the question is none that a store can have.
         """
         engine = self.engine
         if engine is None:
@@ -86,13 +86,12 @@ class AdminContext:
             raise StoreUnavailable(f"the store has not answered within {within_s:g} s") from None
         except MigrationFailed as error:
             raise StoreUnavailable(str(error)) from None
-        except sa.exc.DataError:
-            raise InvalidRequest(
-                "a text has a NUL, or a number is too large: no store can have it"
-            ) from None
         except (sa.exc.SQLAlchemyError, OSError) as error:
             # SQLAlchemy puts the name of the driver's class before what it says.
             said = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+            # Refused by the driver: what a server refuses has a state.
+            if isinstance(error, sa.exc.DataError) and getattr(said, "sqlstate", None) is None:
+                raise InvalidRequest("a text has a NUL: no store can have that") from None
             first_line = (str(said).splitlines() or [""])[0]
             # Where the store is concerns who runs the gateway, not each who has a key.
             why = f": {first_line}" if holder is None else ""
@@ -106,12 +105,13 @@ class AdminContext:
             holder: the key whose holder asks: all holders have one thread, and each key one page at a time.
 
         Raises:
-            TooManyPages: the holder asks for more than is drawn.
+            TooManyPages: holders ask for more than is drawn.
         """
-        threads = self._drawing if holder is None else self._holders_drawing
+        if holder is None:
+            return await self._in_turn(self._drawing, work, None)
         try:
             async with asyncio.timeout(_DRAWN_WITHIN_S):
-                return await self._in_turn(threads, work, holder and f"pages of {holder}")
+                return await self._in_turn(self._holders_drawing, work, f"pages of {holder}")
         except TimeoutError:
             raise TooManyPages from None
 

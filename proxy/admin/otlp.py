@@ -6,7 +6,7 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -47,6 +47,10 @@ class _Session(requests.Session):
         if response.status_code in _REDIRECTS:
             raise _RedirectError(f"answered with a redirect (status {response.status_code})")
         return response
+
+    def resolve_redirects(self, *_: Any, **__: Any) -> Generator[requests.Response, None, None]:
+        """Yield nothing: the package looks for the next one also where none is followed, and reads the body for it."""
+        yield from ()
 
 
 def describe(error: BaseException) -> str:

@@ -4,7 +4,7 @@ Which route has which is in `routes.py`. Each link is given the handler behind i
 it, and puts what it found into the request's `Exchange`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -12,17 +12,14 @@ from aiohttp.typedefs import Handler
 from proxy.access.keys import KeyRefused
 from proxy.api.context import EXCHANGE, LIVE, SNAPSHOT
 from proxy.api.request_body import read_body
-from proxy.body_memory import Permit
 from proxy.config import Key
-from proxy.errors import Draining, InvalidRequest, KeysUnavailable, Overloaded, RequestTooLarge
+from proxy.errors import Draining, InvalidRequest, KeysUnavailable
 from proxy.exchange import Exchange
 from proxy.protocol import headers, hints, json_members
 from proxy.protocol.call import Call
 from proxy.protocol.parse import parse_small, parse_steps
 from proxy.protocol.version import check_version
 from proxy.routing.named_models import with_named
-from proxy.routing.router import Route, route_by
-from proxy.upstreams.connections import UpstreamTemplate
 
 # Not a middleware of aiohttp's, which is given its handler anew at each request.
 Link = Callable[[Handler], Handler]
@@ -116,8 +113,10 @@ def route_model(schema_name: str) -> Link:
             found = router.find_for(may_use, call.model)
             if call.named:
                 found = with_named(call, found, router, may_use)
-            if exchange.body_permit is not None:
-                found = _with_room(exchange.body_permit, call, found, snapshot.upstreams)
+            # Of a pool, perhaps nobody is asked who wants it written anew.
+            is_anew = not found.choices and snapshot.upstreams[found.upstream].is_rewritten
+            if is_anew and exchange.body_permit is not None:
+                exchange.body_permit.hold_at_least(2 * len(call.body))
             exchange.call, exchange.route = call, found
             # The exchange lets go of it once it is answered, while this frame waits for the handler.
             del call
@@ -126,30 +125,6 @@ def route_model(schema_name: str) -> Link:
         return route
 
     return link
-
-
-def _with_room(
-    permit: Permit, call: Call, route: Route, upstreams: Mapping[str, UpstreamTemplate]
-) -> Route:
-    """Return the route by those upstreams for which there is memory: a body that is written anew is there twice.
-
-    The client's own is kept for the next attempt. This is told before the first: that the gateway is full is no
-    upstream's failure.
-
-    Raises:
-        RequestTooLarge: each of them wants it written anew, and that is more than a key's bodies may take.
-        Overloaded: likewise, and there is no room now.
-    """
-    plain = [each for each in route.ways if not upstreams[each.upstream].is_rewritten]
-    if len(plain) == len(route.ways):
-        return route
-    try:
-        permit.hold_at_least(2 * len(call.body))
-    except (Overloaded, RequestTooLarge):
-        if not plain:
-            raise
-        return route_by(plain)
-    return route
 
 
 def admit(handler: Handler) -> Handler:

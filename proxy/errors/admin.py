@@ -50,14 +50,14 @@ class TooManyTries(ClientFault):
 
 
 class TooManyPages(ClientFault):
-    """A key's holder asks for more pages at once than are drawn."""
+    """The holders of keys ask for more pages at once than are drawn."""
 
     status = 429
     error_type = "rate_limit_error"
     retry_after_s = 10
 
     def __init__(self) -> None:
-        super().__init__("too many pages are asked for at once with this key: try again in a while")
+        super().__init__("too many pages are asked for with keys at once: try again in a while")
 
 
 class Conflict(ClientFault):

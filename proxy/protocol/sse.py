@@ -23,11 +23,12 @@ PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 _MAX_EVENT_BYTES = 1 << 20
 _MAX_HELD_BYTES = 1 << 16
 _DELTA_BEGINS = b'event: content_block_delta\ndata: {"type":"content_block_delta"'
+_DELTA_ENDS, _DELTA_LINES = b"}}\n\n", 3
 _DATA_AT = _DELTA_BEGINS.index(b"{")
 # What follows in a delta of text, behind the number of its block when that is one digit.
 _TEXT_BEGINS = b',"delta":{"type":"text_delta","text":"'
 _TEXT_AT = len(_DELTA_BEGINS) + len(b',"index":0')
-_TEXT_FRAMING_BYTES = _TEXT_AT + len(_TEXT_BEGINS) + len(b'"}}\n\n')
+_TEXT_FRAMING_BYTES = _TEXT_AT + len(_TEXT_BEGINS) + len(b'"' + _DELTA_ENDS)
 
 
 def error_event(body: bytes) -> bytes:
@@ -136,8 +137,8 @@ class StreamTap:
         They are the same, except that `message_start` is held back until it is whole and names the model asked for.
         """
         held = self._echo is not None
-        flows = not held and not self._partial
-        if flows and chunk.startswith(_DELTA_BEGINS) and chunk.find(b"\n\n") == len(chunk) - 2:
+        flows = not held and not self._partial and chunk.startswith(_DELTA_BEGINS)
+        if flows and chunk.endswith(_DELTA_ENDS) and len(chunk.splitlines()) == _DELTA_LINES:
             # One delta as the API writes it, which is what most chunks are.
             if chunk.startswith(_TEXT_BEGINS, _TEXT_AT):
                 self.told.output_bytes += len(chunk) - _TEXT_FRAMING_BYTES

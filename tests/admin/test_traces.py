@@ -191,12 +191,24 @@ async def test_a_redirect_is_not_followed_and_is_told_as_not_taken(
     assert elsewhere.tries == 0
 
 
-async def test_no_answer_is_read_behind_its_head(monkeypatch: pytest.MonkeyPatch) -> None:
+ENDLESS = {
+    "taken": (b"200 OK", None),
+    "moved": (
+        b"307 Temporary Redirect\r\nlocation: http://127.0.0.1:9/",
+        "answered with a redirect (status 307)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("status", "said"), ENDLESS.values(), ids=ENDLESS)
+async def test_no_answer_is_read_behind_its_head(
+    monkeypatch: pytest.MonkeyPatch, status: bytes, said: str | None
+) -> None:
     gone = asyncio.Event()
 
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\n\r\n")
+        writer.write(b"HTTP/1.1 %b\r\ncontent-type: application/x-protobuf\r\n\r\n" % status)
         with contextlib.suppress(ConnectionError):
             while True:
                 writer.write(b"x" * 65536)
@@ -209,8 +221,8 @@ async def test_no_answer_is_read_behind_its_head(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
     sender = Sender()
     spans = Spans(1.0, {}, shows_sessions=True).of(ended(1, NOW_MS))
-    async with server, asyncio.timeout(5):
-        assert await asyncio.to_thread(sender.send, spans) is None
+    async with server, asyncio.timeout(30):
+        assert await asyncio.to_thread(sender.send, spans) == said
         await gone.wait()
         sender.close()
 

@@ -6,7 +6,7 @@ import gzip
 
 import pytest
 
-from proxy import Drop, Limits, body_memory
+from proxy import Drop, Limits, Member, body_memory
 from tests.support.client import ask, connected, request
 from tests.support.gateways import BODY
 from tests.support.pools import good, pooled
@@ -111,25 +111,32 @@ async def test_the_largest_that_a_key_may_have_is_served() -> None:
 
 
 DROPS = {"drop": Drop(members=("metadata",))}
+BOTH_ANEW = "one upstream", "a pool"
 
 
-async def test_one_that_is_written_anew_for_its_upstream_holds_as_much_as_both() -> None:
+@pytest.mark.parametrize(("members", "copies"), [("a", 2), ("ab", 1)], ids=BOTH_ANEW)
+async def test_one_that_is_written_anew_for_its_only_upstream_holds_as_much_as_both(
+    members: str, copies: int
+) -> None:
     held: list[int] = []
 
     async def measured(upstream: UpstreamSide) -> None:
         held.append(gateway.gateway.body_memory.held_bytes)
         await script(upstream)
 
-    async with pooled(measured, good, upstreams={"a": DROPS}, limits=LIMITS) as pool:
+    in_pool = tuple(Member(name, priority=place) for place, name in enumerate(members, 1))
+    async with pooled(
+        measured, good, members=in_pool, upstreams={"a": DROPS}, limits=LIMITS
+    ) as pool:
         gateway = pool.gateway
         assert (await ask(gateway, request(body=LARGE))).status == 200
         assert gateway.gateway.body_memory.held_bytes == 0
-    assert held == [2 * len(LARGE)]
+    assert held == [copies * len(LARGE)]
 
 
-async def test_no_upstream_is_asked_and_none_is_blamed_when_both_have_no_room() -> None:
-    both = {"a": DROPS, "b": DROPS}
-    async with pooled(good, good, upstreams=both, limits=LIMITS) as pool:
+async def test_an_upstream_is_not_asked_when_the_body_and_its_copy_have_no_room() -> None:
+    alone = (Member("a"),)
+    async with pooled(good, members=alone, upstreams={"a": DROPS}, limits=LIMITS) as pool:
         gateway = pool.gateway
         largest = await ask(gateway, request(body=filled(SHARE)))
         error = raw_refusal(largest, 413, "request_too_large")
@@ -142,14 +149,6 @@ async def test_no_upstream_is_asked_and_none_is_blamed_when_both_have_no_room() 
         assert (await ask(gateway, third)).status == 200
         await gateway.gateway.deadlines.idle()
         assert gateway.gateway.body_memory.held_bytes == 0
-    assert pool.asked() == {"a": 1, "b": 0}
+    assert pool.asked() == {"a": 1}
     causes = [line.get("cause") for line in gateway.log]
     assert causes == ["request_too_large", "body_memory", None]
-
-
-async def test_without_room_for_both_it_goes_to_an_upstream_that_takes_it_as_it_is() -> None:
-    async with pooled(good, good, upstreams={"a": DROPS}, limits=LIMITS) as pool:
-        assert (await ask(pool.gateway, request(body=filled(SHARE)))).status == 200
-        assert pool.asked() == {"a": 0, "b": 1}
-        assert (await ask(pool.gateway, request(body=filled(SHARE // 3)))).status == 200
-    assert pool.asked() == {"a": 1, "b": 1}

@@ -91,33 +91,43 @@ async def _serve(request: web.Request, viewer: Viewer, *, page: Page) -> web.Str
     made = await request.app[_SHARED].get(asked, make)
     if isinstance(made.model, Elsewhere):
         return doors.lead_to(request, made.model.path)
-    said = None if form in (".json", ".csv") else await foot(view, made.at_ms)
+    draw = view.of(viewer).draw
+    if form in (".json", ".csv"):
+        return await draw(functools.partial(_as_data, request, page, form, made.model))
+    digest = await draw(functools.partial(_digest, made.model))
+    if request.headers.get("If-Was") == digest:
+        return web.Response(status=204)
     shown = {
         "page": page,
         "model": made.model,
         "viewer": viewer,
         "query": query,
-        "foot": said,
+        "digest": digest,
+        "foot": await foot(view, made.at_ms),
         **_links(request, page, form),
     }
-    return await view.of(viewer).draw(functools.partial(_draw, request, form, shown))
+    return await draw(functools.partial(_as_page, request, page.template, shown))
 
 
-def _draw(request: web.Request, form: str, shown: dict[str, Any]) -> web.StreamResponse:
-    """Return a page in a form; from a thread, since large ones take long."""
-    page, model = shown["page"], shown["model"]
+# From threads, since large ones take long; and nobody waits any more for what has no transport.
+
+
+def _as_data(request: web.Request, page: Page, form: str, model: Any) -> web.Response:
     if request.transport is None:
-        return web.Response()  # nobody waits for it any more
+        return web.Response()
     if form == ".json":
         return json(model)
-    if form == ".csv":
-        if not page.rows:
-            raise NotFound("this page has no rows: ask for .json")
-        return web.Response(text=to_csv(model, page.rows), content_type="text/csv")
-    digest = hashlib.blake2b(msgspec.json.encode(model), digest_size=_DIGEST_BYTES).hexdigest()
-    if request.headers.get("If-Was") == digest:
-        return web.Response(status=204)
-    return doors.render(request, page.template, digest=digest, **shown)
+    if not page.rows:
+        raise NotFound("this page has no rows: ask for .json")
+    return web.Response(text=to_csv(model, page.rows), content_type="text/csv")
+
+
+def _digest(model: Any) -> str:
+    return hashlib.blake2b(msgspec.json.encode(model), digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def _as_page(request: web.Request, template: str, shown: dict[str, Any]) -> web.Response:
+    return web.Response() if request.transport is None else doors.render(request, template, **shown)
 
 
 def _links(request: web.Request, page: Page, form: str) -> dict[str, Any]:

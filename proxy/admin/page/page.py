@@ -128,7 +128,7 @@ class View:
         """Draw a page in a thread.
 
         Raises:
-            TooManyPages: a holder asks for more than is drawn.
+            TooManyPages: holders ask for more than is drawn.
         """
         return await self._store.draw(work, holder=self._holder)
 

@@ -151,6 +151,18 @@ def test_text_that_names_events_is_not_taken_for_them() -> None:
     assert tap.usage == {}
 
 
+@pytest.mark.parametrize("blank", ["\r\n\r\n", "\n\r", "\r\r", "\n\n"])
+def test_an_end_right_behind_a_delta_is_read_however_its_lines_end(blank: str) -> None:
+    delta = (
+        'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,'
+        '"delta":{"type":"text_delta","text":"abc"}}'
+    )
+    tap = StreamTap(None, framed=True)
+    tap.feed(f"{delta}{blank}{STOP}".encode())
+    assert tap.finished
+    assert tap.told.output_bytes == 3
+
+
 def test_message_start_without_a_model_passes_as_it_is() -> None:
     tap = StreamTap(ECHO, framed=True)
     bare = b'data: {"type":"message_start","message":{"usage":{"input_tokens":4}}}\n\n'
