@@ -32,6 +32,11 @@ _CARDS = """[...document.querySelectorAll("table.cards")].flatMap((table) => {
         [...row.cells].map((cell, at) =>
             [heads[at], at ? cell.dataset.of : heads[at], cell.getBoundingClientRect().right]))
 })"""
+_THREE_IDS = """() => {
+  const cell = document.querySelector('td.line[data-of="ids of some"]');
+  const ids = [1, 2, 3].map(n => `<a class="id" href="#${n}">req_01a2199bc08b14fd57f3f2f8d7b${n}</a><br>`);
+  cell.innerHTML = ids.join('');
+}"""
 _OPEN = "document.querySelectorAll('details').forEach((each) => { each.open = true })"
 
 
@@ -131,6 +136,18 @@ def test_a_page_is_accessible_and_loads_nothing_from_elsewhere(
     name = name_of(request.node.callspec.params["opened"])
     # What folds out looks as the rest does, and is much: once is enough.
     look_at(opened, f"{name}-{look}", is_all_open=look is LOOKS[0])
+
+
+def test_ids_below_each_other_are_links_that_a_finger_can_tell_apart(
+    signed: BrowserContext, at: Demo, urls: dict[str, str]
+) -> None:
+    """However many requests of one cause there are: as a demo has two at times, three are put there."""
+    visit = Visit(signed.new_page(), at.page)
+    visit.page.goto(urls["/errors"])
+    visit.page.evaluate(_THREE_IDS)
+    assert visit.page.locator("td.line a.id").count() >= 3
+    look_at(visit, "errors-three-ids")
+    visit.page.close()
 
 
 def test_no_page_scrolls_sideways_at_320_pixels(opened: Visit) -> None:
